@@ -1,0 +1,3 @@
+"""FAME: facet-aware multi-head mixture-of-experts for sequential recommendation."""
+
+__version__ = "0.1.0"

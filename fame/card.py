@@ -1,0 +1,64 @@
+"""The model card that is written beside an exported model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fame.config import Experiment, to_dict
+
+
+def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) -> str:
+    """Markdown: what the model is, on which data, with which settings, how good, how to repeat it."""
+    data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
+    about = metrics["provenance"]
+    results = "\n".join(
+        f"| {name} | {metrics['validation'][name]:.4f} | {metrics['test'][name]:.4f} |" for name in metrics["validation"]
+    )
+    settings = "\n".join(
+        f"| {section}.{key} | {value} |"
+        for section in ("model", "train", "backbone", "evaluate")
+        for key, value in to_dict(getattr(experiment, section)).items()
+    )
+    provenance = "\n".join(f"| {key} | {value} |" for key, value in about.items())
+    return f"""# {experiment.model.name} on {data['name']}
+
+A sequential recommender: given the items a user has interacted with, oldest first, it scores every
+item of the catalogue as the next one. Epoch {metrics['best_epoch']} of {metrics['epochs']} was the best on
+validation {metrics['metric']} and is the one exported. The test metrics were computed once, for this model.
+
+| metric | validation | test |
+| --- | ---: | ---: |
+{results}
+
+Leave-one-out, ranked among all {statistics['items']:,} items, items of the history
+{'left out' if experiment.evaluate.exclude_seen else 'kept'}; seed {experiment.seed}.
+
+## Use
+
+    python -m fame.recommend --model {folder} --user ID
+    python -m fame.recommend --model {folder} --history ID,ID
+
+## Data
+
+{data['name']}, recipe `{data['recipe']}`, fingerprint `{data['fingerprint']}`: {statistics['users']:,} users,
+{statistics['items']:,} items, {statistics['actions']:,} interactions, {statistics['average_length']:.1f} a user.
+
+## Repeat
+
+    python -m fame.train --config {folder}/config.yaml
+
+reaches the same validation metric; bit for bit on the same kind of CPU with the same number of workers.
+
+## Settings
+
+| setting | value |
+| --- | --- |
+{settings}
+
+## Provenance
+
+| | |
+| --- | --- |
+{provenance}
+"""

@@ -1,0 +1,335 @@
+"""One experiment = one tree of frozen dataclasses = one YAML file.
+
+Every section is a dataclass whose fields are the keys of the YAML; `Experiment` holds them all.
+Anything in the tree can be set from the command line (`--set model.heads=4`) and searched by a
+sweep. Reading checks names, types and ranges before anything runs; each error is a `UserError`
+that names the key, the value and the rule.
+
+The `model` section belongs to the model that its `name` selects: the class registered under that
+name in `fame.registry.models` says with its attribute `Config` which dataclass describes it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fame.errors import UserError, nearest
+from fame.registry import models
+
+
+def require(condition: bool, key: str, value: object, rule: str) -> None:
+    """Raise the `UserError` that every broken rule of a configuration uses."""
+    if not condition:
+        raise UserError(f"{key} = {value!r}: {rule}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the interactions come from and how they are prepared.
+
+    A preparation field left at None is filled by the dataset's recipe, so that the configuration
+    of a loaded dataset (and of every exported experiment) has all of them.
+    """
+
+    name: str = "ml-latest-small"
+    """Registered dataset, or, with `path`, the name to give to own data."""
+    dir: str | None = None
+    """Folder with the published archive or the prepared `NAME/interactions.csv.gz`."""
+    path: str | None = None
+    """Own interactions: CSV, TSV, Parquet or JSON lines, gzip too."""
+    columns: dict[str, str] | None = None
+    """Column of `path` for each role: user, item, time and, optionally, rating."""
+    items: str | None = None
+    """Own item table with an id column, text and facet columns."""
+    size: dict[str, int] | None = None
+    """Size of a generated dataset (`users`, `items`, …); only for datasets that are generated."""
+    recipe: str | None = None
+    """Named preparation of the dataset; None is the dataset's first one."""
+    min_rating: float | None = None
+    """Keep interactions with at least this rating; 0 keeps all."""
+    core: int | None = None
+    """Iterated k-core: every user and item keeps at least this many interactions; 1 is off."""
+    min_history: int | None = None
+    """Drop users with fewer interactions (leave-one-out needs 3)."""
+    max_history: int | None = None
+    """Drop users with more interactions; 0 is no limit."""
+    repeats: Literal["keep", "drop"] | None = None
+    """Repeated user-item pairs: keep all, or only the first of each."""
+    max_length: int = 50
+    """T: the most recent items of a history that a model sees."""
+    fingerprint: str | None = None
+    """Content of the prepared data; when given, loading anything else is an error."""
+
+    def __post_init__(self) -> None:
+        require(self.max_length >= 1, "data.max_length", self.max_length, "must be at least 1")
+        if self.min_rating is not None:
+            require(self.min_rating >= 0, "data.min_rating", self.min_rating, "must not be negative")
+        if self.core is not None:
+            require(self.core >= 1, "data.core", self.core, "must be at least 1 (1 switches it off)")
+        if self.min_history is not None:
+            require(
+                self.min_history >= 3,
+                "data.min_history",
+                self.min_history,
+                "must be at least 3 (one interaction each for training, validation and test)",
+            )
+        if self.max_history is not None:
+            lowest = self.min_history or 3
+            require(
+                self.max_history == 0 or self.max_history >= lowest,
+                "data.max_history",
+                self.max_history,
+                f"must be 0 (no limit) or at least data.min_history = {lowest}",
+            )
+        if self.path is None:
+            for key in ("columns", "items"):
+                require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the model is trained."""
+
+    mode: Literal["all", "prefix"] = "all"
+    """`all`: every position of a sequence in one causal pass; `prefix`: one sample per prefix."""
+    epochs: int = 40
+    """Most epochs of the final stage."""
+    batch_size: int = 64
+    """Sequences (`all`) or prefixes (`prefix`) of one step, over all workers together."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam adds weight decay to the gradient, AdamW applies it to the weight."""
+    lr: float = 1e-3
+    """Highest learning rate."""
+    weight_decay: float = 0.0
+    """Weight decay of all weights."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises linearly from 0."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate falls to 0 over the stage's epochs."""
+    clip_norm: float = 5.0
+    """Largest norm of the gradient; 0 is no limit."""
+    patience: int = 10
+    """Stop after this many epochs without a better validation metric; 0 never stops."""
+    metric: str = "ndcg@10"
+    """Validation metric that early stopping, checkpoints and the search look at."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
+    threads: int = 0
+    """CPU threads of a worker; 0 is those it is given. Results depend on it in the last digits."""
+
+    def __post_init__(self) -> None:
+        for key, lowest in {"epochs": 1, "batch_size": 1, "warmup_steps": 0, "patience": 0, "threads": 0}.items():
+            value = getattr(self, key)
+            require(value >= lowest, f"train.{key}", value, f"must be at least {lowest}")
+        require(self.lr > 0, "train.lr", self.lr, "must be positive")
+        for key in ("weight_decay", "clip_norm"):
+            require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Two-stage training (paper §4.4.2): the model's backbone is trained first.
+
+    For FAME the backbone is SASRec; the last block's query is then replaced by the experts' queries,
+    its keys and values are kept, and the whole model is trained again with `train`.
+    """
+
+    epochs: int = 0
+    """Epochs of backbone pre-training; 0 switches the stage off."""
+    lr: float = 1e-3
+    """Learning rate of the stage; everything else is as in `train`."""
+    query: Literal["copy", "fresh"] = "copy"
+    """Start of the experts' queries: the backbone's query plus noise, or new random ones."""
+    noise: float = 0.5
+    """Noise on copied queries, as a share of the standard deviation of the copied weight."""
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 0, "backbone.epochs", self.epochs, "must not be negative")
+        require(self.lr > 0, "backbone.lr", self.lr, "must be positive")
+        require(self.noise >= 0, "backbone.noise", self.noise, "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Full-ranking evaluation, leave-one-out."""
+
+    cutoffs: tuple[int, ...] = (5, 10, 20)
+    """k of HR@k and NDCG@k."""
+    exclude_seen: bool = True
+    """Leave the items of the history out of the ranking."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "needs at least one cutoff")
+        require(min(self.cutoffs) >= 1, "evaluate.cutoffs", self.cutoffs, "each must be at least 1")
+        require(
+            len(set(self.cutoffs)) == len(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "must not repeat"
+        )
+
+    def metrics(self) -> list[str]:
+        """Names of the metrics that an evaluation returns."""
+        return [f"{name}@{k}" for k in self.cutoffs for name in ("hr", "ndcg")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides a training's result."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: Any = None
+    """Settings of the model; the dataclass that the model's class names as `Config`."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    seed: int = 0
+    """Seed of initial weights, batch order and dropout."""
+
+    def __post_init__(self) -> None:
+        if self.model is None:
+            object.__setattr__(self, "model", models.get("fame").Config())
+        known = self.evaluate.metrics()
+        require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
+        if self.backbone.epochs:
+            require(
+                models.get(self.model.name).Backbone is not None,
+                "backbone.epochs",
+                self.backbone.epochs,
+                f"model '{self.model.name}' has no backbone to pre-train; use 0",
+            )
+
+
+def experiment_from_dict(tree: Mapping[str, Any]) -> Experiment:
+    """Build and check an experiment from nested dictionaries.
+
+    Raises `UserError` for an unknown key (with the nearest known one), a value of the wrong
+    type, or a broken rule.
+    """
+    require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
+    tree = dict(tree)
+    model = tree.pop("model", None)
+    model = {} if model is None else model
+    require(isinstance(model, Mapping), "model", model, "must be a mapping with the key 'name'")
+    model_class = models.get(str(model.get("name", "fame")))
+    values = _read_fields(Experiment, tree, "")
+    return Experiment(model=_build(model_class.Config, model, "model"), **values)
+
+
+def section_from_dict(section: type, mapping: Mapping[str, Any], name: str) -> Any:
+    """Build and check one section, for a command that needs no whole experiment."""
+    return _build(section, mapping, name)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The inverse of `experiment_from_dict`: plain values only, every field present."""
+    return {
+        f.name: to_dict(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+        for f in dataclasses.fields(config)
+        for value in [getattr(config, f.name)]
+    }
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Content of a YAML file. Raises `UserError` if it cannot be read or is not YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"no such file: {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def read_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
+    """Read an experiment from a YAML file, then apply `section.key=value` overrides."""
+    return experiment_from_dict(apply_overrides(read_yaml(path) or {}, overrides))
+
+
+def write_yaml(tree: Any) -> str:
+    """YAML text of plain values, keys in the order given."""
+    import yaml
+
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of `tree` with `section.key=value` assignments applied; values are YAML.
+
+    Keys are checked by `experiment_from_dict`, not here. Raises `UserError` for a malformed one.
+    """
+    import yaml
+
+    require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
+    result = copy.deepcopy(dict(tree))
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise UserError(f"--set {text!r}: must look like section.key=value, for example model.heads=4")
+        try:
+            set_key(result, key.strip(), yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise UserError(f"--set {text!r}: the value is not valid YAML") from None
+    return result
+
+
+def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set `section.key` in nested dictionaries, making sections that are missing."""
+    *sections, last = dotted.split(".")
+    for section in sections:
+        below = tree.setdefault(section, {})
+        require(isinstance(below, dict), section, below, f"is not a section, so '{dotted}' cannot be set")
+        tree = below
+    tree[last] = value
+
+
+def _build(cls: type, mapping: Any, where: str) -> Any:
+    require(isinstance(mapping, Mapping), where, mapping, "must be a mapping")
+    return cls(**_read_fields(cls, mapping, where + "."))
+
+
+def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
+    for key in mapping:
+        if key not in names:
+            raise UserError(f"unknown configuration key '{prefix}{key}': {nearest(key, names)}")
+    return {key: _convert(hints[key], value, prefix + key) for key, value in mapping.items()}
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    """`value` as the annotated type, or a `UserError` that says which type `key` has."""
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value if value is not None else {}, key)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        (hint,) = [a for a in arguments if a is not type(None)]
+        return _convert(hint, value, key)
+    if origin is Literal:
+        require(value in arguments, key, value, f"must be one of {', '.join(map(str, arguments))}")
+        return value
+    if origin is tuple:
+        require(isinstance(value, list | tuple), key, value, "must be a list")
+        return tuple(_convert(arguments[0], v, key) for v in value)
+    if origin is dict:
+        require(isinstance(value, Mapping), key, value, "must be a mapping")
+        return {str(k): _convert(arguments[1], v, f"{key}.{k}") for k, v in value.items()}
+    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            value = float(value)  # YAML 1.1 reads 1e-3 as text
+        except (ValueError, OverflowError):
+            pass
+    if hint is float and isinstance(value, float):
+        require(value == value and abs(value) != float("inf"), key, value, "must be a finite number")
+    right_type = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    require(right_type, key, value, f"must be of type {hint.__name__}")
+    return value

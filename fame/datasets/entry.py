@@ -1,0 +1,130 @@
+"""What the catalogue says about a dataset, and the shapes that sources hand to the preparation.
+
+A dataset is one `DatasetEntry`: its recipes, its facets, the paper's figures, and an `Origin` that knows
+how to find the data. Whatever differs between datasets is a value or an object in the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from fame.config import DataConfig
+from fame.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    Column = pa.Array | pa.ChunkedArray | np.ndarray
+
+Report = Callable[[str], None]
+"""Takes one line for the person at the keyboard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A named preparation: the value of each preparation field that the configuration leaves open."""
+
+    note: str = ""
+    min_rating: float = 0.0
+    core: int = 5
+    min_history: int = 3
+    max_history: int = 0
+    repeats: Literal["keep", "drop"] = "drop"
+    """`drop` by default: evaluation leaves seen items out of the ranking, a repeat could never be found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRow:
+    """The dataset's row in Table 1 of the FAME paper, as printed."""
+
+    users: int
+    items: int
+    actions: int
+    average_length: float
+    density_percent: float
+    note: str = ""
+    """Which of the figures is a misprint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some rows of interactions, in file order; the columns have the same length."""
+
+    user: Column
+    item: Column
+    time: Column
+    rating: Column | None = None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemTable:
+    """Text of items: `columns[name][row]` belongs to the item whose id, as text, is `ids[row]`."""
+
+    ids: list[str]
+    columns: dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A dataset as its source has it. Both parts are read when they are asked for."""
+
+    interactions: Callable[[bool], Iterator[Chunk]]
+    """Reads the chunks; the argument says whether ratings are needed."""
+    items: Callable[[], ItemTable | None]
+    whole_catalogue: bool = False
+    """Items that occur in `items` alone belong to the dataset too, as long as no k-core is asked for."""
+    partial_items: str | None = None
+    """File to name in a warning when `items` does not cover every item; None: gaps are normal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a dataset was found."""
+
+    description: str
+    """For a person: the file or package."""
+    identity: Any
+    """Plain values that change whenever the content may have changed; part of the cache's key."""
+    read: Callable[[], Raw]
+
+
+class Origin(Protocol):
+    """Knows how to find a dataset; raises `UserError` if it cannot."""
+
+    def resolve(self, config: DataConfig) -> DataConfig:
+        """`config` with the origin's own fields checked and completed."""
+
+    def locate(self, name: str, config: DataConfig, report: Report) -> Source: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetEntry:
+    """All that is known about a dataset before it is read."""
+
+    about: str
+    origin: Origin
+    recipes: dict[str, Recipe]
+    """The first one is the default."""
+    facets: tuple[str, ...] = ()
+    """Item columns whose labels can name a facet; a source may lack some of them."""
+    paper: PaperRow | None = None
+    citation: str = ""
+    licence: str = ""
+    enrich: Callable[[dict[str, list[str]]], dict[str, list[str]]] = field(default=lambda columns: columns)
+    """Adds item columns that follow from those of the source."""
+
+    def resolve(self, config: DataConfig) -> DataConfig:
+        """`config` with every preparation field filled in from the recipe it names."""
+        name = config.recipe or next(iter(self.recipes))
+        if name not in self.recipes:
+            raise UserError(f"data.recipe = {name!r}: unknown for {config.name}; {nearest(name, self.recipes)}")
+        recipe = self.recipes[name]
+        fields = ("min_rating", "core", "min_history", "max_history", "repeats")
+        chosen = {key: getattr(recipe, key) if getattr(config, key) is None else getattr(config, key) for key in fields}
+        return self.origin.resolve(replace(config, recipe=name, **chosen))

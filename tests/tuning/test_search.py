@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from fame.errors import UserError
+from tuning.search import RAY_ID, SAMPLERS, StudySearch, identity
+from tuning.space import space_from_dict
+
+TREE = {
+    "base": {"model": {"name": "fame"}},
+    "search": {
+        "model.heads": {"choices": [1, 2, 3, 4, 6]},
+        "model.dim": {"choices": [12, 16]},
+        "train.lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        "model.dropout": {"low": 0.1, "high": 0.6, "step": 0.1},
+        "backbone.epochs": {"choices": [0, 5]},
+        "backbone.lr": {"low": 1e-4, "high": 1e-2, "log": True, "when": {"backbone.epochs": {"above": 0}}},
+    },
+    "constraints": ["model.heads divides model.dim"],
+    "start": [{"model.heads": 2, "model.dim": 16}, {"model.heads": 3, "model.dim": 12, "backbone.epochs": 5}],
+}
+FINITE = {
+    "search": {
+        "model.heads": {"choices": [1, 2, 3]},
+        "model.dim": {"choices": [8, 12]},
+        "backbone.epochs": {"choices": [0, 5]},
+        "backbone.query": {"choices": ["copy", "fresh"], "when": {"backbone.epochs": 5}},
+    },
+    "constraints": ["model.heads divides model.dim"],
+}
+METRIC = "ndcg@10"
+
+
+def make(path: Path, tree: dict = TREE, **options) -> StudySearch:
+    return StudySearch(space_from_dict(tree), path / "sweep" / "study.journal", **{"trials": 100, **options})
+
+
+def quality(point: dict) -> float:
+    return 0.05 - 0.01 * abs(math.log10(point.get("train.lr", 1e-3)) + 2.5) - 0.001 * point["model.heads"]
+
+
+def finish(search: StudySearch, trial_id: str, value: float, epochs: int = 2) -> None:
+    for epoch in range(1, epochs + 1):
+        result = {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == epochs}
+        search.on_trial_result(trial_id, result)
+    search.on_trial_complete(trial_id, result)
+
+
+def run(search: StudySearch, count: int, first: int = 0) -> list[dict]:
+    points = []
+    for number in range(first, first + count):
+        point = search.suggest(f"t{number}")
+        if point == Searcher.FINISHED:
+            break
+        points.append(point)
+        finish(search, f"t{number}", quality(point))
+    return points
+
+
+def trial(search: StudySearch, trial_id: str) -> optuna.trial.FrozenTrial:
+    return next(t for t in search.study.trials if t.user_attrs.get(RAY_ID) == trial_id)
+
+
+def test_states_are_as_they_were(tmp_path):
+    search = make(tmp_path)
+    for name in ("finished", "stopped", "failed", "diverged", "silent"):
+        search.suggest(name)
+    search.on_trial_result("finished", {"epoch": 1, METRIC: 0.04})
+    last = {"epoch": 2, METRIC: 0.03, f"best_{METRIC}": 0.04, "finished": True}
+    search.on_trial_result("finished", last)
+    search.on_trial_complete("finished", {**last, "done": True})
+    search.on_trial_result("stopped", {"epoch": 1, METRIC: 0.01, "finished": False})
+    search.on_trial_complete("stopped", {"epoch": 2, METRIC: 0.02, f"best_{METRIC}": 0.02, "finished": False})
+    search.on_trial_result("failed", {"epoch": 1, METRIC: 0.01})
+    search.on_trial_complete("failed", error=True)
+    search.on_trial_result("diverged", {"epoch": 1, METRIC: 0.01})
+    search.on_trial_result("diverged", {METRIC: math.nan})
+    search.on_trial_complete("diverged", {METRIC: math.nan})
+    search.on_trial_complete("silent")
+
+    def seen(name: str) -> tuple:
+        return trial(search, name).state, trial(search, name).value, trial(search, name).intermediate_values
+
+    assert seen("finished") == (TrialState.COMPLETE, 0.04, {1: 0.04, 2: 0.03})
+    assert seen("stopped") == (TrialState.PRUNED, 0.02, {1: 0.01, 2: 0.02})
+    assert seen("failed") == (TrialState.FAIL, None, {1: 0.01})
+    assert seen("diverged") == (TrialState.FAIL, None, {1: 0.01})
+    assert seen("silent") == (TrialState.PRUNED, None, {})
+    assert search.study.best_value == 0.04
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_a_finished_trial_without_a_number_failed(tmp_path, value):
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_complete("a", {"epoch": 1, METRIC: value, f"best_{METRIC}": value, "finished": True})
+    assert trial(search, "a").state == TrialState.FAIL
+
+
+def test_reports_without_the_metric_and_repeated_ones_are_tolerated(tmp_path):
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_result("a", {"epoch": 1, "loss": 3.0})
+    search.on_trial_result("a", {METRIC: 0.01})
+    search.on_trial_result("a", {"epoch": 2, METRIC: 0.02})
+    search.on_trial_result("a", {"epoch": 2, METRIC: 0.02})
+    search.on_trial_result("of another sweep", {"epoch": 2, METRIC: 0.02})
+    assert trial(search, "a").intermediate_values == {2: 0.02}
+
+
+def test_smaller_may_be_better(tmp_path):
+    search = make(tmp_path, metric="loss", mode="min")
+    for name, value in {"a": 3.0, "b": 2.0}.items():
+        search.suggest(name)
+        search.on_trial_complete(name, {"epoch": 1, "loss": value, "best_loss": value, "finished": True})
+    assert search.study.best_value == 2.0
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS[:3])
+def test_start_points_come_first_and_in_order(tmp_path, sampler):
+    search = make(tmp_path, sampler=sampler)
+    assert run(search, 3)[:2] == list(search.space.start)
+    assert search.space.start[1]["backbone.lr"] == 0.001
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_same_seed_same_suggestions(tmp_path, sampler):
+    points = [run(make(tmp_path / name, sampler=sampler, seed=5), 25) for name in "ab"]
+    assert points[0] == points[1]
+    assert run(make(tmp_path / "c", sampler=sampler, seed=6), 25)[2:] != points[0][2:]
+
+
+def test_a_resumed_study_goes_on_as_the_unbroken_one(tmp_path):
+    unbroken = run(make(tmp_path / "a"), 20)
+    first = run(make(tmp_path / "b"), 12)
+    reopened = pickle.loads(pickle.dumps(make(tmp_path / "b")))
+    assert first + run(reopened, 8, first=12) == unbroken
+    assert len(set(map(identity, unbroken))) == 20
+
+
+@given(seed=st.integers(0, 2**32 - 1), sampler=st.sampled_from(["tpe", "random"]))
+@settings(max_examples=10, deadline=None)
+def test_no_suggestion_breaks_a_constraint(tmp_path_factory, seed, sampler):
+    search = make(tmp_path_factory.mktemp("study"), seed=seed, sampler=sampler)
+    for point in run(search, 15):
+        assert point["model.dim"] % point["model.heads"] == 0
+        assert ("backbone.lr" in point) == (point["backbone.epochs"] > 0)
+        assert search.space.problem(point) is None
+    assert {t.state for t in search.study.trials} == {TrialState.COMPLETE}  # nothing that never ran
+    assert search.study.trials[14].params == point  # under the keys' own names
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_finite_space_is_covered_exactly_once(tmp_path, sampler):
+    search = make(tmp_path, FINITE, sampler=sampler)
+    points = run(search, 50)
+    grid = search.space.grid()
+    assert len(points) == len(grid) == 15
+    assert set(map(identity, points)) == set(map(identity, grid))
+    assert search.suggest("more") == Searcher.FINISHED
+
+
+def test_a_point_that_failed_is_not_tried_again(tmp_path):
+    search = make(tmp_path, FINITE)
+    for number in range(15):
+        search.suggest(f"t{number}")
+        search.on_trial_complete(f"t{number}", error=True)
+    assert search.suggest("more") == Searcher.FINISHED
+
+
+def test_the_number_of_trials_is_kept(tmp_path):
+    search = make(tmp_path, trials=4)
+    assert len(run(search, 10)) == 4
+    assert search.suggest("more") == Searcher.FINISHED
+
+
+def test_tpe_learns(tmp_path):
+    points = run(make(tmp_path, trials=40), 40)
+    values = [quality(point) for point in points[2:]]
+    assert sum(values[-15:]) / 15 > sum(values[:10]) / 10
+
+
+def test_killed_and_restored(tmp_path):
+    """Tune's state, saved after `b` began, knows a and b; the study is ahead by c (running) and d (stopped)."""
+    search = make(tmp_path)
+    points = [search.suggest(name) for name in "ab"]
+    finish(search, "a", 0.03)
+    search.save(str(tmp_path / "state"))
+    pickled = pickle.dumps(search)
+    points += [search.suggest(name) for name in "cd"]
+    search.on_trial_complete("d", {"epoch": 1, METRIC: 0.01, "finished": False})
+    finish(search, "b", 0.04)  # told, but not saved by Tune
+
+    restored = pickle.loads(pickled)
+    restored.restore(str(tmp_path / "state"))
+    assert trial(restored, "c").state == TrialState.FAIL
+    assert trial(restored, "d").state == TrialState.PRUNED
+    finish(restored, "a", 0.99)
+    finish(restored, "b", 0.99)
+    assert [trial(restored, name).value for name in "ab"] == [0.03, 0.04]
+    assert restored.suggest("e") == points[2]  # the lost trial's point, again
+    assert restored.suggest("f") not in points
+    assert not [t for t in restored.study.trials if t.state == TrialState.WAITING]
+
+
+def test_a_running_trial_goes_on_after_a_restore(tmp_path):
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_result("a", {"epoch": 1, METRIC: 0.01})
+    search.save(str(tmp_path / "state"))
+    restored = pickle.loads(pickle.dumps(search))
+    restored.restore(str(tmp_path / "state"))
+    finish(restored, "a", 0.02, epochs=3)
+    assert trial(restored, "a").state == TrialState.COMPLETE
+    assert trial(restored, "a").intermediate_values == {1: 0.01, 2: 0.02, 3: 0.02}
+
+
+def test_restored_on_a_machine_without_the_study(tmp_path):
+    search = make(tmp_path)
+    points = run(search, 3)
+    search.save(str(tmp_path / "state"))
+    pickled = pickle.dumps(search)
+    search.path.unlink()
+    search.path.parent.rmdir()
+    restored = pickle.loads(pickled)
+    restored.restore(str(tmp_path / "state"))
+    assert [t.params for t in restored.study.trials] == points
+
+
+@pytest.mark.parametrize("cut", range(0, 3200, 160))
+def test_a_kill_in_the_middle_of_a_write(tmp_path, cut):
+    """Whatever the file was cut off at, the sweep starts again and proposes each start point once."""
+    search = make(tmp_path)
+    search.suggest("a")
+    search.path.write_bytes(search.path.read_bytes()[:cut])
+    again = make(tmp_path)
+    again.reconcile(())
+    points = [again.suggest(name) for name in "bc"]
+    assert set(map(identity, points)) == set(map(identity, again.space.start))
+    assert again.suggest("d") not in again.space.start
+    finish(again, "b", 0.03)
+
+
+def test_another_space_or_metric_is_another_study(tmp_path):
+    make(tmp_path)
+    with pytest.raises(UserError, match=r"study.journal is the study of another search space or metric: use another"):
+        make(tmp_path, FINITE)
+    with pytest.raises(UserError, match="use another --name"):
+        make(tmp_path, metric="hr@10")
+
+
+def test_unusable_options(tmp_path):
+    with pytest.raises(UserError, match="unknown sampler 'tpee': did you mean 'tpe'"):
+        make(tmp_path, sampler="tpee")
+    with pytest.raises(UserError, match="search.train.lr is continuous, which a grid cannot list"):
+        make(tmp_path, sampler="grid")
+    with pytest.raises(UserError, match="seed = -1: must not be negative"):
+        make(tmp_path, seed=-1)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write the study .*: Not a directory; choose another --storage"):
+        make(tmp_path / "file")
+
+
+def trainable(config: dict) -> None:
+    from ray import tune
+
+    for epoch in range(1, 5):
+        value = quality(config) * epoch
+        if config["model.dropout"] == 0.2:
+            value = math.nan
+        if config["model.heads"] == 4:
+            raise RuntimeError("as if out of memory")
+        tune.report({"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == 4})
+
+
+@pytest.mark.slow
+def test_with_ray_tune_and_asha(tmp_path, tmp_path_factory, monkeypatch):
+    import ray
+    from ray import cloudpickle, tune
+    from ray.tune.schedulers import ASHAScheduler
+
+    monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "1")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    search = make(tmp_path, trials=12)
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", _temp_dir=f"/tmp/r{os.getpid()}")
+    try:
+        results = tune.Tuner(
+            tune.with_resources(trainable, {"CPU": 0.5}),
+            tune_config=tune.TuneConfig(
+                search_alg=search,
+                scheduler=ASHAScheduler(time_attr="epoch", grace_period=1, reduction_factor=2, max_t=4),
+                metric=METRIC,
+                mode="max",
+                num_samples=-1,
+                max_concurrent_trials=2,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(name="sweep", storage_path=str(tmp_path), verbose=0),
+        ).fit()
+        restored = tune.Tuner.restore(str(tmp_path / "sweep"), trainable).fit()
+    finally:
+        ray.shutdown()
+    assert len(results) == len(restored) == 12
+    states = []
+    for result in results:
+        study_trial = trial(search, result.metrics["trial_id"] if result.metrics else result.path.split("_")[-1])
+        states.append(study_trial.state)
+        if result.error or math.isnan(result.metrics[METRIC]):
+            assert study_trial.state == TrialState.FAIL
+        elif result.metrics["finished"]:
+            assert study_trial.state == TrialState.COMPLETE
+            assert study_trial.value == result.metrics[METRIC]
+            assert sorted(study_trial.intermediate_values) == [1, 2, 3, 4]
+        else:
+            assert study_trial.state == TrialState.PRUNED
+            assert max(study_trial.intermediate_values) == result.metrics["epoch"] < 4
+    assert {TrialState.COMPLETE, TrialState.PRUNED} <= set(states)
+    assert TrialState.RUNNING not in states

@@ -1,0 +1,111 @@
+"""The command line of `tuning/sweep.py`.
+
+Only options that were given are kept apart from their defaults: a resumed sweep takes everything
+else from its own record, and an option that contradicts the record is an error instead of ignored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from fame.datasets.options import add_data_options, data_settings
+from fame.errors import UserError
+from tuning.schedulers import SCHEDULERS
+
+
+SAMPLERS = ("tpe", "gp", "random", "grid")
+"""Ways to propose a point: tree-structured Parzen estimator, Gaussian process, at random, every point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a sweep was asked for; the defaults are those of the command line."""
+
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """`data.*` settings given by --dataset, --data-dir, --data, --columns, --items."""
+    model: str = "fame"
+    space: str | None = None
+    set: tuple[str, ...] = ()
+    trials: int | None = None
+    epochs: int | None = None
+    concurrent: int | None = None
+    workers: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: float | None = None
+    scheduler: str = "asha"
+    sampler: str = "tpe"
+    metric: str = "ndcg@10"
+    seed: int = 0
+    name: str | None = None
+    storage: str = "runs"
+    tracking_uri: str = "sqlite:///mlflow.db"
+    address: str | None = None
+    resume: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        for key, lowest in {"trials": 1, "epochs": 1, "concurrent": 1, "workers": 1, "cpus_per_worker": 1}.items():
+            value = getattr(self, key)
+            if value is not None and value < lowest:
+                raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
+        if self.gpus_per_worker is not None and self.gpus_per_worker < 0:
+            raise UserError(f"--gpus-per-worker {self.gpus_per_worker}: must not be negative")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: must not be negative")
+        if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):
+            raise UserError(f"--name {self.name!r}: must be a plain folder name, without / and not starting with a dot")
+
+
+DEFAULTS = Options()
+PLACE = ("name", "storage", "address", "resume", "dry_run")
+"""Options that say where a sweep runs, not what it is."""
+
+
+def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
+    """The options, and those of them that were given on the command line."""
+    args = _parser().parse_args(arguments)
+    given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
+    given = {key: tuple(value) if key == "set" else value for key, value in given.items() if value is not None and value != {}}
+    return Options(**given), given
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python tuning/sweep.py",
+        description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
+        "MLflow records, and the best configuration is exported.",
+    )
+    add_data_options(parser)
+    what = parser.add_argument_group("what to search")
+    what.add_argument("--model", help=_help("registered model", "model"))
+    what.add_argument("--space", metavar="FILE", help="YAML of the search space, or the name of a shipped one: "
+                      "default, paper, sasrec (default: default, or the model's own)")
+    what.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE",
+                      help="set a key for every trial; it is then not searched (may be given several times)")
+    what.add_argument("--trials", type=int, metavar="N", help="trials in all (default: 8; the whole grid for --sampler grid)")
+    what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
+    what.add_argument("--metric", help=_help("validation metric to maximise", "metric"))
+    what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
+    how = parser.add_argument_group("how to search")
+    how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
+    how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("who stops bad trials early", "scheduler"))
+    where = parser.add_argument_group("where to run")
+    where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
+    where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))
+    where.add_argument("--cpus-per-worker", type=int, metavar="N", help=_help("CPUs, and threads, of a worker", "cpus_per_worker"))
+    where.add_argument("--gpus-per-worker", type=float, metavar="F",
+                       help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)")
+    where.add_argument("--address", help="Ray cluster to use, such as auto or ray://HOST:10001 (default: a local one)")
+    where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
+    where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
+    where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))
+    where.add_argument("--resume", action="store_true", default=None, help="go on with the sweep --name (default: the newest one)")
+    where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
+    return parser
+
+
+def _help(text: str, key: str) -> str:
+    return f"{text} (default: {getattr(DEFAULTS, key)})"

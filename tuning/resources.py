@@ -1,0 +1,103 @@
+"""Connecting to Ray, and how many trials fit at a time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fame.errors import UserError
+from tuning.options import Options
+
+SOURCES = Path(__file__).parent.parent
+WORKER_ENVIRONMENT = {
+    # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What trials take, and how many of them fit."""
+
+    cpus: int
+    gpus: int
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float
+    concurrent: int
+
+    def __str__(self) -> str:
+        gpus = f" and {self.gpus_per_worker:g} GPUs" if self.gpus_per_worker else ""
+        return (
+            f"{self.concurrent} at a time, each {self.workers} × {self.cpus_per_worker} CPUs{gpus}, "
+            f"of {self.cpus} CPUs and {self.gpus} GPUs"
+        )
+
+
+def connect(address: str | None) -> None:
+    """Connect to the Ray cluster at `address`, or start a local one that ends with this process.
+
+    Raises `UserError` if the cluster does not answer.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
+    import ray
+
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    if address is None:
+        # The dashboard's agent is what gives back the resources of trials that are stopped (ray#65443).
+        runtime = {"env_vars": WORKER_ENVIRONMENT | {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH"))}}
+        ray.init(address="local", include_dashboard=True, runtime_env=runtime, **quiet)
+        return
+    runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
+    try:
+        ray.init(address=address, runtime_env=runtime, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head'") from None
+
+
+def found() -> tuple[int, int]:
+    """CPUs and GPUs of the cluster, or of this machine if Ray is not connected."""
+    import ray
+
+    if ray.is_initialized():
+        total = ray.cluster_resources()
+        return int(total.get("CPU", 0)), int(total.get("GPU", 0))
+    import torch
+
+    return os.cpu_count() or 1, torch.cuda.device_count()
+
+
+def plan(options: Options, cpus: int, gpus: int) -> Resources:
+    """How trials share the CPUs and GPUs. Raises `UserError` if not even one fits."""
+    share = options.gpus_per_worker if options.gpus_per_worker is not None else float(gpus > 0)
+    if options.workers * share > gpus:
+        raise UserError(
+            f"--gpus-per-worker {share:g} with {options.workers} workers asks for {options.workers * share:g} GPUs, "
+            f"but Ray has {gpus}; ask for fewer, or 0 to train on CPUs"
+        )
+    if options.workers * options.cpus_per_worker > cpus:
+        raise UserError(
+            f"{options.workers} workers with {options.cpus_per_worker} CPUs each ask for "
+            f"{options.workers * options.cpus_per_worker} CPUs, but Ray has {cpus}; lower --workers or --cpus-per-worker"
+        )
+    fits = cpus // (options.workers * options.cpus_per_worker)
+    if share:
+        per_gpu = int(1 / share) if share < 1 else 0
+        fits = min(fits, (gpus * per_gpu if per_gpu else int(gpus / share)) // options.workers)
+    return Resources(
+        cpus=cpus,
+        gpus=gpus,
+        workers=options.workers,
+        cpus_per_worker=options.cpus_per_worker,
+        gpus_per_worker=share,
+        concurrent=max(1, min(fits, options.concurrent or fits)),
+    )
+
+
+def _with_sources(path: str | None) -> str:
+    return os.pathsep.join([str(SOURCES), *([path] if path else [])])

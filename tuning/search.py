@@ -1,0 +1,292 @@
+"""The search algorithm of a sweep: an Optuna study behind Ray Tune's `Searcher` interface.
+
+Ray's own `OptunaSearch` files trials that the scheduler stopped as COMPLETE, leaves NaN trials RUNNING
+for ever, aborts on a report without the metric, and cannot be restored next to a durable study, which
+is then ahead of Tune. Here the study is the only state: every trial carries its Ray id, and whatever
+this class needs it reads from there, so that it can be killed and opened again at any time.
+
+What a trial reports: `epoch`; the metric, once there is one; with the last epoch `finished: True` and
+the best value so far as `best_<metric>`. From them a trial becomes COMPLETE (finished), PRUNED (stopped
+by the scheduler) or FAIL (an error, or a metric that is not a number).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
+
+from fame.errors import UserError, nearest
+from tuning.domains import Domain
+from tuning.options import SAMPLERS
+from tuning.space import Space
+
+RAY_ID, LOST, ORIGIN = "ray_id", "lost", "origin"
+"""Attributes: of a trial, its id in Tune, and that Tune knows nothing of it; of a study, what it searches."""
+PROPOSALS = 10
+"""Proposals of the sampler that are tried before one is drawn at random (a GP proposal takes seconds)."""
+DRAWS = 10_000
+
+
+class FeasibleSampler(BaseSampler):
+    """Another sampler's proposals, without those that the space forbids or the study has already tried.
+
+    Proposals are drawn again until one is allowed. So the sampler's own choice is kept, restricted to
+    the allowed points, and nothing that never ran enters the study. The other ways are worse: choices
+    that depend on other keys break TPE's model, which needs fixed ones; repairing a proposal runs
+    another point than the sampler asked for; rejected proposals told as FAIL are ignored by TPE, so it
+    repeats them, and told as PRUNED they count as bad settings of all their keys.
+
+    It has no state: each proposal takes a fresh sampler, seeded by the seed and the trial's number, so
+    that a resumed sweep goes on as the unbroken one would have.
+    """
+
+    def __init__(self, space: Space, name: str, seed: int, trials: int) -> None:
+        self.space, self.name, self.seed = space, name, seed
+        # Ten random trials, Optuna's default, would be all of a short sweep.
+        self.startup = max(3, min(10, trials // 4))
+        self.grid = space.grid() if space.is_small() or name == "grid" else None
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {key: distribution(parameter.domain) for key, parameter in self.space.search.items()}
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict) -> dict[str, Any]:
+        seed = int(np.random.SeedSequence([self.seed, trial.number]).generate_state(1)[0])
+        tried = points_tried(study)
+        sampler = self._sampler(seed)
+        for _ in range(PROPOSALS if sampler else 0):
+            point = self._propose(sampler, study, trial)
+            if identity(point) not in tried and self.space.problem(point) is None:
+                return point
+        rng = random.Random(seed)
+        if self.grid is not None:
+            return rng.choice(self.untried(study))
+        for _ in range(DRAWS):
+            point = self.space.draw(rng)
+            if identity(point) not in tried and self.space.problem(point) is None:
+                return point
+        raise UserError(f"{self.space.source}: {DRAWS:,} random configurations had no new one that is allowed")
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        raise AssertionError(f"{param_name}: proposals and start points are complete")
+
+    def untried(self, study: optuna.Study) -> list[dict[str, Any]]:
+        """Points of a small space that no trial has had."""
+        tried = points_tried(study)
+        return [point for point in self.grid or () if identity(point) not in tried]
+
+    def _propose(self, sampler: BaseSampler, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
+
+        def choose(key: str, domain: Domain) -> Any:
+            if key in together:
+                return domain.tidy(together[key])
+            return domain.tidy(sampler.sample_independent(study, trial, key, distribution(domain)))
+
+        return self.space.walk(choose)
+
+    def _sampler(self, seed: int) -> BaseSampler | None:
+        if self.name == "random":
+            return RandomSampler(seed=seed)
+        if self.name == "gp":
+            return GPSampler(seed=seed, n_startup_trials=self.startup, warn_independent_sampling=False)
+        if self.name == "tpe":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                # Groups: keys that exist only under a condition are modelled with the trials that had them.
+                return TPESampler(
+                    seed=seed, n_startup_trials=self.startup, multivariate=True, group=True, constant_liar=True
+                )
+        return None
+
+
+class StudySearch(Searcher):
+    """Proposes the space's start points and then the sampler's points; files results in a durable study.
+
+    `path` is the study's file; it may be on a network file system, where only one process, the
+    sweep's driver, writes it. A study that is there is continued, if it has the same space and metric.
+    Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        path: str | Path,
+        *,
+        name: str = "sweep",
+        sampler: str = "tpe",
+        seed: int = 0,
+        metric: str = "ndcg@10",
+        mode: str = "max",
+        trials: int,
+    ) -> None:
+        super().__init__(metric=metric, mode=mode)
+        if sampler not in SAMPLERS:
+            raise UserError(f"unknown sampler '{sampler}': {nearest(sampler, SAMPLERS)}")
+        if seed < 0:
+            raise UserError(f"seed = {seed}: must not be negative")
+        self.space, self.path, self.name, self.trials = space, Path(path).absolute(), name, trials
+        self.sampler = FeasibleSampler(space, sampler, seed, trials)
+        self._study: optuna.Study | None = None
+        self._open()
+
+    @property
+    def study(self) -> optuna.Study:
+        return self._study or self._open()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The next point, or FINISHED after `trials` of them or when a small space has no more."""
+        trials = self.study.get_trials(deepcopy=False)
+        if sum(trial.state != TrialState.WAITING and LOST not in trial.user_attrs for trial in trials) >= self.trials:
+            return Searcher.FINISHED
+        queued = any(trial.state == TrialState.WAITING for trial in trials)
+        if not queued and self.sampler.grid is not None and not self.sampler.untried(self.study):
+            return Searcher.FINISHED
+        trial = self.study.ask()
+        point = self.space.sample(trial)
+        trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has it is complete
+        return point
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if trial := self._running(trial_id):
+            self._report(trial, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        trial, result = self._running(trial_id), result or {}
+        if trial is None:  # told before: the study was ahead of the state that Tune was restored from
+            return
+        self._report(trial, result)  # the report at which the scheduler stops a trial comes only here
+        finished = bool(result.get("finished"))
+        value = result.get(f"best_{self.metric}" if finished else self.metric)
+        if error or (value is None and finished) or (value is not None and not math.isfinite(value)):
+            self.study.tell(trial.number, state=TrialState.FAIL)
+        elif finished:
+            self.study.tell(trial.number, value, state=TrialState.COMPLETE)
+        else:
+            self.study.tell(trial.number, state=TrialState.PRUNED)
+
+    def reconcile(self, known_trial_ids: Collection[str]) -> None:
+        """After a kill: give up running trials that Tune does not know, and queue their points again.
+
+        `restore` calls it; a sweep that Tune had not saved at all is reconciled with no ids.
+        """
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(RAY_ID) in known_trial_ids:
+                continue
+            # A trial without an id was killed while it was sampled: only a queued one has its point.
+            point = trial.params if RAY_ID in trial.user_attrs else trial.system_attrs.get("fixed_params")
+            self._storage.set_trial_user_attr(trial._trial_id, LOST, True)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            if point is not None:
+                self.study.enqueue_trial(point)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Called with each save of Tune's state: which trials that state knows, and a copy of the study."""
+        trials = self.study.get_trials(deepcopy=False)
+        known = [t.user_attrs[RAY_ID] for t in trials if RAY_ID in t.user_attrs and LOST not in t.user_attrs]
+        state = {"known_trial_ids": known, "study": self.path.read_text(encoding="utf-8")}
+        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """The study's file is newer than its copy, which is for a machine without the file."""
+        state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(state["study"], encoding="utf-8")
+        self.reconcile(state["known_trial_ids"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For Tune, which pickles the searcher with the sweep: the study itself stays in its file."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_storage", "_study")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _study=None)
+
+    def _open(self) -> optuna.Study:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._storage = open_journal(self.path)
+        study = optuna.create_study(
+            storage=self._storage,
+            study_name=self.name,
+            direction="maximize" if self.mode == "max" else "minimize",
+            sampler=self.sampler,
+            pruner=optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        origin = json.loads(json.dumps({"space": self.space.to_dict(), "metric": self.metric, "mode": self.mode}))
+        if study.user_attrs.get(ORIGIN, origin) != origin:
+            raise UserError(f"{self.path} is the study of another search space or metric: use another --name")
+        if ORIGIN not in study.user_attrs:
+            for point in self.space.start:
+                study.enqueue_trial(dict(point), skip_if_exists=True)  # those before a kill are there
+            study.set_user_attr(ORIGIN, origin)
+        self._study = study
+        return study
+
+    def _running(self, trial_id: str) -> FrozenTrial | None:
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(RAY_ID) == trial_id:
+                return trial
+        return None
+
+    def _report(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
+        value, epoch = result.get(self.metric), result.get("epoch")
+        if value is None or epoch is None or not math.isfinite(value):
+            return
+        if epoch not in trial.intermediate_values:  # a trial that was restarted repeats epochs
+            self._storage.set_trial_intermediate_value(trial._trial_id, epoch, float(value))
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    kinds = {"categorical": CategoricalDistribution, "int": IntDistribution, "float": FloatDistribution}
+    return kinds[domain.kind](**domain.arguments())
+
+
+def identity(point: Mapping[str, Any]) -> frozenset:
+    return frozenset(point.items())
+
+
+def points_tried(study: optuna.Study) -> set[frozenset]:
+    """Points of all trials, running and failed ones too: a point that failed would fail again."""
+    trials = study.get_trials(deepcopy=False)
+    return {identity(t.params) for t in trials if RAY_ID in t.user_attrs and LOST not in t.user_attrs}
+
+
+class _OnlyWriter:
+    """No lock. Optuna's lock files outlive a killed process and then block for half a minute."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """A study's file: an append-only log, each line flushed to the disk; needs no file locks.
+
+    A line that a kill cut off is removed, since the next one would be appended to it and the file
+    would be unreadable for ever.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            with path.open("r+b") as file:
+                file.truncate(file.read().rfind(b"\n") + 1)
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_OnlyWriter()))
+    except OSError as error:
+        raise UserError(f"cannot write the study {path}: {error.strerror}; choose another --storage") from None

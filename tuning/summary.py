@@ -1,0 +1,98 @@
+"""What a sweep prints before it starts (the plan) and when it has ended (the results)."""
+
+from __future__ import annotations
+
+import collections
+
+import optuna
+from optuna.trial import TrialState
+from rich.console import Console
+from rich.table import Table
+
+from fame.datasets import Dataset
+from fame.export import load_catalogue
+from tuning.export import Best, ranked, score
+from tuning.plan import Plan
+from tuning.resources import Resources
+from tuning.search import RAY_ID
+from tuning.storage import Storage
+from tuning.tracking import Tracker
+from tuning.tracking_callback import LETTERS, run_name
+
+SHOWN = 5
+"""Trials in the table of results."""
+HOW = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+INTERRUPTED = 130
+EXAMPLE_ITEMS = 3
+"""Most popular items in the example of a history."""
+
+
+def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage) -> None:
+    """Space, trials, resources, data."""
+    options, statistics = plan.options, dataset.statistics
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("data", f"{dataset.config.name}, recipe {dataset.config.recipe}, fingerprint {dataset.fingerprint}")
+    table.add_row("", f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
+                      f"interactions, {statistics['average_length']:.1f} a user")
+    table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
+    for key, values, condition in plan.space.describe():
+        table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
+    for constraint in plan.space.constraints:
+        table.add_row("", str(constraint))
+    table.add_row("trials", f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
+                            f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}")
+    table.add_row("resources", str(share))
+    table.add_row("sweep", f"{storage.name} → {storage.shared}")
+    Console().print(table, highlight=False, soft_wrap=True)
+
+
+def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best | None, tracker: Tracker) -> None:
+    """The best trials, where everything lies, and the next command."""
+    metric = plan.options.metric
+    trials = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
+    counts = collections.Counter(HOW.get(trial.state, "unfinished") for trial in trials)
+    table = Table(title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})")
+    for column, side in {"trial": "left", "setting": "left", f"validation {metric}": "right", "epochs": "right", "": "left"}.items():
+        table.add_column(column, justify=side)
+    for trial in ranked(study)[:SHOWN]:
+        rest = ", ".join(f"{key.split('.', 1)[-1]} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS)
+        name = run_name(trial.params, trial.user_attrs[RAY_ID])
+        table.add_row(
+            trial.user_attrs[RAY_ID],
+            f"{name}; {rest}" if rest else name,
+            f"{score(trial):.4f}",
+            str(max(trial.intermediate_values, default=0)),
+            HOW.get(trial.state, "unfinished"),
+        )
+    console = Console()
+    console.print(table, highlight=False)
+    if best is None:
+        console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
+        return
+    found = best.metrics
+    note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
+    lines = [
+        f"best    {best.trial_id}{note}: {metric} validation {found['validation'][metric]:.4f}, test {found['test'][metric]:.4f}",
+        f"model   {best.place}",
+        f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'",
+        f"again   python -m fame.train --config {storage.best}/config.yaml",
+        f"use     python -m fame.recommend --model {storage.best} --history {_example_history(storage)}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _short(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _example_history(storage: Storage) -> str:
+    catalogue = load_catalogue(storage.best)
+    popular = sorted(range(len(catalogue.ids)), key=lambda index: -catalogue.counts[index])
+    return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
+
+
+def exit_code(study: optuna.Study, interrupted: bool) -> int:
+    """0 if a trial gave a result; 130 after Ctrl-C; 1 if all failed."""
+    if interrupted:
+        return INTERRUPTED
+    return 0 if ranked(study) else 1

@@ -1,0 +1,65 @@
+"""Search the best configuration: `python tuning/sweep.py [--dataset NAME | --data FILE …]`.
+
+Everything that can be wrong is found before anything starts; then Optuna proposes, Ray Tune runs and
+stops, MLflow records, and the best configuration is exported, also after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from fame.errors import UserError, run_command
+from tuning.options import Options, parse
+from tuning.plan import Plan, make_plan, plan_from_record
+from tuning.storage import Storage, check_writable, newest
+
+
+def main() -> int:
+    options, given = parse()
+    from fame.datasets import load_dataset  # here, so that --help need not wait
+
+    if options.resume:
+        plan, storage = resumed_plan(options, given)
+    else:
+        plan, storage = new_plan(options)
+    dataset = load_dataset(plan.experiment.data)
+    if options.dry_run:
+        from tuning import resources, summary
+
+        summary.print_plan(plan, dataset, resources.plan(options, *resources.found()), storage)
+        return 0
+    from tuning.run import run_sweep
+
+    return run_sweep(plan, storage, dataset)
+
+
+def new_plan(options: Options) -> tuple[Plan, Storage]:
+    """The plan of a sweep that is not there yet."""
+    plan = make_plan(options)
+    data = plan.experiment.data
+    name = options.name or f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    storage = Storage.of(options.storage, name)
+    if storage.exists:
+        raise UserError(f"--name {name}: there is a sweep of this name at {storage.local}; go on with --resume, or choose another")
+    check_writable(options.storage)
+    return plan, storage
+
+
+def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
+    """The plan of a sweep that was started before."""
+    name = options.name or newest(options.storage)
+    storage = Storage.of(options.storage, name)
+    if not storage.exists:
+        raise UserError(f"--resume: there is no sweep '{name}' at {storage.local}; start it without --resume")
+    check_writable(options.storage)
+    return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
+
+
+if __name__ == "__main__":
+    run_command(main)

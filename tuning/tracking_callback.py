@@ -1,0 +1,87 @@
+"""Ray Tune's events as runs in MLflow."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
+
+from tuning.tracking import Status, Tracker, opened
+
+LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
+"""Parameters that a run's name shows, by the paper's letters."""
+
+NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch"}
+"""Numbers of a report that describe Ray's processes, and the epoch, which is the step."""
+
+
+def run_name(params: Mapping[str, Any], trial_id: str) -> str:
+    """``H2 N4 D64``; the trial's id where the search looks at none of these."""
+    words = [f"{letter}{params[key]}" for key, letter in LETTERS.items() if key in params]
+    return " ".join(words) or trial_id
+
+
+def outcome(trial: Trial) -> Status:
+    """How a trial ended: it says itself when it finished; else the scheduler stopped it."""
+    if trial.status == Trial.ERROR:
+        return "failed"
+    if (trial.last_result or {}).get("finished"):
+        return "finished"
+    return "pruned" if trial.status == Trial.TERMINATED else "interrupted"
+
+
+class TrackingCallback(Callback):
+    """Give it to `tune.RunConfig(callbacks=[...])`; it needs an open tracker.
+
+    Tune pickles it into the sweep's folder. The copy holds the sweep's name, no connection and no
+    password, and uses the tracker that the restoring process opened under that name.
+    """
+
+    def __init__(self, tracker: Tracker, metric: str) -> None:
+        self._sweep = tracker.sweep
+        self._metric = metric
+
+    @property
+    def tracker(self) -> Tracker:
+        return opened(self._sweep)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._start(trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        metrics = {
+            key: float(value)
+            for key, value in result.items()
+            if isinstance(value, numbers.Real) and not isinstance(value, bool) and key not in NOT_METRICS
+        }
+        self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), metrics)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        # Tune sets the trial's status after this call.
+        self._end(trial, "finished" if (trial.last_result or {}).get("finished") else "pruned")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        # Tune has written the error's text here; `trial.get_error` looks in storage, where it comes later.
+        lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
+        self._end(trial, "failed", {"error": lines[-1]} if lines else {})
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self.tracker.close_open_trials({trial.trial_id: outcome(trial) for trial in trials})
+
+    def _start(self, trial: Trial) -> None:
+        self.tracker.start_trial(trial.trial_id, trial.config, run_name(trial.config, trial.trial_id))
+
+    def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
+        if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died
+            self._start(trial)
+        result = trial.last_result or {}
+        value = result.get(f"best_{self._metric}", result.get(self._metric, math.nan))
+        self.tracker.end_trial(trial.trial_id, status, value, tags)
