@@ -193,6 +193,7 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.model is None:
             object.__setattr__(self, "model", models.get("fame").Config())
+        require(0 <= self.seed < 2**63, "seed", self.seed, "must be at least 0 and below 2**63")
         known = self.evaluate.metrics()
         require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
         if self.backbone.epochs:

@@ -37,6 +37,7 @@ class Sequences:
     def __post_init__(self) -> None:
         assert self.values.dtype == np.int32 and self.offsets.dtype == np.int64
         assert self.offsets[0] == 0 and self.offsets[-1] == len(self.values)
+        assert (self.lengths > HELD_OUT).all()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

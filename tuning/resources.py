@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from fame.errors import UserError
 from tuning.options import Options
 
+LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parent.parent
 WORKER_ENVIRONMENT = {
     # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
@@ -41,16 +43,26 @@ def connect(address: str | None) -> None:
     Raises `UserError` if the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Tune's own progress output; `tuning.progress` has ours.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
     import ray
 
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        # The dashboard's agent is what gives back the resources of trials that are stopped (ray#65443).
-        runtime = {"env_vars": WORKER_ENVIRONMENT | {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH"))}}
-        ray.init(address="local", include_dashboard=True, runtime_env=runtime, **quiet)
+        # At Ray's niceness of 15 any other process of the machine starves the trials, which are the work.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        # A trial is several small processes; Ray warns of more than four times this number.
+        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
+        # What gives back the resources of a trial that is stopped is an actor of Ray Train that asks the
+        # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
+        # gives up if there are two, unless it is told the address: so the port is chosen here.
+        port = _free_port()
+        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+        variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
+        runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
+        ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
         return
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     try:
@@ -97,6 +109,12 @@ def plan(options: Options, cpus: int, gpus: int) -> Resources:
         gpus_per_worker=share,
         concurrent=max(1, min(fits, options.concurrent or fits)),
     )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
 
 
 def _with_sources(path: str | None) -> str:

@@ -26,14 +26,20 @@ def _asha(metric: str, epochs: int) -> TrialScheduler:
     from ray.tune.schedulers import ASHAScheduler
 
     return ASHAScheduler(
-        time_attr="epoch", metric=metric, mode="max", max_t=epochs, grace_period=grace(epochs), reduction_factor=REDUCTION
+        time_attr="epoch",
+        metric=metric,
+        mode="max",
+        # Beyond the last epoch: a trial that ends by itself must not be killed while it does.
+        max_t=epochs + 1,
+        grace_period=grace(epochs),
+        reduction_factor=REDUCTION,
     )
 
 
 def _hyperband(metric: str, epochs: int) -> TrialScheduler:
     from ray.tune.schedulers import HyperBandScheduler
 
-    return HyperBandScheduler(time_attr="epoch", metric=metric, mode="max", max_t=epochs, reduction_factor=REDUCTION)
+    return HyperBandScheduler(time_attr="epoch", metric=metric, mode="max", max_t=epochs + 1, reduction_factor=REDUCTION)
 
 
 def _median(metric: str, epochs: int) -> TrialScheduler:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -195,19 +196,22 @@ class StudySearch(Searcher):
                 self.study.enqueue_trial(point)
 
     def save(self, checkpoint_path: str) -> None:
-        """Called with each save of Tune's state: which trials that state knows, and a copy of the study."""
-        trials = self.study.get_trials(deepcopy=False)
-        known = [t.user_attrs[RAY_ID] for t in trials if RAY_ID in t.user_attrs and LOST not in t.user_attrs]
-        state = {"known_trial_ids": known, "study": self.path.read_text(encoding="utf-8")}
-        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+        """Called with each save of Tune's state: a copy of the study, for a machine without its file."""
+        shutil.copyfile(self.path, checkpoint_path)
 
     def restore(self, checkpoint_path: str) -> None:
-        """The study's file is newer than its copy, which is for a machine without the file."""
-        state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
+        """Tune's own state, which lies beside the copy, says which trials Tune knows.
+
+        It is the one file to trust: a kill in the middle of Tune's upload leaves files cut off or of
+        different age, and had this one been cut off, Tune would not have come here.
+        """
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(state["study"], encoding="utf-8")
-        self.reconcile(state["known_trial_ids"])
+            shutil.copyfile(checkpoint_path, self.path)
+        # Ray names the files by time and has just loaded the newest.
+        tune_state = max(Path(checkpoint_path).parent.glob("experiment_state-*.json")).read_text(encoding="utf-8")
+        ray_ids = (trial.user_attrs.get(RAY_ID) for trial in self.study.get_trials(deepcopy=False))
+        self.reconcile([ray_id for ray_id in ray_ids if ray_id and ray_id in tune_state])
 
     def __getstate__(self) -> dict[str, Any]:
         """For Tune, which pickles the searcher with the sweep: the study itself stays in its file."""

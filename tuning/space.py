@@ -82,12 +82,16 @@ class Space:
 
     def problem(self, point: Mapping[str, Any]) -> str | None:
         """Why the point must not be run: a constraint, or a rule of the experiment; None if it may be."""
+        return self.constraint_problem(point) or self.config_problem(point)
+
+    def constraint_problem(self, point: Mapping[str, Any]) -> str | None:
+        """The constraint that the point breaks, if any."""
         values = self.defaults | self.fixed | dict(point)
         for constraint in self.constraints:
             if not constraint.holds(values):
                 sides = ", ".join(f"{key} = {values[key]!r}" for key in constraint.names())
                 return f"constraint '{constraint}' does not hold for {sides}"
-        return self.config_problem(point)
+        return None
 
     def continuous(self) -> list[str]:
         """Keys with infinitely many values."""

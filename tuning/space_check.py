@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fame.errors import UserError, nearest
@@ -37,16 +38,22 @@ def check_keys(space: Space) -> None:
 
 
 def check_values(space: Space) -> None:
-    """Each end and choice must be a value that the experiment accepts, alone or together with others.
+    """Each end and choice must be a value that some experiment of the model accepts.
 
-    Not repeated when keys are fixed later: a width from the command line may leave only some heads.
+    Not necessarily one with this `base`, and a constraint may exclude it: a width that is fixed on the
+    command line leaves only some numbers of heads, and the others are then never proposed.
     """
     rng = random.Random(0)
+    plain = replace(space, base={"model": {"name": space.model}})
     for key, parameter in space.search.items():
         for value in parameter.domain.ends():
-            problem = space.config_problem({key: value})
-            others = (_any_point(space, rng) for _ in range(COMPLETIONS))
-            if problem and all(space.config_problem({**point, key: value}) for point in others):
+            problem = plain.config_problem({key: value})
+            if not problem:
+                continue
+            # Alone it may break a rule that it keeps together with others (heads of another width).
+            points = [_any_point(space, rng) | {key: value} for _ in range(COMPLETIONS)]
+            points = [point for point in points if not space.constraint_problem(point)]
+            if points and all(map(space.config_problem, points)):
                 raise UserError(f"{space.source}: search.{key}: {problem}")
 
 

@@ -53,13 +53,11 @@ def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dat
     """
     entry = find_entry(config)
     config = entry.resolve(_absolute(config))
-    source = entry.origin.locate(config.name, config, report)
-    folder = cache_root() / "prepared" / f"{_file_name(config.name)}-{_key(source, config)}"
     try:
-        dataset = store.load(folder)
-    except store.BrokenStore:
-        with locked(folder.name, report):
-            dataset = _load_or_prepare(folder, entry, source, config, report)
+        source = entry.origin.locate(config.name, config, report)
+        dataset = _load(entry, source, config, report)
+    except ModuleNotFoundError as error:
+        raise UserError(f"reading data needs the package {error.name}: pip install 'fame-tuning[data]'") from None
     if config.fingerprint not in (None, dataset.fingerprint):
         raise UserError(
             f"data.fingerprint = {config.fingerprint}: {config.name} from {source.description} is {dataset.fingerprint}, "
@@ -95,6 +93,15 @@ def _key(source: Source, config: DataConfig) -> str:
     settings = [config.min_rating, config.core, config.min_history, config.max_history, config.repeats]
     identity = json.dumps([PREPARATION, store.FORMAT, source.identity, settings], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def _load(entry: DatasetEntry, source: Source, config: DataConfig, report: Report) -> Dataset:
+    folder = cache_root() / "prepared" / f"{_file_name(config.name)}-{_key(source, config)}"
+    try:
+        return store.load(folder)
+    except store.BrokenStore:
+        with locked(folder.name, report):
+            return _load_or_prepare(folder, entry, source, config, report)
 
 
 def _load_or_prepare(folder: Path, entry: DatasetEntry, source: Source, config: DataConfig, report: Report) -> Dataset:

@@ -89,7 +89,8 @@ def _print(dataset: Dataset, entry: DatasetEntry, seconds: float) -> None:
         row = entry.paper
         print(
             f"{'Table 1 of the paper':24}{row.users:12,}{row.items:12,}{row.actions:14,}"
-            f"{row.average_length:12.1f}{row.density_percent:9.2f}%"
+            f"{'' if row.average_length is None else f'{row.average_length:.1f}':>12}"
+            f"{'' if row.density_percent is None else f'{row.density_percent:.2f}%':>10}"
         )
         if row.note:
             print(f"  Table 1: {row.note}")

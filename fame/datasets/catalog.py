@@ -125,7 +125,6 @@ _grouplens(
         items=16_297,
         actions=1_856_746,
         average_length=19.2,
-        density_percent=0.12,
         note="a subset of ml-20m; how it was drawn is not published",
     ),
 )
@@ -137,7 +136,7 @@ _amazon(
         "226cce9c3105299ca0db9615d7d3fb32b3175e90da43100ae352599f0f0107b8",
     ),
     "Amazon 2014, Beauty, 5-core sequences of S3-Rec",
-    PaperRow(users=22_363, items=12_101, actions=198_502, average_length=8.8, density_percent=0.07),
+    PaperRow(users=22_363, items=12_101, actions=198_502),
 )
 _amazon(
     "sports",
@@ -168,7 +167,6 @@ _amazon(
         users=19_412,
         items=19_392,
         actions=167_597,
-        average_length=8.6,
         density_percent=0.04,
         note="items is a misprint (and density with it): the public file has 11,924",
     ),

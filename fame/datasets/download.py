@@ -114,6 +114,7 @@ def _open(address: str) -> http.client.HTTPResponse:
     try:
         return urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         raise _Failure(f"{address} answers {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _Failure(f"{address} cannot be reached ({_reason(error)})") from None

@@ -38,13 +38,13 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRow:
-    """The dataset's row in Table 1 of the FAME paper, as printed."""
+    """The dataset's row in Table 1 of the FAME paper, as printed; None where we do not have the printed figure."""
 
     users: int
     items: int
     actions: int
-    average_length: float
-    density_percent: float
+    average_length: float | None = None
+    density_percent: float | None = None
     note: str = ""
     """Which of the figures is a misprint."""
 

@@ -5,7 +5,6 @@ A layout reads its files through `Files`, so that a zip and its unpacked folder 
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
@@ -192,7 +191,9 @@ def _read_movielens_100k(files: Files, ratings: str, movies: str) -> Raw:
 def _lines(files: Files, name: str) -> list[str]:
     """Lines of an old MovieLens movie table, which is Latin-1."""
     with clear_errors(files.path(name), "a MovieLens movie table"), files.open(name) as stream:
-        return io.TextIOWrapper(stream, encoding="latin-1").read().splitlines()
+        text = stream.read().decode("latin-1")
+    # not `splitlines`, which also splits at characters that a title may hold
+    return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
 
 
 def _movies(path: str, rows: list[tuple[str, str, str]], lines: int) -> ItemTable:

@@ -30,7 +30,9 @@ def cyclic_sequences(*, users: int, item_count: int, longest: int, seed: int) ->
     generator = np.random.default_rng(seed)
     lists = []
     for _ in range(users):
-        steps = np.where(generator.random(generator.integers(3, longest + 1)) < 0.1, generator.integers(1, item_count), 1)
+        steps = np.where(
+            generator.random(generator.integers(3, longest + 1)) < 0.1, generator.integers(1, item_count), 1
+        )
         lists.append(((generator.integers(item_count) + np.cumsum(steps)) % item_count + 1).tolist())
     return sequences_of(lists, item_count)
 

@@ -28,7 +28,7 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def feed_forward(layers: nn.Sequential, x: Tensor) -> Tensor:
-    """Eq. 6 and 7: W_2 GELU(W_1 x + b_1) + b_2."""
+    """W_2 GELU(W_1 x + b_1) + b_2; Eq. 7 when its input is a head."""
     first, second = layers[0], layers[2]
     return second.weight @ gelu(first.weight @ x + first.bias) + second.bias
 
@@ -78,7 +78,7 @@ class NaiveFame:
         return sum(p * v for p, v in zip(softmax(scores), values, strict=True))
 
     def plain_block(self, block: nn.Module, x: list[Tensor]) -> list[Tensor]:
-        """SASRec's block (Eq. 1–6)."""
+        """SASRec's block."""
         pre = self.config.norm == "pre"
         before = [layer_norm(block.attention_norm.norm, row) if pre else row for row in x]
         out = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -20,7 +21,11 @@ from fame.checkpoint import (
 from fame.errors import UserError
 from tests.fame.helpers import same_tensors
 
-TENSORS = {"model.a": torch.arange(6.0).view(2, 3), "step": torch.tensor(3), "half": torch.ones(4, dtype=torch.bfloat16)}
+TENSORS = {
+    "model.a": torch.arange(6.0).view(2, 3),
+    "step": torch.tensor(3),
+    "half": torch.ones(4, dtype=torch.bfloat16),
+}
 HEADER = {"history": [{"loss": 0.1, "epoch": 1}], "stage": 0, "name": "Größe"}
 
 
@@ -55,18 +60,23 @@ def test_a_crash_while_writing_leaves_the_old_file_whole_and_nothing_beside_it(t
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_reader_never_sees_a_file_that_is_being_written(tmp_path, monkeypatch):
-    path, write = tmp_path / "c.safetensors", safetensors.torch.save_file
+def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(tmp_path, monkeypatch):
+    path, write, replace = tmp_path / "c.safetensors", safetensors.torch.save_file, os.replace
     save_checkpoint(path, TENSORS, HEADER)
     seen = []
 
-    def watched(tensors, target, metadata):
+    def watched_write(tensors, target, metadata):
         write(tensors, target, metadata=metadata)
         seen.append(load_checkpoint(path)[1])
 
-    monkeypatch.setattr(safetensors.torch, "save_file", watched)
+    def watched_replace(source, target):
+        seen.append(load_checkpoint(path)[1])
+        replace(source, target)
+
+    monkeypatch.setattr(safetensors.torch, "save_file", watched_write)
+    monkeypatch.setattr(os, "replace", watched_replace)
     save_checkpoint(path, TENSORS, {"new": 1})
-    assert seen == [HEADER]
+    assert seen == [HEADER, HEADER]
     assert load_checkpoint(path)[1] == {"new": 1}
 
 

@@ -107,9 +107,7 @@ with_backbone = st.builds(
     ),
     seed=seeds,
 )
-without_backbone = st.builds(
-    Experiment, data=data_configs, model=models, train=trains, evaluate=evaluates, seed=seeds
-)
+without_backbone = st.builds(Experiment, data=data_configs, model=models, train=trains, evaluate=evaluates, seed=seeds)
 experiments = with_backbone | without_backbone
 
 
@@ -183,6 +181,8 @@ def test_numbers_that_yaml_reads_as_text_or_whole_are_numbers_all_the_same(text,
         ({"model": ["fame"]}, "model = ['fame']: must be a mapping"),
         ({"model": []}, "model = []: must be a mapping"),
         ({"seed": "x"}, "seed = 'x': must be of type int"),
+        ({"seed": -1}, "seed = -1: must be at least 0"),
+        ({"seed": 2**64}, "must be at least 0 and below 2**63"),
         ([], "configuration = []: must be a mapping"),
         ("x", "configuration = 'x': must be a mapping"),
         # Rules (those of the model section are in test_model.py).
@@ -245,7 +245,7 @@ def test_an_empty_file_is_the_default_experiment(content, tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    with pytest.raises(UserError, match="no such file: .*x.yaml"):
+    with pytest.raises(UserError, match=r"no such file: .*x\.yaml"):
         read_experiment(tmp_path / "x.yaml")
     with pytest.raises(UserError, match="cannot read "):
         read_experiment(tmp_path)

@@ -81,7 +81,9 @@ def evaluator(sequences, part, exclude_seen=True, max_length=50, workers=None) -
 @pytest.mark.parametrize("exclude_seen", [True, False])
 @pytest.mark.parametrize("part", ["validation", "test"])
 @given(sequences=jagged(), max_length=st.integers(1, 20), seed=st.integers(0, 99))
-def test_ranks_and_metrics_are_those_of_sorting_with_ties_in_the_middle(part, exclude_seen, sequences, max_length, seed):
+def test_ranks_and_metrics_are_those_of_sorting_with_ties_in_the_middle(
+    part, exclude_seen, sequences, max_length, seed
+):
     # The window may be shorter than the history: what the model no longer sees is left out all the same.
     scores = tied_scores(sequences.item_count, seed)
     ours, model = evaluator(sequences, part, exclude_seen, max_length), LastItemModel(scores)

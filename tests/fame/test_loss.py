@@ -94,7 +94,7 @@ def test_bfloat16_products_stay_within_the_bound_of_their_rounding():
     bound = weights[:, None] * (torch.softmax(z @ table.T, 1) @ table.abs()).detach()
     assert ((got[1] - want[1]).abs() <= bound + 1e-6).all()
     assert (got[2] - want[2]).norm() <= 0.01 * want[2].norm()
-    assert not torch.equal(got[1], want[1]), "bfloat16 was asked for and not used"
+    assert (got[1] - want[1]).norm() > 1e-4 * want[1].norm(), "bfloat16 was asked for and not used"
     assert [t.dtype for t in got] == [torch.float32] * 3
 
 

@@ -44,7 +44,13 @@ def test_fame_is_the_papers_equations_as_printed_for_ten_random_shapes():
         heads, experts, blocks = (int(draw.integers(1, most + 1)) for most in (4, 5, 3))
         width, length, item_count, batch = (int(draw.integers(2, most + 1)) for most in (5, 8, 20, 4))
         config = FameConfig(
-            dim=heads * width, heads=heads, experts=experts, blocks=blocks, inner=2, residual=False, positions="absolute"
+            dim=heads * width,
+            heads=heads,
+            experts=experts,
+            blocks=blocks,
+            inner=2,
+            residual=False,
+            positions="absolute",
         )
         model = randomise(Fame(config, item_count, length), seed, std=0.5)
         found = difference_from_naive(model, batch, seed)
@@ -107,7 +113,9 @@ def test_fame_with_one_head_one_expert_and_w_f_the_identity_is_sasrec_without_ou
 
 
 def variants() -> list:
-    plain = [SASRecConfig(dim=8, inner=2, positions=p, norm=n) for p, n in itertools.product(POSITIONS, ["post", "pre"])]
+    plain = [
+        SASRecConfig(dim=8, inner=2, positions=p, norm=n) for p, n in itertools.product(POSITIONS, ["post", "pre"])
+    ]
     facets = [
         FameConfig(dim=8, inner=2, experts=3, positions=p, norm=n, residual=r)
         for p, n, r in itertools.product(POSITIONS, ["post", "pre"], [True, False])
@@ -141,7 +149,9 @@ def test_a_position_is_read_as_if_its_sequence_ended_there(config):
     items, lengths = random_rows(1, 6, 11, seed=9)
     hidden = model.hidden(items, lengths)
     for t in range(1, 7):
-        torch.testing.assert_close(hidden[:, t - 1], model.encode(items[:, :t], torch.tensor([t])), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            hidden[:, t - 1], model.encode(items[:, :t], torch.tensor([t])), rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("config", [c for c in variants() if c.name == "fame"], ids=variant_name)
@@ -150,9 +160,12 @@ def test_the_facets_queries_weighted_by_the_gate_make_the_query(config):
     model = built(config)
     items, lengths = random_rows(4, 6, 11, seed=10)
     queries, weights = model.facet_queries(items, lengths)
-    assert queries.shape == (4, 2, 8) and weights.shape == (4, 2)
+    assert queries.shape == (4, 2, 8)
+    assert weights.shape == (4, 2)
     torch.testing.assert_close(weights.sum(1), torch.ones(4, dtype=torch.float64))
-    torch.testing.assert_close((queries * weights[..., None]).sum(1), model.encode(items, lengths), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        (queries * weights[..., None]).sum(1), model.encode(items, lengths), rtol=1e-10, atol=1e-10
+    )
 
 
 @torch.no_grad()
@@ -237,7 +250,9 @@ def warm_started(residual: bool = True, **backbone) -> tuple[Fame, Fame, SASRec]
 def test_embeddings_earlier_blocks_keys_and_values_come_from_the_backbone(residual):
     ours, fresh, theirs = warm_started(residual)
     mine, its = ours.state_dict(), theirs.state_dict()
-    kept = [k for k in its if not k.startswith("blocks.1")] + [f"blocks.1.attention.key_value.{w}" for w in ("weight", "bias")]
+    kept = [k for k in its if not k.startswith("blocks.1")] + [
+        f"blocks.1.attention.key_value.{w}" for w in ("weight", "bias")
+    ]
     if residual:
         kept += [f"blocks.1.{part}_norm.norm.{w}" for part in ("attention", "feed_forward") for w in ("weight", "bias")]
     assert all(torch.equal(mine[key], its[key]) for key in kept)

@@ -23,9 +23,11 @@ def test_an_unknown_name_suggests_the_nearest_and_lists_the_known():
     registry: Registry[int] = Registry("dataset")
     registry.register("beauty")(1)
     registry.register("sports")(2)
-    with pytest.raises(UserError, match=r"^unknown dataset 'beaty': did you mean 'beauty'\? \(known: beauty, sports\)$"):
+    with pytest.raises(
+        UserError, match=r"^unknown dataset 'beaty': did you mean 'beauty'\? \(known: beauty, sports\)$"
+    ):
         registry.get("beaty")
-    with pytest.raises(UserError, match="^unknown dataset 'qqq': known: beauty, sports$"):
+    with pytest.raises(UserError, match=r"^unknown dataset 'qqq': known: beauty, sports$"):
         registry.get("qqq")
 
 

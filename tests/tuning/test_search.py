@@ -68,6 +68,20 @@ def run(search: StudySearch, count: int, first: int = 0) -> list[dict]:
     return points
 
 
+def save(search: StudySearch, folder: Path, known: str) -> bytes:
+    """What Tune leaves on the disk when it knows the trials `known`; returns the pickled searcher."""
+    (folder / "experiment_state-2026-01-01_00-00-00.json").write_text("an older session's")
+    (folder / "experiment_state-2026-01-02_00-00-00.json").write_text(" ".join(f"trial-{name}" for name in known))
+    search.save(str(folder / "searcher-state-2026.pkl"))
+    return pickle.dumps(search)
+
+
+def restore(pickled: bytes, folder: Path) -> StudySearch:
+    search = pickle.loads(pickled)
+    search.restore_from_dir(str(folder))
+    return search
+
+
 def trial(search: StudySearch, trial_id: str) -> optuna.trial.FrozenTrial:
     return next(t for t in search.study.trials if t.user_attrs.get(RAY_ID) == trial_id)
 
@@ -192,50 +206,53 @@ def test_tpe_learns(tmp_path):
 
 
 def test_killed_and_restored(tmp_path):
-    """Tune's state, saved after `b` began, knows a and b; the study is ahead by c (running) and d (stopped)."""
+    """Tune's state, saved after b began, knows a and b; the study is ahead by c (running) and d (stopped)."""
     search = make(tmp_path)
-    points = [search.suggest(name) for name in "ab"]
-    finish(search, "a", 0.03)
-    search.save(str(tmp_path / "state"))
-    pickled = pickle.dumps(search)
-    points += [search.suggest(name) for name in "cd"]
-    search.on_trial_complete("d", {"epoch": 1, METRIC: 0.01, "finished": False})
-    finish(search, "b", 0.04)  # told, but not saved by Tune
+    points = [search.suggest(f"trial-{name}") for name in "ab"]
+    finish(search, "trial-a", 0.03)
+    pickled = save(search, tmp_path, known="ab")
+    points += [search.suggest(f"trial-{name}") for name in "cd"]
+    search.on_trial_complete("trial-d", {"epoch": 1, METRIC: 0.01, "finished": False})
+    finish(search, "trial-b", 0.04)  # told, but not saved by Tune
 
-    restored = pickle.loads(pickled)
-    restored.restore(str(tmp_path / "state"))
-    assert trial(restored, "c").state == TrialState.FAIL
-    assert trial(restored, "d").state == TrialState.PRUNED
-    finish(restored, "a", 0.99)
-    finish(restored, "b", 0.99)
-    assert [trial(restored, name).value for name in "ab"] == [0.03, 0.04]
-    assert restored.suggest("e") == points[2]  # the lost trial's point, again
-    assert restored.suggest("f") not in points
+    restored = restore(pickled, tmp_path)
+    assert trial(restored, "trial-c").state == TrialState.FAIL
+    assert trial(restored, "trial-d").state == TrialState.PRUNED
+    finish(restored, "trial-a", 0.99)
+    finish(restored, "trial-b", 0.99)
+    assert [trial(restored, f"trial-{name}").value for name in "ab"] == [0.03, 0.04]
+    assert restored.suggest("trial-e") == points[2]  # the lost trial's point, again
+    assert restored.suggest("trial-f") not in points
     assert not [t for t in restored.study.trials if t.state == TrialState.WAITING]
 
 
 def test_a_running_trial_goes_on_after_a_restore(tmp_path):
     search = make(tmp_path)
-    search.suggest("a")
-    search.on_trial_result("a", {"epoch": 1, METRIC: 0.01})
-    search.save(str(tmp_path / "state"))
-    restored = pickle.loads(pickle.dumps(search))
-    restored.restore(str(tmp_path / "state"))
-    finish(restored, "a", 0.02, epochs=3)
-    assert trial(restored, "a").state == TrialState.COMPLETE
-    assert trial(restored, "a").intermediate_values == {1: 0.01, 2: 0.02, 3: 0.02}
+    search.suggest("trial-a")
+    search.on_trial_result("trial-a", {"epoch": 1, METRIC: 0.01})
+    restored = restore(save(search, tmp_path, known="a"), tmp_path)
+    finish(restored, "trial-a", 0.02, epochs=3)
+    assert trial(restored, "trial-a").state == TrialState.COMPLETE
+    assert trial(restored, "trial-a").intermediate_values == {1: 0.01, 2: 0.02, 3: 0.02}
+
+
+@pytest.mark.parametrize("cut_off", [0, 100])
+def test_restored_with_a_copy_that_was_cut_off(tmp_path, cut_off):
+    """A kill during Tune's upload does that; the study's own file is there."""
+    search = make(tmp_path)
+    search.suggest("trial-a")
+    pickled = save(search, tmp_path, known="a")
+    os.truncate(tmp_path / "searcher-state-2026.pkl", cut_off)
+    assert trial(restore(pickled, tmp_path), "trial-a").state == TrialState.RUNNING
 
 
 def test_restored_on_a_machine_without_the_study(tmp_path):
     search = make(tmp_path)
     points = run(search, 3)
-    search.save(str(tmp_path / "state"))
-    pickled = pickle.dumps(search)
+    pickled = save(search, tmp_path, known="")
     search.path.unlink()
     search.path.parent.rmdir()
-    restored = pickle.loads(pickled)
-    restored.restore(str(tmp_path / "state"))
-    assert [t.params for t in restored.study.trials] == points
+    assert [t.params for t in restore(pickled, tmp_path).study.trials] == points
 
 
 @pytest.mark.parametrize("cut", range(0, 3200, 160))
@@ -263,12 +280,12 @@ def test_another_space_or_metric_is_another_study(tmp_path):
 def test_unusable_options(tmp_path):
     with pytest.raises(UserError, match="unknown sampler 'tpee': did you mean 'tpe'"):
         make(tmp_path, sampler="tpee")
-    with pytest.raises(UserError, match="search.train.lr is continuous, which a grid cannot list"):
+    with pytest.raises(UserError, match=r"search.train.lr is continuous, which a grid cannot list"):
         make(tmp_path, sampler="grid")
     with pytest.raises(UserError, match="seed = -1: must not be negative"):
         make(tmp_path, seed=-1)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write the study .*: Not a directory; choose another --storage"):
+    with pytest.raises(UserError, match=r"cannot write the study .*: Not a directory; choose another --storage"):
         make(tmp_path / "file")
 
 

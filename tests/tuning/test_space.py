@@ -126,7 +126,7 @@ def test_grid_and_size_count_allowed_points_only():
 def test_infinite_spaces_say_why(space):
     assert space.size() is None
     assert space.size_text() == "infinite (continuous: backbone.lr; the other keys: at most 96)"
-    with pytest.raises(UserError, match="my.yaml: search.backbone.lr is continuous, which a grid cannot list: give"):
+    with pytest.raises(UserError, match=r"my.yaml: search.backbone.lr is continuous, which a grid cannot list: give"):
         space.grid()
 
 
@@ -152,6 +152,7 @@ def test_fixing_leaves_possible_choices_and_start_points(space):
     assert [point["model.heads"] for point in fixed.start] == [2]  # 3 heads no longer fit
     assert fixed.fix({"model.heads": 4, "backbone.epochs": 0, "model.dropout": 0.2}).size() == 1
     assert space.start[1]["model.dim"] == 12
+    assert space_from_dict(fixed.to_dict()) == fixed
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_fixing_what_cannot_be(space, settings, message):
         (searching(**{"model.heads": {"choices": []}}), "search.model.heads: choices = .*needs at least one"),
         (searching(**{"model.heads": {"choices": [1, 1]}}), "choices: 1 must be there only once"),
         (searching(**{"model.heads": {"choices": [[1]]}}), r"choices: \[1\] must be a number, a text"),
-        (searching(**{"model.heads": {"choices": [1, 5]}}), "search.model.heads: model.heads = 5: must divide"),
+        ({"search": {"model.heads": {"choices": [1, 5]}}}, "search.model.heads: model.heads = 5: must divide"),
         (searching(**{"model.blocks": {"choices": [1, "two"]}}), "model.blocks = 'two': must be of type int"),
         (searching(**{"train.metric": {"choices": ["hr@5"]}}), "search.train.metric: trials that differ"),
         (searching(**{"data.core": {"choices": [1, 5]}}), "search.data.core: trials that differ in it cannot"),

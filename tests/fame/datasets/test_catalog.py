@@ -80,11 +80,13 @@ def test_movielens_archive_as_it_is_and_unpacked(name, tmp_path, cache_folder):
     }
     found = {place: load(name, dir=path, recipe="5-core") for place, path in places.items()}
     first = found["zip"]
-    assert first.sequences.item_count == 7 and len(first.sequences) == 7
+    assert first.sequences.item_count == 7
+    assert len(first.sequences) == 7
     assert first.sequences[2].tolist() == [7, 6, 5, 4, 3, 2, 1]
     assert first.items.title(1) == "Misérables, Les (1995)"
     assert (first.items.columns["genres"][0], first.items.columns["year"][0]) == ("Drama|War", "1995")
-    assert first.items.columns["decade"][0] == "1990s" and first.facets == ("genres", "decade")
+    assert first.items.columns["decade"][0] == "1990s"
+    assert first.facets == ("genres", "decade")
     assert first.items.title(7) == "7"
     assert {d.fingerprint for d in found.values()} == {first.fingerprint}
     assert {d.items_fingerprint for d in found.values()} == {first.items_fingerprint}
@@ -101,7 +103,7 @@ def test_prepared_form_goes_by_position(tmp_path):
     assert load("sports", dir=str(folder)).items.columns == {}
     # the folder of one dataset is not taken for another's
     with pytest.raises(
-        UserError, match="does not hold beauty; looked there for Beauty.txt, .*beauty/interactions.csv.gz"
+        UserError, match=r"does not hold beauty; looked there for Beauty.txt, .*beauty/interactions.csv.gz"
     ):
         load("beauty", dir=str(folder))
 
@@ -115,7 +117,7 @@ def test_s3rec_files(tmp_path):
     assert list(dataset.items.columns["attributes"]) == ["9", "", "7|8", "", ""]
     assert dataset.facets == ("attributes",)
     (tmp_path / "Beauty.txt").write_text("1 2 x\n")
-    with pytest.raises(UserError, match="cannot read .*Beauty.txt"):
+    with pytest.raises(UserError, match=r"cannot read .*Beauty.txt"):
         load("beauty", dir=str(tmp_path))
 
 
@@ -141,20 +143,20 @@ def test_damaged_files(file, tmp_path):
 
 
 def test_errors_before_anything_is_read(tmp_path):
-    with pytest.raises(UserError, match="unknown dataset 'beuty': did you mean 'beauty'. .known: beauty, ml-100k"):
+    with pytest.raises(UserError, match=r"unknown dataset 'beuty': did you mean 'beauty'. .known: beauty, ml-100k"):
         load("beuty")
-    with pytest.raises(UserError, match="there is no such folder"):
+    with pytest.raises(UserError, match=r"there is no such folder"):
         load("beauty", dir=str(tmp_path / "gone"))
     with pytest.raises(
         UserError,
-        match="cannot download beauty: .*fetch .*/Beauty_item2attributes.json and .*/Beauty.txt yourself and put what you got into .*/beauty",
+        match=r"cannot download beauty: .*fetch .*/Beauty_item2attributes.json and .*/Beauty.txt yourself and put what you got into .*/beauty",
     ):
         load("beauty")
-    with pytest.raises(UserError, match="data.size = .* beauty is not generated"):
+    with pytest.raises(UserError, match=r"data.size = .* beauty is not generated"):
         load("beauty", size={"users": 3})
-    with pytest.raises(UserError, match="data.recipe = 'papr': unknown for ml-20m; did you mean 'paper'"):
+    with pytest.raises(UserError, match=r"data.recipe = 'papr': unknown for ml-20m; did you mean 'paper'"):
         load("ml-20m", recipe="papr")
-    with pytest.raises(UserError, match="synthetic is generated and read from nowhere"):
+    with pytest.raises(UserError, match=r"synthetic is generated and read from nowhere"):
         load("synthetic", dir=str(tmp_path))
 
 
@@ -162,8 +164,10 @@ def test_errors_before_anything_is_read(tmp_path):
 def test_every_entry_is_complete(name):
     entry = datasets.get(name)
     config = entry.resolve(DataConfig(name=name))
-    assert config.recipe == next(iter(entry.recipes)) and None not in (config.core, config.min_rating, config.repeats)
-    assert entry.about and (entry.citation and entry.licence or name == "synthetic")
+    assert config.recipe == next(iter(entry.recipes))
+    assert None not in (config.core, config.min_rating, config.repeats)
+    assert entry.about
+    assert (entry.citation and entry.licence) or name == "synthetic"
 
 
 def test_the_papers_recipe_keeps_what_is_set():

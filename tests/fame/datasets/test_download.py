@@ -81,7 +81,8 @@ def test_a_good_download_is_read_and_not_repeated(server, cache_folder, monkeypa
     monkeypatch.setattr("fame.datasets.sources.PackageFile.source", lambda self: None)
     dataset = load_dataset(DataConfig(name="ml-latest-small"), report=lambda line: None)
     assert dataset.statistics["actions"] == 36
-    assert dataset.items.title(1) == "American President, The (1995)" and dataset.items.columns["decade"][0] == "1990s"
+    assert dataset.items.title(1) == "American President, The (1995)"
+    assert dataset.items.columns["decade"][0] == "1990s"
     assert server.asked == [f"/{NAME}.md5", f"/{NAME}"]
     assert (cache_folder / "ml-latest-small" / NAME).read_bytes() == BODY
     load_dataset(DataConfig(name="ml-latest-small", core=2), report=lambda line: None)
@@ -122,7 +123,7 @@ def test_what_a_killed_process_left_is_removed(server, tmp_path):
 
 def test_a_host_that_does_not_exist(monkeypatch, tmp_path):
     monkeypatch.setenv("FAME_DOWNLOAD_URL", "http://nowhere.invalid")
-    with pytest.raises(UserError, match="cannot download ml-latest-small: .* cannot be reached"):
+    with pytest.raises(UserError, match=r"cannot download ml-latest-small: .* cannot be reached"):
         fetch(tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_negative_ids_are_an_error_in_a_column_of_integers_alone():
     for column in (pa.array([1, 2, -7]), pa.array(["1", "2", "-7"])):
         encoder = IdEncoder("item")
         encoder.encode(column, 1)
-        with pytest.raises(UserError, match="item id -7 in row 3: ids must not be negative"):
+        with pytest.raises(UserError, match=r"item id -7 in row 3: ids must not be negative"):
             encoder.ids()
     encoder = IdEncoder("item")
     encoder.encode(pa.array(["x", "-7"]), 1)
@@ -108,13 +108,13 @@ def test_times_that_do_not_parse(column, words):
 def test_the_first_chunk_decides_what_times_are():
     parser = TimeParser()
     parser.parse(pa.array(["1", "2"]), 1)
-    with pytest.raises(UserError, match="time '2020-01-01' in row 3 is not a number"):
+    with pytest.raises(UserError, match=r"time '2020-01-01' in row 3 is not a number"):
         parser.parse(pa.array(["2020-01-01"]), 3)
 
 
 def test_a_missing_rating_is_named():
     assert parse_ratings(pa.array(["4", "4.5"]), 1).tolist() == [4.0, 4.5]
-    with pytest.raises(UserError, match="rating 'good' in row 6"):
+    with pytest.raises(UserError, match=r"rating 'good' in row 6"):
         parse_ratings(pa.array(["4", "good"]), 5)
-    with pytest.raises(UserError, match="rating '' in row 6"):
+    with pytest.raises(UserError, match=r"rating '' in row 6"):
         parse_ratings(pa.array([4.0, None]), 5)

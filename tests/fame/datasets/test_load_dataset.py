@@ -38,16 +38,19 @@ def test_a_second_load_only_maps_the_files(monkeypatch):
     no_preparation(monkeypatch)
     second = load()
     assert np.array_equal(first.sequences.values, second.sequences.values)
-    assert first.config == second.config and second.config.fingerprint == second.fingerprint
-    with pytest.raises(ValueError, match="read-only"):
+    assert first.config == second.config
+    assert second.config.fingerprint == second.fingerprint
+    with pytest.raises(ValueError, match=r"read-only"):
         second.sequences.values[0] = 1
-    assert second.sequences.values.dtype == np.int32 and type(second.sequences.values) is np.ndarray
+    assert second.sequences.values.dtype == np.int32
+    assert type(second.sequences.values) is np.ndarray
 
 
 def test_the_resolved_configuration_loads_the_same_again():
     dataset = load()
     again = load(DataConfig(**to_dict(dataset.config)))
-    assert again.config == dataset.config and None not in (again.config.core, again.config.fingerprint)
+    assert again.config == dataset.config
+    assert None not in (again.config.core, again.config.fingerprint)
 
 
 def test_another_fingerprint_is_an_error():
@@ -64,7 +67,7 @@ def test_settings_and_changed_files_are_prepared_anew(tmp_path, write):
     with Path(path).open("a") as file:
         file.write("1,9,9\n")
     assert load(config).statistics["actions"] == 5
-    with pytest.raises(UserError, match="leaves nothing"):
+    with pytest.raises(UserError, match=r"leaves nothing"):
         load(DataConfig(name="own", path=path, core=2))
 
 
@@ -79,7 +82,9 @@ def test_damaged_prepared_data_is_rebuilt(file, damage, cache_folder):
         path.write_bytes(path.read_bytes()[: -10 if damage == "cut" else 0])
     lines: list[str] = []
     assert load(lines=lines).fingerprint == fingerprint
-    assert len(lines) == 1 and "is damaged" in lines[0] and "preparing it again" in lines[0]
+    assert len(lines) == 1
+    assert "is damaged" in lines[0]
+    assert "preparing it again" in lines[0]
     assert load().fingerprint == fingerprint
 
 
@@ -88,7 +93,7 @@ def test_a_failure_while_writing_leaves_nothing(cache_folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("numpy.save", full)
-    with pytest.raises(UserError, match="cannot write to the cache .*No space left on device; set FAME_DATA"):
+    with pytest.raises(UserError, match=r"cannot write to the cache .*No space left on device; set FAME_DATA"):
         load()
     assert list((cache_folder / "prepared").iterdir()) == []
 
@@ -96,7 +101,7 @@ def test_a_failure_while_writing_leaves_nothing(cache_folder, monkeypatch):
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FAME_DATA", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match="cannot write to the cache"):
+    with pytest.raises(UserError, match=r"cannot write to the cache"):
         load()
 
 
@@ -109,7 +114,8 @@ def test_processes_at_once_prepare_once(cache_folder):
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
     output = b"".join(process.communicate(timeout=60)[0] for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
-    assert output == b"prepared\n" and len(list((cache_folder / "prepared").iterdir())) == 1
+    assert output == b"prepared\n"
+    assert len(list((cache_folder / "prepared").iterdir())) == 1
 
 
 def test_what_a_killed_process_left_is_removed(cache_folder):
@@ -147,7 +153,8 @@ def test_ids_are_found_by_their_text(write):
     assert [dataset.items.number(t) for t in ("4", "30", "500")] == [1, 2, 3]
     assert [dataset.items.number(t) for t in ("04", "5", "x", "", "501", "-4", "9" * 30)] == [None] * 7
     assert [dataset.user(t) for t in ("al", "bo", "a", "zz")] == [0, 1, None, None]
-    assert dataset.items.id(2) == 30 and dataset.items.title(2) == "30"
+    assert dataset.items.id(2) == 30
+    assert dataset.items.title(2) == "30"
 
 
 def test_train_counts_leave_out_the_held_out_items(write):
@@ -160,7 +167,9 @@ def test_train_counts_leave_out_the_held_out_items(write):
 def test_text_columns_hold_any_text():
     texts = ["", "a", "Ünï\n✓", "", "z" * 1000]
     column = TextColumn.from_strings(texts)
-    assert list(column) == texts == [column[i] for i in range(5)] and column[-1] == texts[-1] and len(column) == 5
+    assert list(column) == texts == [column[i] for i in range(5)]
+    assert column[-1] == texts[-1]
+    assert len(column) == 5
     assert list(pickle.loads(pickle.dumps(column))) == texts
     with pytest.raises(IndexError):
         column[5]
@@ -171,10 +180,18 @@ def test_a_saved_dataset_loads_from_any_folder(tmp_path):
     dataset = load()
     store.save(dataset, tmp_path / "copy")
     copy = store.load(tmp_path / "copy")
-    assert copy.config == dataset.config and copy.statistics == dataset.statistics
-    assert copy.items_fingerprint == dataset.items_fingerprint and copy.facets == dataset.facets
+    assert copy.config == dataset.config
+    assert copy.statistics == dataset.statistics
+    assert copy.items_fingerprint == dataset.items_fingerprint
+    assert copy.facets == dataset.facets
 
 
 def test_a_new_dataset_is_one_registration(monkeypatch):
     monkeypatch.setattr(datasets, "_entries", {**datasets._entries, "mine": datasets.get("synthetic")})
     assert load(DataConfig(name="mine")).config.name == "mine"
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"needs the package pyarrow: pip install 'fame-tuning\[data\]'"):
+        load()

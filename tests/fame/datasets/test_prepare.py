@@ -88,7 +88,7 @@ def test_equals_the_naive_filters(rows, core, min_rating, repeats, max_history):
     chosen = config(core=core, min_rating=min_rating, repeats=repeats, max_history=max_history)
     wanted = naive(rows, chosen)
     if not wanted:
-        with pytest.raises(UserError, match="leaves nothing of test"):
+        with pytest.raises(UserError, match=r"leaves nothing of test"):
             histories(rows, chosen)
     else:
         assert histories(rows, chosen) == wanted
@@ -108,9 +108,11 @@ def test_ties_keep_the_order_of_the_file():
 
 def test_integers_are_numbered_by_value_and_text_by_code_point():
     numbers = prepare(raw([(1, item, 0, 1.0) for item in (10, 9, 100)]), config())
-    assert numbers.item_ids.tolist() == [9, 10, 100] and numbers.values.tolist() == [2, 1, 3]
+    assert numbers.item_ids.tolist() == [9, 10, 100]
+    assert numbers.values.tolist() == [2, 1, 3]
     texts = prepare(raw([("u", item, 0, 1.0) for item in ("b", "B", "10", "9")]), config())
-    assert texts.item_ids.tolist() == ["10", "9", "B", "b"] and texts.values.tolist() == [4, 3, 1, 2]
+    assert texts.item_ids.tolist() == ["10", "9", "B", "b"]
+    assert texts.values.tolist() == [4, 3, 1, 2]
 
 
 def test_every_step_is_counted():
@@ -144,5 +146,6 @@ def test_items_without_interactions_stay_only_in_a_whole_catalogue():
     table = ItemTable(ids=[str(i) for i in range(1, 8)], columns={})
     whole = Raw(interactions=raw(rows).interactions, items=lambda: table, whole_catalogue=True)
     result = prepare(whole, config())
-    assert result.item_ids.tolist() == list(range(1, 8)) and result.values.tolist() == [2, 4, 6]
+    assert result.item_ids.tolist() == list(range(1, 8))
+    assert result.values.tolist() == [2, 4, 6]
     assert prepare(raw(rows), config()).item_ids.tolist() == [2, 4, 6]

@@ -1,0 +1,154 @@
+"""What every registered model and dataset must hold, as functions of its name.
+
+To check a model of your own, register it and call `model_checks` in a parametrised test, as
+`test_conformance.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.config import experiment_from_dict, to_dict, write_yaml
+from fame.evaluate import Evaluator
+from fame.fit import fit, read_trained
+from fame.model import SequentialModel
+from fame.parallel import Workers
+from fame.registry import models
+from fame.sequences import Part, Sequences
+from tests.fame.helpers import CPU, cyclic_sequences, random_rows
+from tests.fame.test_evaluate import naive_metrics, naive_ranks
+
+ITEMS, LENGTH = 20, 6
+WORKERS = Workers(device=CPU)
+
+
+def data() -> Sequences:
+    return cyclic_sequences(users=30, item_count=ITEMS, longest=12, seed=1)
+
+
+def new(name: str, seed: int = 0) -> SequentialModel:
+    """The model with its default settings, its weights moved a little so that no start hides a fault."""
+    torch.manual_seed(seed)
+    model_class = models.get(name)
+    model = model_class(model_class.Config(), ITEMS, LENGTH).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    return model
+
+
+def scores(model: SequentialModel, items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.encode(items, lengths) @ model.item_table().T
+
+
+def settings_are_an_experiment(name: str, folder: Path) -> None:
+    """`Config` has the model's name, and goes through YAML."""
+    experiment = experiment_from_dict({"model": {"name": name}})
+    assert experiment.model == models.get(name).Config()
+    assert experiment.model.name == name
+    assert experiment_from_dict(to_dict(experiment)) == experiment
+    assert f"name: {name}" in write_yaml(to_dict(experiment))
+
+
+def shapes_are_those_of_the_protocol(name: str, folder: Path) -> None:
+    model = new(name)
+    items, lengths = random_rows(4, LENGTH, ITEMS, seed=0)
+    hidden, encoded, table = model.hidden(items, lengths), model.encode(items, lengths), model.item_table()
+    assert hidden.shape == (4, LENGTH, table.shape[1])
+    assert encoded.shape == (4, table.shape[1])
+    assert len(table) == ITEMS
+    torch.testing.assert_close(encoded, hidden[torch.arange(4), lengths - 1], rtol=1e-4, atol=1e-5)
+
+
+def loss_falls(name: str, folder: Path) -> None:
+    experiment = experiment_from_dict(
+        {
+            "data": {"max_length": LENGTH},
+            "model": {"name": name},
+            "train": {"epochs": 4, "batch_size": 8, "lr": 0.003, "patience": 0, "precision": "float32"},
+        }
+    )
+    reports = list(fit(experiment, data(), folder, WORKERS))
+    assert reports[-1].loss < reports[0].loss
+    model = models.get(name)(experiment.model, ITEMS, LENGTH)
+    model.load_state_dict(read_trained(folder).weights)
+    assert torch.isfinite(scores(model.eval(), *random_rows(8, LENGTH, ITEMS, seed=1))).all()
+
+
+def scores_are_finite_and_differ(name: str, folder: Path) -> None:
+    """For the shortest and the longest history, and not the same for all."""
+    found = scores(new(name), *random_rows(16, LENGTH, ITEMS, seed=2))
+    assert torch.isfinite(found).all()
+    assert found.std(0).min() > 0
+
+
+def later_items_never_change_an_earlier_query(name: str, folder: Path) -> None:
+    model = new(name)
+    items, lengths = random_rows(1, LENGTH, ITEMS, seed=3)
+    with torch.no_grad():
+        before = model.hidden(items, lengths)
+        for t in range(1, LENGTH):
+            changed = items.clone()
+            changed[0, t] = items[0, t] % ITEMS + 1
+            after = model.hidden(changed, lengths)
+            torch.testing.assert_close(after[:, :t], before[:, :t], rtol=0, atol=0)
+            assert not torch.equal(after[:, t], before[:, t])
+
+
+def padding_never_matters(name: str, folder: Path) -> None:
+    """Neither how much there is, nor what other rows are in the batch, nor what lies in the padding."""
+    model = new(name)
+    items, lengths = random_rows(6, LENGTH, ITEMS, seed=4)
+    together = scores(model, items, lengths)
+    filled = torch.where(torch.arange(LENGTH) < lengths[:, None], items, 1)
+    torch.testing.assert_close(scores(model, filled, lengths), together, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        hidden = model.hidden(items, lengths)
+        for b, length in enumerate(lengths):
+            row, alone = items[b : b + 1, :length], lengths[b : b + 1]
+            torch.testing.assert_close(scores(model, row, alone)[0], together[b], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(model.hidden(row, alone)[0], hidden[b, :length], rtol=1e-4, atol=1e-5)
+
+
+def save_and_load_give_the_same_scores(name: str, folder: Path) -> None:
+    model, rows = new(name), random_rows(8, LENGTH, ITEMS, seed=5)
+    save_checkpoint(folder / "model.safetensors", model.state_dict(), {})
+    other = new(name, seed=1)
+    assert not torch.equal(scores(other, *rows), scores(model, *rows))
+    other.load_state_dict(load_checkpoint(folder / "model.safetensors")[0])
+    assert torch.equal(scores(other, *rows), scores(model, *rows))
+
+
+def evaluation_is_naive_evaluation(name: str, folder: Path) -> None:
+    model, sequences = new(name), data()
+    config = experiment_from_dict({"model": {"name": name}}).evaluate
+
+    def scores_of(history: list[int]) -> list[float]:
+        newest = history[-LENGTH:]
+        return scores(model, torch.tensor([newest]), torch.tensor([len(newest)]))[0].tolist()
+
+    parts: tuple[Part, ...] = ("validation", "test")
+    for part in parts:
+        found = Evaluator(sequences, part, LENGTH, config, WORKERS).metrics(model)
+        expected = naive_metrics(naive_ranks(sequences, part, scores_of, config.exclude_seen), config.cutoffs)
+        assert found.keys() == expected.keys()
+        # Two scores within rounding may change places in a batch.
+        assert all(abs(found[key] - expected[key]) < 1e-6 for key in expected)
+
+
+MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
+    settings_are_an_experiment,
+    shapes_are_those_of_the_protocol,
+    loss_falls,
+    scores_are_finite_and_differ,
+    later_items_never_change_an_earlier_query,
+    padding_never_matters,
+    save_and_load_give_the_same_scores,
+    evaluation_is_naive_evaluation,
+)
+"""Each takes a registered model's name and an empty folder, and fails with an assertion."""
