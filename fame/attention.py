@@ -27,9 +27,7 @@ class GroupedAttention(nn.Module):
     query head and distance 0..T_max−1.
     """
 
-    def __init__(
-        self, *, dim: int, heads: int, queries: int, max_length: int, relative: bool, dropout: float
-    ) -> None:
+    def __init__(self, *, dim: int, heads: int, queries: int, max_length: int, relative: bool, dropout: float) -> None:
         super().__init__()
         self.heads, self.queries, self.head_dim = heads, queries, dim // heads
         self.query = nn.Linear(dim, queries * dim)

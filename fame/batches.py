@@ -38,16 +38,21 @@ class Batch:
     """Targets of the whole batch, over all workers."""
 
 
+def device_values(sequences: Sequences, device: torch.device) -> Tensor:
+    """`sequences.values` on a device, int32 [P]: made once, read by every batcher."""
+    return torch.from_numpy(np.array(sequences.values)).to(device)
+
+
 class Batcher:
-    """Forms batches of windows on a device.
+    """Forms batches of windows of `values` (`device_values`), on its device.
 
     share: with several workers each takes its rows of every batch, so that a batch means the same
     however many there are.
     """
 
-    def __init__(self, sequences: Sequences, windows: Windows, device: torch.device, share: Share = (0, 1)) -> None:
-        self.windows, self.device, self.share = windows, device, share
-        self.values = torch.from_numpy(np.array(sequences.values)).to(device).long()
+    def __init__(self, values: Tensor, windows: Windows, share: Share = (0, 1)) -> None:
+        self.values, self.windows, self.share = values, windows, share
+        self.device = values.device
 
     def epoch(self, batch_size: int, last_only: bool, generator: np.random.Generator) -> Iterator[Batch]:
         """Batches of one epoch, in random order: every window once.
@@ -78,11 +83,11 @@ class Batcher:
         mine = mine if has_rows else chosen[:1]
         items_BT, starts_B, lengths_B = self.gather(mine)
         if last_only:
-            targets_R, positions_R = self.values[starts_B + lengths_B], None
+            targets_R, positions_R = self.values[starts_B + lengths_B].long(), None
         else:
             time = torch.arange(items_BT.shape[1], device=self.device)
             positions_R = (time < lengths_B[:, None]).flatten().nonzero()[:, 0]
-            targets_R = self.values[(starts_B[:, None] + time).flatten()[positions_R] + 1]
+            targets_R = self.values[(starts_B[:, None] + time).flatten()[positions_R] + 1].long()
         batch = Batch(
             items_BT=items_BT,
             lengths_B=lengths_B,
@@ -101,7 +106,7 @@ class Batcher:
         lengths_B = torch.from_numpy(lengths).to(self.device)
         inside = time < lengths_B[:, None]
         items_BT = torch.where(inside, self.values[(starts_B[:, None] + time).clamp(max=len(self.values) - 1)], 0)
-        return items_BT, starts_B, lengths_B
+        return items_BT.long(), starts_B, lengths_B
 
 
 def _without_targets(batch: Batch) -> Batch:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fame.config import Experiment, to_dict
+from fame.config import Experiment
+from fame.config_tree import to_dict
 
 
 def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) -> str:
@@ -13,7 +14,8 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
     data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
     about = metrics["provenance"]
     results = "\n".join(
-        f"| {name} | {metrics['validation'][name]:.4f} | {metrics['test'][name]:.4f} |" for name in metrics["validation"]
+        f"| {name} | {metrics['validation'][name]:.4f} | {metrics['test'][name]:.4f} |"
+        for name in metrics["validation"]
     )
     settings = "\n".join(
         f"| {section}.{key} | {value} |"
@@ -21,18 +23,18 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
         for key, value in to_dict(getattr(experiment, section)).items()
     )
     provenance = "\n".join(f"| {key} | {value} |" for key, value in about.items())
-    return f"""# {experiment.model.name} on {data['name']}
+    return f"""# {experiment.model.name} on {data["name"]}
 
 A sequential recommender: given the items a user has interacted with, oldest first, it scores every
-item of the catalogue as the next one. Epoch {metrics['best_epoch']} of {metrics['epochs']} was the best on
-validation {metrics['metric']} and is the one exported. The test metrics were computed once, for this model.
+item of the catalogue as the next one. Epoch {metrics["best_epoch"]} of {metrics["epochs"]} was the best on
+validation {metrics["metric"]} and is the one exported. The test metrics were computed once, for this model.
 
 | metric | validation | test |
 | --- | ---: | ---: |
 {results}
 
-Leave-one-out, ranked among all {statistics['items']:,} items, items of the history
-{'left out' if experiment.evaluate.exclude_seen else 'kept'}; seed {experiment.seed}.
+Leave-one-out, ranked among all {statistics["items"]:,} items, items of the history
+{"left out" if experiment.evaluate.exclude_seen else "kept"}; seed {experiment.seed}.
 
 ## Use
 
@@ -41,8 +43,8 @@ Leave-one-out, ranked among all {statistics['items']:,} items, items of the hist
 
 ## Data
 
-{data['name']}, recipe `{data['recipe']}`, fingerprint `{data['fingerprint']}`: {statistics['users']:,} users,
-{statistics['items']:,} items, {statistics['actions']:,} interactions, {statistics['average_length']:.1f} a user.
+{data["name"]}, recipe `{data["recipe"]}`, fingerprint `{data["fingerprint"]}`: {statistics["users"]:,} users,
+{statistics["items"]:,} items, {statistics["actions"]:,} interactions, {statistics["average_length"]:.1f} a user.
 
 ## Repeat
 

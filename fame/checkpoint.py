@@ -23,10 +23,12 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         save_file(own, temporary, metadata={"header": json.dumps(header)})
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

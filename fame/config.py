@@ -2,8 +2,8 @@
 
 Every section is a dataclass whose fields are the keys of the YAML; `Experiment` holds them all.
 Anything in the tree can be set from the command line (`--set model.heads=4`) and searched by a
-sweep. Reading checks names, types and ranges before anything runs; each error is a `UserError`
-that names the key, the value and the rule.
+sweep. Ranges are checked here, names and types when a tree is read (`fame.config_tree`); each error
+is a `UserError` that names the key, the value and the rule.
 
 The `model` section belongs to the model that its `name` selects: the class registered under that
 name in `fame.registry.models` says with its attribute `Config` which dataclass describes it.
@@ -11,16 +11,10 @@ name in `fame.registry.models` says with its attribute `Config` which dataclass 
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import types
-import typing
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from fame.errors import UserError, nearest
+from fame.errors import UserError
 from fame.registry import models
 
 
@@ -122,7 +116,8 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
     threads: int = 0
-    """CPU threads of a worker; 0 is those it is given. Results depend on it in the last digits."""
+    """CPU threads of a worker, set by the command that trains; 0 is those that the worker is given.
+    Results depend on it in the last digits."""
 
     def __post_init__(self) -> None:
         for key, lowest in {"epochs": 1, "batch_size": 1, "warmup_steps": 0, "patience": 0, "threads": 0}.items():
@@ -168,9 +163,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         require(bool(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "needs at least one cutoff")
         require(min(self.cutoffs) >= 1, "evaluate.cutoffs", self.cutoffs, "each must be at least 1")
-        require(
-            len(set(self.cutoffs)) == len(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "must not repeat"
-        )
+        require(len(set(self.cutoffs)) == len(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "must not repeat")
 
     def metrics(self) -> list[str]:
         """Names of the metrics that an evaluation returns."""
@@ -178,11 +171,22 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What the `model` section of every model has; a model's own `Config` derives from it."""
+
+    name: str
+    """Name under which the model is registered."""
+
+    def check_training(self, train: TrainConfig) -> None:
+        """Raise `UserError` for a way of training that does not go with these settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that decides a training's result."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    model: Any = None
+    model: ModelConfig = None  # type: ignore[assignment]  # made in __post_init__: the default is registered
     """Settings of the model; the dataclass that the model's class names as `Config`."""
     train: TrainConfig = field(default_factory=TrainConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -196,6 +200,7 @@ class Experiment:
         require(0 <= self.seed < 2**63, "seed", self.seed, "must be at least 0 and below 2**63")
         known = self.evaluate.metrics()
         require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
+        self.model.check_training(self.train)
         if self.backbone.epochs:
             require(
                 models.get(self.model.name).Backbone is not None,
@@ -203,134 +208,3 @@ class Experiment:
                 self.backbone.epochs,
                 f"model '{self.model.name}' has no backbone to pre-train; use 0",
             )
-
-
-def experiment_from_dict(tree: Mapping[str, Any]) -> Experiment:
-    """Build and check an experiment from nested dictionaries.
-
-    Raises `UserError` for an unknown key (with the nearest known one), a value of the wrong
-    type, or a broken rule.
-    """
-    require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
-    tree = dict(tree)
-    model = tree.pop("model", None)
-    model = {} if model is None else model
-    require(isinstance(model, Mapping), "model", model, "must be a mapping with the key 'name'")
-    model_class = models.get(str(model.get("name", "fame")))
-    values = _read_fields(Experiment, tree, "")
-    return Experiment(model=_build(model_class.Config, model, "model"), **values)
-
-
-def section_from_dict(section: type, mapping: Mapping[str, Any], name: str) -> Any:
-    """Build and check one section, for a command that needs no whole experiment."""
-    return _build(section, mapping, name)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """The inverse of `experiment_from_dict`: plain values only, every field present."""
-    return {
-        f.name: to_dict(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
-        for f in dataclasses.fields(config)
-        for value in [getattr(config, f.name)]
-    }
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Content of a YAML file. Raises `UserError` if it cannot be read or is not YAML."""
-    import yaml
-
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no such file: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-
-
-def read_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
-    """Read an experiment from a YAML file, then apply `section.key=value` overrides."""
-    return experiment_from_dict(apply_overrides(read_yaml(path) or {}, overrides))
-
-
-def write_yaml(tree: Any) -> str:
-    """YAML text of plain values, keys in the order given."""
-    import yaml
-
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-
-
-def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """A copy of `tree` with `section.key=value` assignments applied; values are YAML.
-
-    Keys are checked by `experiment_from_dict`, not here. Raises `UserError` for a malformed one.
-    """
-    import yaml
-
-    require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
-    result = copy.deepcopy(dict(tree))
-    for text in overrides:
-        key, separator, value = text.partition("=")
-        if not separator or not key:
-            raise UserError(f"--set {text!r}: must look like section.key=value, for example model.heads=4")
-        try:
-            set_key(result, key.strip(), yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise UserError(f"--set {text!r}: the value is not valid YAML") from None
-    return result
-
-
-def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `section.key` in nested dictionaries, making sections that are missing."""
-    *sections, last = dotted.split(".")
-    for section in sections:
-        below = tree.setdefault(section, {})
-        require(isinstance(below, dict), section, below, f"is not a section, so '{dotted}' cannot be set")
-        tree = below
-    tree[last] = value
-
-
-def _build(cls: type, mapping: Any, where: str) -> Any:
-    require(isinstance(mapping, Mapping), where, mapping, "must be a mapping")
-    return cls(**_read_fields(cls, mapping, where + "."))
-
-
-def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]
-    for key in mapping:
-        if key not in names:
-            raise UserError(f"unknown configuration key '{prefix}{key}': {nearest(key, names)}")
-    return {key: _convert(hints[key], value, prefix + key) for key, value in mapping.items()}
-
-
-def _convert(hint: Any, value: Any, key: str) -> Any:
-    """`value` as the annotated type, or a `UserError` that says which type `key` has."""
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value if value is not None else {}, key)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        (hint,) = [a for a in arguments if a is not type(None)]
-        return _convert(hint, value, key)
-    if origin is Literal:
-        require(value in arguments, key, value, f"must be one of {', '.join(map(str, arguments))}")
-        return value
-    if origin is tuple:
-        require(isinstance(value, list | tuple), key, value, "must be a list")
-        return tuple(_convert(arguments[0], v, key) for v in value)
-    if origin is dict:
-        require(isinstance(value, Mapping), key, value, "must be a mapping")
-        return {str(k): _convert(arguments[1], v, f"{key}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        try:
-            value = float(value)  # YAML 1.1 reads 1e-3 as text
-        except (ValueError, OverflowError):
-            pass
-    if hint is float and isinstance(value, float):
-        require(value == value and abs(value) != float("inf"), key, value, "must be a finite number")
-    right_type = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    require(right_type, key, value, f"must be of type {hint.__name__}")
-    return value

@@ -10,6 +10,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable
 
+EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -34,13 +35,17 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and leave the process with its exit code.
 
-    `UserError` → one line on standard error and exit code 2; Ctrl-C → 130.
+    `UserError` → one line on standard error and exit code 2; `DivergedError` → one line and 1;
+    Ctrl-C → 130.
     """
     try:
         code = main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = EXIT_USER_ERROR
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = EXIT_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED

@@ -30,13 +30,22 @@ ENCODE_USERS = 1024
 
 
 class Evaluator:
-    """Ranks the held-out items of a set of sequences; made once, asked every epoch."""
+    """Ranks the held-out items of a set of sequences; made once, asked every epoch.
+
+    values: `device_values(sequences, device)`.
+    """
 
     def __init__(
-        self, sequences: Sequences, part: Part, max_length: int, config: EvaluateConfig, workers: Workers
+        self,
+        sequences: Sequences,
+        values: Tensor,
+        part: Part,
+        max_length: int,
+        config: EvaluateConfig,
+        workers: Workers,
     ) -> None:
         self.sequences, self.config, self.workers = sequences, config, workers
-        self.batcher = Batcher(sequences, evaluation_windows(sequences, part, max_length), workers.device)
+        self.batcher = Batcher(values, evaluation_windows(sequences, part, max_length))
         history_end = sequences.offsets[1:] - (1 if part == "test" else HELD_OUT)
         self.history_lengths = history_end - sequences.offsets[:-1]
         users = np.argsort(self.batcher.windows.lengths, kind="stable")
@@ -68,7 +77,7 @@ class Evaluator:
 
     def _ranks(self, model: SequentialModel, table_VD: Tensor, users: np.ndarray) -> Tensor:
         items_BT, starts_B, lengths_B = self.batcher.gather(users)
-        targets_B = self.batcher.values[starts_B + lengths_B] - 1
+        targets_B = self.batcher.values[starts_B + lengths_B].long() - 1
         queries_BD = model.encode(items_BT, lengths_B)
         budget = GPU_SCORE_BYTES if table_VD.is_cuda else CPU_SCORE_BYTES
         rows = max(16, budget // (4 * len(table_VD)))
@@ -94,7 +103,7 @@ class Evaluator:
         within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         position = self.sequences.offsets[:-1][users][row] + within
         device = self.workers.device
-        return torch.from_numpy(row).to(device), self.batcher.values[torch.from_numpy(position).to(device)] - 1
+        return torch.from_numpy(row).to(device), self.batcher.values[torch.from_numpy(position).to(device)].long() - 1
 
 
 def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:

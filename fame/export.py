@@ -23,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fame.batches import device_values
 from fame.card import model_card
 from fame.checkpoint import load_checkpoint, save_checkpoint
-from fame.config import Experiment, read_experiment, to_dict, write_yaml
+from fame.config import Experiment
+from fame.config_tree import read_experiment, to_dict, write_yaml
 from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.evaluate import Evaluator
@@ -60,11 +62,10 @@ def evaluate_weights(
 ) -> dict[str, dict[str, float]]:
     """Validation and test metrics of trained weights."""
     model = build_model(experiment, dataset.sequences.item_count, weights).to(workers.device)
+    values = device_values(dataset.sequences, workers.device)
+    settings = (experiment.data.max_length, experiment.evaluate, workers)
     return {
-        part: Evaluator(
-            dataset.sequences, part, experiment.data.max_length, experiment.evaluate, workers
-        ).metrics(model)
-        for part in ("validation", "test")
+        part: Evaluator(dataset.sequences, values, part, *settings).metrics(model) for part in ("validation", "test")
     }
 
 
@@ -115,14 +116,18 @@ def export_model(
             (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
             (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}; free space or choose another folder") from error
+        raise UserError(
+            f"cannot write {folder}: {error.strerror or error}; free space or choose another folder"
+        ) from error
     return metrics
 
 
 def load_model(folder: Path) -> ExportedModel:
     """Read an exported folder. Raises `UserError` if it is not one, or is damaged."""
     if not (folder / "model.safetensors").is_file():
-        raise UserError(f"{folder} holds no exported model (no model.safetensors); give the folder that a training wrote")
+        raise UserError(
+            f"{folder} holds no exported model (no model.safetensors); give the folder that a training wrote"
+        )
     experiment = read_experiment(folder / "config.yaml")
     weights, header = load_checkpoint(folder / "model.safetensors")
     model = build_model(experiment, header["item_count"], weights)

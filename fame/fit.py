@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fame.batches import Batcher
+from fame.batches import Batcher, device_values
 from fame.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -30,7 +31,8 @@ from fame.checkpoint import (
     with_prefix,
     without_prefix,
 )
-from fame.config import Experiment, TrainConfig, experiment_from_dict, to_dict
+from fame.config import Experiment, TrainConfig
+from fame.config_tree import experiment_from_dict, to_dict
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
 from fame.model import SequentialModel
@@ -172,9 +174,10 @@ class Trained:
 
 def read_trained(folder: Path) -> Trained:
     """The state of the training in `folder`. Raises `UserError` if there is none, or it is damaged."""
-    tensors, header = load_checkpoint(folder / CHECKPOINT)
+    path = folder / CHECKPOINT
+    tensors, header = load_checkpoint(path)
     return Trained(
-        experiment=experiment_from_dict(header["experiment"]),
+        experiment=_header_experiment(path, header),
         weights=without_prefix("best.", tensors),
         history=[EpochReport(**report) for report in header["history"]],
     )
@@ -211,10 +214,11 @@ class StageRun:
         windows = training_windows(sequences, stage.train.mode, max_length)
         if not len(windows):
             raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
-        self.batcher = Batcher(sequences, windows, workers.device, workers.share)
+        values = device_values(sequences, workers.device)
+        self.batcher = Batcher(values, windows, workers.share)
         self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
         self.padding = self.batcher.padding(stage.train.batch_size)
-        self.evaluator = Evaluator(sequences, "validation", max_length, experiment.evaluate, workers)
+        self.evaluator = Evaluator(sequences, values, "validation", max_length, experiment.evaluate, workers)
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(without_prefix("model.", tensors))
@@ -318,7 +322,7 @@ def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun
 
 def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Tensor]]:
     tensors, header = load_checkpoint(path)
-    if experiment_key(experiment_from_dict(header["experiment"])) != experiment_key(experiment):
+    if experiment_key(_header_experiment(path, header)) != experiment_key(experiment):
         raise UserError(f"{path} belongs to another experiment; choose another folder or remove it")
     state = State(
         stage=header["stage"],
@@ -327,3 +331,12 @@ def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Te
         previous_best=without_prefix("previous.", tensors),
     )
     return state, {k: v for k, v in tensors.items() if k.startswith(("model.", "optimizer."))}
+
+
+def _header_experiment(path: Path, header: dict[str, Any]) -> Experiment:
+    if "experiment" not in header:
+        raise UserError(f"{path} is not the checkpoint of a training")
+    try:
+        return experiment_from_dict(header["experiment"])
+    except UserError as error:
+        raise UserError(f"{path} was written by another version of this program: {error}") from None

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fame.attention import last_position
 from fame.batches import Batch
 from fame.blocks import FacetBlock, TransformerBlock
-from fame.config import BackboneConfig, require
+from fame.config import BackboneConfig, ModelConfig, TrainConfig, require
 from fame.loss import linear_cross_entropy, product_dtype
 from fame.registry import models
 
@@ -68,10 +68,10 @@ class SequentialModel(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SASRecConfig:
+class SASRecConfig(ModelConfig):
     """SASRec (Kang & McAuley, 2018): a causal transformer over item embeddings."""
 
-    name: Literal["sasrec"] = "sasrec"
+    name: Literal["sasrec"] = "sasrec"  # type: ignore[assignment]
     dim: int = 64
     """D, width of items and hidden states."""
     blocks: int = 2
@@ -101,6 +101,15 @@ class SASRecConfig:
         for key in ("dropout", "attention_dropout"):
             require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
         require(self.init_std > 0, "model.init_std", self.init_std, "must be positive")
+
+    def check_training(self, train: TrainConfig) -> None:
+        # Elsewhere a position's code would say how many items follow it, which nothing knows when it serves.
+        require(
+            self.positions != "absolute_right" or train.mode == "prefix",
+            "model.positions",
+            self.positions,
+            "counts from the newest item, so it needs train.mode = prefix",
+        )
 
 
 @models.register("sasrec")
@@ -230,7 +239,7 @@ class Fame(SASRec):
             parts += ["attention_norm.", "feed_forward_norm."]
         skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts]
         weights = {k: v for k, v in backbone.state_dict().items() if not k.startswith(tuple(skipped))}
-        missing, unexpected = self.load_state_dict(weights, strict=False)
+        _, unexpected = self.load_state_dict(weights, strict=False)
         assert not unexpected, unexpected
         ours, theirs = self.blocks[-1].attention, backbone.blocks[-1].attention
         heads, experts = self.config.heads, self.config.experts

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from fame.config import Experiment, apply_overrides, experiment_from_dict, read_yaml, set_key
+from fame.config import Experiment
+from fame.config_tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
 from fame.datasets.options import add_data_options, data_settings
-from fame.errors import DivergedError, UserError, run_command
+from fame.errors import UserError, run_command
 from fame.export import export_model, resolve
 from fame.fit import EpochReport, experiment_key, fit, read_trained
 from fame.parallel import Workers

@@ -15,7 +15,6 @@ from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.schedulers import SCHEDULERS
 
-
 SAMPLERS = ("tpe", "gp", "random", "grid")
 """Ways to propose a point: tree-structured Parzen estimator, Gaussian process, at random, every point."""
 
@@ -68,7 +67,11 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
     """The options, and those of them that were given on the command line."""
     args = _parser().parse_args(arguments)
     given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
-    given = {key: tuple(value) if key == "set" else value for key, value in given.items() if value is not None and value != {}}
+    given = {
+        key: tuple(value) if key == "set" else value
+        for key, value in given.items()
+        if value is not None and value != {}
+    }
     return Options(**given), given
 
 
@@ -81,11 +84,21 @@ def _parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     what = parser.add_argument_group("what to search")
     what.add_argument("--model", help=_help("registered model", "model"))
-    what.add_argument("--space", metavar="FILE", help="YAML of the search space, or the name of a shipped one: "
-                      "default, paper, sasrec (default: default, or the model's own)")
-    what.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE",
-                      help="set a key for every trial; it is then not searched (may be given several times)")
-    what.add_argument("--trials", type=int, metavar="N", help="trials in all (default: 8; the whole grid for --sampler grid)")
+    what.add_argument(
+        "--space",
+        metavar="FILE",
+        help="YAML of the search space, or the name of a shipped one: "
+        "default, paper, sasrec (default: default, or the model's own)",
+    )
+    what.add_argument(
+        "--set",
+        action="append",
+        metavar="SECTION.KEY=VALUE",
+        help="set a key for every trial; it is then not searched (may be given several times)",
+    )
+    what.add_argument(
+        "--trials", type=int, metavar="N", help="trials in all (default: 8; the whole grid for --sampler grid)"
+    )
     what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
     what.add_argument("--metric", help=_help("validation metric to maximise", "metric"))
     what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
@@ -95,14 +108,22 @@ def _parser() -> argparse.ArgumentParser:
     where = parser.add_argument_group("where to run")
     where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))
-    where.add_argument("--cpus-per-worker", type=int, metavar="N", help=_help("CPUs, and threads, of a worker", "cpus_per_worker"))
-    where.add_argument("--gpus-per-worker", type=float, metavar="F",
-                       help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)")
+    where.add_argument(
+        "--cpus-per-worker", type=int, metavar="N", help=_help("CPUs, and threads, of a worker", "cpus_per_worker")
+    )
+    where.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="F",
+        help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)",
+    )
     where.add_argument("--address", help="Ray cluster to use, such as auto or ray://HOST:10001 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
     where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
     where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))
-    where.add_argument("--resume", action="store_true", default=None, help="go on with the sweep --name (default: the newest one)")
+    where.add_argument(
+        "--resume", action="store_true", default=None, help="go on with the sweep --name (default: the newest one)"
+    )
     where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
     return parser
 

@@ -10,7 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from fame.config import Experiment, apply_overrides, experiment_from_dict
+from fame.config import Experiment
+from fame.config_tree import apply_overrides, experiment_from_dict
 from fame.errors import UserError
 from tuning.options import PLACE, Options
 from tuning.space import Space, default_space, flatten, read_space, space_from_dict
@@ -65,10 +66,7 @@ def make_plan(options: Options) -> Plan:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
         settings["model.name"] = options.model
     space = space.fix(settings)
-    if options.sampler == "grid":
-        trials = options.trials or len(space.grid())
-    else:
-        trials = options.trials or TRIALS
+    trials = options.trials or len(space.grid()) if options.sampler == "grid" else options.trials or TRIALS
     return Plan(options=options, space=space, trials=trials)
 
 

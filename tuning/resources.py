@@ -69,7 +69,9 @@ def connect(address: str | None) -> None:
         ray.init(address=address, runtime_env=runtime, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head'") from None
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head'"
+        ) from None
 
 
 def found() -> tuple[int, int]:

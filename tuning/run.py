@@ -8,7 +8,7 @@ import ray
 from ray import tune
 from ray.tune import Tuner
 
-from fame.config import write_yaml
+from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
 from tuning import resources, summary
@@ -123,5 +123,7 @@ def track_end(tracker: Tracker, storage: Storage, best: Best | None, interrupted
         for path in sorted(storage.best.iterdir()):
             tracker.log_file(path, "best")
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.trial.params))}
-        tracker.log_metrics({f"{part}_{k}": v for part in ("validation", "test") for k, v in best.metrics[part].items()})
+        tracker.log_metrics(
+            {f"{part}_{k}": v for part in ("validation", "test") for k, v in best.metrics[part].items()}
+        )
     tracker.finish("interrupted" if interrupted else "finished", tags)

@@ -39,7 +39,9 @@ def _asha(metric: str, epochs: int) -> TrialScheduler:
 def _hyperband(metric: str, epochs: int) -> TrialScheduler:
     from ray.tune.schedulers import HyperBandScheduler
 
-    return HyperBandScheduler(time_attr="epoch", metric=metric, mode="max", max_t=epochs + 1, reduction_factor=REDUCTION)
+    return HyperBandScheduler(
+        time_attr="epoch", metric=metric, mode="max", max_t=epochs + 1, reduction_factor=REDUCTION
+    )
 
 
 def _median(metric: str, epochs: int) -> TrialScheduler:

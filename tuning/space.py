@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fame.config import experiment_from_dict, read_yaml, set_key, to_dict
+from fame.config_tree import experiment_from_dict, read_yaml, set_key, to_dict
 from fame.errors import UserError, nearest
 from tuning.domains import Condition, Constraint, Domain, Parameter, read_constraint, read_parameter, typed
 from tuning.space_check import check_keys, check_possible, check_values, inside, require_known

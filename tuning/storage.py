@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fame.config import read_yaml, write_yaml
+from fame.config_tree import read_yaml, write_yaml
 from fame.errors import UserError
 
 RECORD = "sweep.yaml"

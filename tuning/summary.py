@@ -32,15 +32,21 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     options, statistics = plan.options, dataset.statistics
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("data", f"{dataset.config.name}, recipe {dataset.config.recipe}, fingerprint {dataset.fingerprint}")
-    table.add_row("", f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
-                      f"interactions, {statistics['average_length']:.1f} a user")
+    table.add_row(
+        "",
+        f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
+        f"interactions, {statistics['average_length']:.1f} a user",
+    )
     table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
     for key, values, condition in plan.space.describe():
         table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
     for constraint in plan.space.constraints:
         table.add_row("", str(constraint))
-    table.add_row("trials", f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
-                            f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}")
+    table.add_row(
+        "trials",
+        f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
+        f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
+    )
     table.add_row("resources", str(share))
     table.add_row("sweep", f"{storage.name} → {storage.shared}")
     Console().print(table, highlight=False, soft_wrap=True)
@@ -51,11 +57,21 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
     metric = plan.options.metric
     trials = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
     counts = collections.Counter(HOW.get(trial.state, "unfinished") for trial in trials)
-    table = Table(title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})")
-    for column, side in {"trial": "left", "setting": "left", f"validation {metric}": "right", "epochs": "right", "": "left"}.items():
+    table = Table(
+        title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
+    )
+    for column, side in {
+        "trial": "left",
+        "setting": "left",
+        f"validation {metric}": "right",
+        "epochs": "right",
+        "": "left",
+    }.items():
         table.add_column(column, justify=side)
     for trial in ranked(study)[:SHOWN]:
-        rest = ", ".join(f"{key.split('.', 1)[-1]} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS)
+        rest = ", ".join(
+            f"{key.split('.', 1)[-1]} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS
+        )
         name = run_name(trial.params, trial.user_attrs[RAY_ID])
         table.add_row(
             trial.user_attrs[RAY_ID],

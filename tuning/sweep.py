@@ -46,7 +46,9 @@ def new_plan(options: Options) -> tuple[Plan, Storage]:
     name = options.name or f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
     storage = Storage.of(options.storage, name)
     if storage.exists:
-        raise UserError(f"--name {name}: there is a sweep of this name at {storage.local}; go on with --resume, or choose another")
+        raise UserError(
+            f"--name {name}: there is a sweep of this name at {storage.local}; go on with --resume, or choose another"
+        )
     check_writable(options.storage)
     return plan, storage
 

@@ -19,7 +19,8 @@ from ray import train, tune
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from fame.config import Experiment, experiment_from_dict, set_key
+from fame.config import Experiment
+from fame.config_tree import experiment_from_dict, set_key
 from fame.errors import DivergedError
 from fame.export import resolve
 from fame.fit import EpochReport, fit, read_trained
@@ -63,9 +64,7 @@ def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
         train_loop,
         train_loop_config={"point": config, "plan": plan},
         torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker >= 1 else "gloo"),
-        scaling_config=train.ScalingConfig(
-            num_workers=plan.workers, use_gpu=on_gpu, resources_per_worker=resources
-        ),
+        scaling_config=train.ScalingConfig(num_workers=plan.workers, use_gpu=on_gpu, resources_per_worker=resources),
         run_config=train.RunConfig(
             name=tune.get_context().get_trial_id(),
             storage_path=plan.folder,

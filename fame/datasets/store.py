@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fame.config import DataConfig, to_dict
+from fame.config import DataConfig
+from fame.config_tree import to_dict
 from fame.datasets.cache import new_folder
 from fame.datasets.dataset import Dataset, Items, TextColumn
 from fame.sequences import Sequences

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from fame.batches import device_values
 from fame.checkpoint import load_checkpoint, save_checkpoint
-from fame.config import experiment_from_dict, to_dict, write_yaml
+from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.evaluate import Evaluator
 from fame.fit import fit, read_trained
 from fame.model import SequentialModel
@@ -134,7 +135,7 @@ def evaluation_is_naive_evaluation(name: str, folder: Path) -> None:
 
     parts: tuple[Part, ...] = ("validation", "test")
     for part in parts:
-        found = Evaluator(sequences, part, LENGTH, config, WORKERS).metrics(model)
+        found = Evaluator(sequences, device_values(sequences, CPU), part, LENGTH, config, WORKERS).metrics(model)
         expected = naive_metrics(naive_ranks(sequences, part, scores_of, config.exclude_seen), config.cutoffs)
         assert found.keys() == expected.keys()
         # Two scores within rounding may change places in a batch.

@@ -11,7 +11,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fame.config import Experiment, experiment_from_dict
+from fame.config import Experiment
+from fame.config_tree import experiment_from_dict
 from fame.sequences import Sequences
 
 CPU = torch.device("cpu")

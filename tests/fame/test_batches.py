@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.batches import Batch, Batcher
+from fame.batches import Batch, Batcher, device_values
 from fame.registry import models
 from fame.sequences import training_windows
 from tests.fame.helpers import CPU, experiment, jagged, sequences_of
@@ -19,7 +19,7 @@ MODES = {"all": False, "prefix": True}
 
 
 def epoch(sequences, mode, max_length, batch_size, share=(0, 1), seed=0) -> list[Batch]:
-    batcher = Batcher(sequences, training_windows(sequences, mode, max_length), CPU, share)
+    batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, max_length), share)
     return list(batcher.epoch(batch_size, MODES[mode], np.random.default_rng(seed)))
 
 
@@ -84,7 +84,7 @@ def test_the_reported_padding_is_the_share_of_zeros_in_the_batches(sequences, ba
     batches = epoch(sequences, "all", 5, batch_size)
     zeros = sum(int((batch.items_BT == 0).sum()) for batch in batches)
     cells = sum(batch.items_BT.numel() for batch in batches)
-    padding = Batcher(sequences, training_windows(sequences, "all", 5), CPU).padding(batch_size)
+    padding = Batcher(device_values(sequences, CPU), training_windows(sequences, "all", 5)).padding(batch_size)
     assert padding == pytest.approx(zeros / cells)
 
 

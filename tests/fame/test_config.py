@@ -9,18 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.config import (
-    BackboneConfig,
-    DataConfig,
-    EvaluateConfig,
-    Experiment,
-    TrainConfig,
-    apply_overrides,
-    experiment_from_dict,
-    read_experiment,
-    to_dict,
-    write_yaml,
-)
+from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, TrainConfig
+from fame.config_tree import apply_overrides, experiment_from_dict, read_experiment, to_dict, write_yaml
 from fame.errors import UserError
 from fame.model import FameConfig, SASRecConfig
 
@@ -57,7 +47,7 @@ plain_model = {
     "inner": st.integers(1, 4),
     "dropout": share,
     "attention_dropout": share,
-    "positions": st.sampled_from(["relative", "absolute", "absolute_right", "none"]),
+    "positions": st.sampled_from(["relative", "absolute", "none"]),
     "norm": st.sampled_from(["post", "pre"]),
     "init_std": positive,
 }
@@ -276,3 +266,10 @@ def test_a_malformed_override_is_one_clear_line(override, message):
 
 def test_a_large_width_is_checked_at_once():
     assert FameConfig(dim=10**12, heads=1).dim == 10**12
+
+
+def test_positions_counted_from_the_newest_item_need_prefix_samples() -> None:
+    tree = {"model": {"positions": "absolute_right"}}
+    with pytest.raises(UserError, match=r"model.positions = 'absolute_right': .* needs train.mode = prefix"):
+        experiment_from_dict(tree)
+    assert experiment_from_dict({**tree, "train": {"mode": "prefix"}}).model.positions == "absolute_right"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fame.config import ModelConfig
 from fame.model import SequentialModel
 from fame.registry import datasets, models
 from tests.fame.conformance import (
@@ -22,7 +23,7 @@ from tests.fame.conformance import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnGruConfig:
+class OwnGruConfig(ModelConfig):
     """What someone's own model may look like: a GRU, its settings and one `register` line."""
 
     name: Literal["own-gru"] = "own-gru"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import fame.evaluate
+from fame.batches import device_values
 from fame.config import EvaluateConfig
 from fame.errors import DivergedError
 from fame.evaluate import Evaluator
@@ -75,7 +76,7 @@ def tied_scores(item_count: int, seed: int) -> Tensor:
 
 def evaluator(sequences, part, exclude_seen=True, max_length=50, workers=None) -> Evaluator:
     config = EvaluateConfig(cutoffs=CUTOFFS, exclude_seen=exclude_seen)
-    return Evaluator(sequences, part, max_length, config, workers or Workers(device=CPU))
+    return Evaluator(sequences, device_values(sequences, CPU), part, max_length, config, workers or Workers(device=CPU))
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import fame.fit
-from fame.batches import Batcher
+from fame.batches import Batcher, device_values
 from fame.checkpoint import load_checkpoint
 from fame.config import Experiment
 from fame.errors import DivergedError, UserError
@@ -177,7 +177,7 @@ def test_an_epoch_of_one_batch_is_one_step_written_by_hand(mode, optimizer, star
     torch.manual_seed(0)
     model = models.get("fame")(settings.model, tiny.item_count, 6)
     model.precision = "float32"
-    batcher = Batcher(tiny, training_windows(tiny, mode, 6), CPU)
+    batcher = Batcher(device_values(tiny, CPU), training_windows(tiny, mode, 6))
     (batch,) = batcher.epoch(1000, mode == "prefix", np.random.default_rng(0))
     loss = model(batch) / len(batch.targets_R)
     loss.backward()
@@ -416,7 +416,9 @@ def test_two_workers_evaluate_the_same_weights_to_the_same_number_as_one(two_wor
     model = models.get("fame")(WORKER_RUNS["all"].model, 20, 5)
     model.load_state_dict(read_trained(folder / "all").weights)
     for part in ("validation", "test"):
-        alone = Evaluator(worker_data(), part, 5, WORKER_RUNS["all"].evaluate, single).metrics(model)
+        alone = Evaluator(
+            worker_data(), device_values(worker_data(), CPU), part, 5, WORKER_RUNS["all"].evaluate, single
+        ).metrics(model)
         for result in results:
             assert result[f"evaluate {part}"] == pytest.approx(alone, abs=1e-12)
 

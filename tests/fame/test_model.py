@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fame.batches import Batch, Batcher
+from fame.batches import Batch, Batcher, device_values
 from fame.config import BackboneConfig
 from fame.errors import UserError
 from fame.model import Fame, FameConfig, SASRec, SASRecConfig
@@ -196,7 +196,7 @@ def test_a_random_w_f_has_the_deviation_of_the_other_weights_times_its_scale():
 
 
 def batch_of(model, mode: str, sequences) -> Batch:
-    batcher = Batcher(sequences, training_windows(sequences, mode, model.max_length), CPU)
+    batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, model.max_length))
     return next(batcher.epoch(16, mode == "prefix", np.random.default_rng(0)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from fame.batches import device_values
 from fame.errors import DivergedError
 from fame.evaluate import Evaluator
 from fame.fit import StageRun, State, fit, read_trained, stages
@@ -32,7 +33,7 @@ def main(folder: Path, rank: int) -> None:
     model = models.get("fame")(settings.model, sequences.item_count, 5)
     model.load_state_dict(read_trained(folder / "all").weights)
     for part in ("validation", "test"):
-        evaluator = Evaluator(sequences, part, 5, settings.evaluate, workers)
+        evaluator = Evaluator(sequences, device_values(sequences, CPU), part, 5, settings.evaluate, workers)
         results[f"evaluate {part}"] = evaluator.metrics(model)
 
     run = StageRun(settings, stages(settings)[0], sequences, workers, {}, None)

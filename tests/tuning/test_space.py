@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config import experiment_from_dict, to_dict, write_yaml
+from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.errors import UserError
 from tuning.domains import Choices, FloatRange, IntRange, read_constraint
 from tuning.space import default_space, flatten, read_space, shipped_spaces, space_from_dict

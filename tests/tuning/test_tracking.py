@@ -232,7 +232,7 @@ def test_unusable_addresses(address: str, rule: str) -> None:
 def test_a_deleted_experiment_is_named(uri: str, experiment: str) -> None:
     tracker = Tracker.open(uri, experiment, "x", {})
     tracker._client.delete_experiment(tracker.experiment_id)
-    with pytest.raises(UserError, match="was deleted; bring it back with: .* restore"):
+    with pytest.raises(UserError, match=r"was deleted; bring it back with: .* restore"):
         Tracker.open(uri, experiment, "y", {})
 
 
@@ -254,7 +254,7 @@ def test_servers_that_do_not_answer() -> None:
     try:
         for port in ports.values():
             started = time.monotonic()
-            with pytest.raises(UserError, match="is not reachable .*; start the server, or use") as caught:
+            with pytest.raises(UserError, match=r"is not reachable .*; start the server, or use") as caught:
                 Tracker.open(f"http://me:secret@127.0.0.1:{port}", "e", "s", {})
             assert time.monotonic() - started < 10
             assert "secret" not in str(caught.value) and "\n" not in str(caught.value)

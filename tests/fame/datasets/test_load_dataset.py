@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fame.config import DataConfig, to_dict
+from fame.config import DataConfig
+from fame.config_tree import to_dict
 from fame.datasets import TextColumn, load_dataset, store
 from fame.errors import UserError
 from fame.registry import datasets
