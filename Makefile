@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: sweep test test-slow lint clean
+.PHONY: sweep test test-fast lint clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from fame.config import Experiment
 from fame.config_tree import to_dict
+
+PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "max_length")
+"""Settings of `data` that the card shows; where the data lie is in `config.yaml`."""
 
 
 def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) -> str:
@@ -19,9 +23,18 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
     )
     settings = "\n".join(
         f"| {section}.{key} | {value} |"
-        for section in ("model", "train", "backbone", "evaluate")
+        for section in ("data", "model", "train", "backbone", "evaluate")
         for key, value in to_dict(getattr(experiment, section)).items()
+        if section != "data" or key in PREPARATION
     )
+    repeat = (
+        "does not reach these results: settings changed during the training, after epoch "
+        + ", ".join(str(change["epoch"]) for change in metrics["changes"])
+        + " (`changes` in metrics.json), and config.yaml has the last ones."
+        if "changes" in metrics
+        else "reaches the same validation metric; bit for bit on the same kind of CPU with the same number of workers."
+    )
+    place = shlex.quote(str(folder))
     provenance = "\n".join(f"| {key} | {value} |" for key, value in about.items())
     return f"""# {experiment.model.name} on {data["name"]}
 
@@ -38,8 +51,8 @@ Leave-one-out, ranked among all {statistics["items"]:,} items, items of the hist
 
 ## Use
 
-    python -m fame.recommend --model {folder} --user ID
-    python -m fame.recommend --model {folder} --history ID,ID
+    python -m fame.recommend --model {place} --user ID
+    python -m fame.recommend --model {place} --history ID,ID
 
 ## Data
 
@@ -48,9 +61,9 @@ Leave-one-out, ranked among all {statistics["items"]:,} items, items of the hist
 
 ## Repeat
 
-    python -m fame.train --config {folder}/config.yaml
+    python -m fame.train --config {shlex.quote(str(folder / "config.yaml"))}
 
-reaches the same validation metric; bit for bit on the same kind of CPU with the same number of workers.
+{repeat}
 
 ## Settings
 

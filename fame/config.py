@@ -87,6 +87,10 @@ class DataConfig:
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
 
 
+CHANGEABLE = ("train.lr", "train.weight_decay", "train.clip_norm", "model.dropout", "model.attention_dropout")
+"""Settings that may change between two epochs of a training: neither a weight's shape nor a stage depends on them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How the model is trained."""

@@ -104,7 +104,9 @@ def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
     """Set `section.key` in nested dictionaries, making sections that are missing."""
     *sections, last = dotted.split(".")
     for section in sections:
-        below = tree.setdefault(section, {})
+        if tree.get(section) is None:  # a section that is there but empty reads as None
+            tree[section] = {}
+        below = tree[section]
         require(isinstance(below, dict), section, below, f"is not a section, so '{dotted}' cannot be set")
         tree = below
     tree[last] = value

@@ -12,10 +12,14 @@ The folder appears whole or not at all. Reading it needs torch and safetensors, 
 from __future__ import annotations
 
 import dataclasses
+import errno
+import glob
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +104,7 @@ def export_model(
             "fingerprint": dataset.fingerprint,
             "statistics": dict(dataset.statistics),
         },
+        **({"changes": [dataclasses.asdict(change) for change in trained.changes]} if trained.changes else {}),
         **(extra or {}),
         "provenance": provenance(),
         "history": [dataclasses.asdict(report) for report in trained.history],
@@ -108,17 +113,12 @@ def export_model(
     titles = [items.title(number) for number in range(1, len(items) + 1)]
     catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
     header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
-    try:
-        with _replacing(folder) as temporary:
-            (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
-            save_checkpoint(temporary / "model.safetensors", weights, header)
-            (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
-            (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-            (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"cannot write {folder}: {error.strerror or error}; free space or choose another folder"
-        ) from error
+    with writing(folder), _replacing(folder) as temporary:
+        (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
+        save_checkpoint(temporary / "model.safetensors", weights, header)
+        (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
+        (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
     return metrics
 
 
@@ -128,43 +128,79 @@ def load_model(folder: Path) -> ExportedModel:
         raise UserError(
             f"{folder} holds no exported model (no model.safetensors); give the folder that a training wrote"
         )
-    experiment = read_experiment(folder / "config.yaml")
+    try:
+        experiment = read_experiment(folder / "config.yaml")
+    except UserError as error:
+        raise UserError(f"{folder / 'config.yaml'} is missing or damaged ({error}); export the model again") from None
     weights, header = load_checkpoint(folder / "model.safetensors")
-    model = build_model(experiment, header["item_count"], weights)
-    return ExportedModel(model=model, experiment=experiment, catalogue=load_catalogue(folder))
+    catalogue = load_catalogue(folder)
+    written = {"model": experiment.model.name, "item_count": len(catalogue.ids)}
+    written["max_length"] = experiment.data.max_length
+    for key, value in written.items():
+        if header.get(key) != value:
+            raise UserError(
+                f"{folder / 'model.safetensors'} has {key} {header.get(key)}, but the files beside it say {value}; "
+                "export the model again"
+            )
+    try:
+        model = build_model(experiment, len(catalogue.ids), weights)
+    except RuntimeError:  # of `load_state_dict`
+        raise UserError(
+            f"{folder / 'model.safetensors'} does not fit the model in {folder / 'config.yaml'}; export the model again"
+        ) from None
+    return ExportedModel(model=model, experiment=experiment, catalogue=catalogue)
 
 
 def load_catalogue(folder: Path) -> Catalogue:
     """The catalogue of an exported folder. Raises `UserError` if it is missing or damaged."""
     try:
-        return Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
+        catalogue = Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
+        if not len(catalogue.ids) == len(catalogue.titles) == len(catalogue.counts):
+            raise ValueError("its lists are not equally long")
+        return catalogue
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder / 'items.json'} is missing or damaged ({error}); export the model again") from None
 
 
-class _replacing:
-    """A temporary folder that takes the place of `folder` when the block ends without an error."""
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failure to write into one line about the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder}: {error.strerror or error}; free space or choose another folder"
+        ) from error
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
-    def __enter__(self) -> Path:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.temporary = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
-        self.temporary.chmod(0o755)
-        return self.temporary
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `folder` when the block ends without an error.
 
-    def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            if self.folder.exists():
-                old = self.temporary.with_name(self.temporary.name + ".old")
-                os.replace(self.folder, old)
-                os.replace(self.temporary, self.folder)
-                shutil.rmtree(old)
-            else:
-                os.replace(self.temporary, self.folder)
-        else:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+    What a killed process left behind is removed, so only one may write a folder at a time.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.export-"
+    for stale in folder.parent.glob(glob.escape(prefix) + "*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    old = temporary.with_name(temporary.name + ".old")
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if folder.exists():
+            os.replace(folder, old)
+        try:
+            os.replace(temporary, folder)
+        except BaseException:
+            if old.exists():
+                os.replace(old, folder)
+            raise
+    finally:
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, threads: int) -> Experiment:

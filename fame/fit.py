@@ -71,6 +71,18 @@ class EpochReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """Settings that changed between two epochs, when a training took over another one's state."""
+
+    epoch: int
+    """Last epoch before the change."""
+    origin: str
+    """The state that was taken over."""
+    settings: dict[str, list[Any]]
+    """Old and new value by key."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One training of one model within an experiment."""
 
@@ -91,6 +103,7 @@ class State:
     """Weights of the best epoch of the current stage."""
     previous_best: dict[str, Tensor] = field(default_factory=dict)
     """Weights that the stage before has left for this one."""
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:
@@ -114,14 +127,19 @@ def stages(experiment: Experiment) -> list[Stage]:
 
 
 def experiment_key(experiment: Experiment) -> str:
-    """Short hash of everything that decides a training's result; the data count by content.
+    """Short hash of everything that decides a training's result."""
+    return hashlib.sha256(json.dumps(deciding(experiment), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def deciding(experiment: Experiment) -> dict[str, Any]:
+    """The settings that decide a training's result; the data count by content.
 
     Where the data lie, and how many threads compute, is left out.
     """
     tree = to_dict(experiment)
     tree["data"] = {key: tree["data"][key] for key in ("fingerprint", "max_length")}
     del tree["train"]["threads"]
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
+    return tree
 
 
 def fit(
@@ -165,6 +183,8 @@ class Trained:
     weights: dict[str, Tensor]
     """Of the best epoch of the stage that it has reached."""
     history: list[EpochReport]
+    changes: list[Change]
+    """Settings that were other ones at first; `experiment` has those at the end."""
 
     @property
     def reached_model(self) -> bool:
@@ -177,9 +197,10 @@ def read_trained(folder: Path) -> Trained:
     path = folder / CHECKPOINT
     tensors, header = load_checkpoint(path)
     return Trained(
-        experiment=_header_experiment(path, header),
+        experiment=header_experiment(path, header),
         weights=without_prefix("best.", tensors),
         history=[EpochReport(**report) for report in header["history"]],
+        changes=[Change(**change) for change in header["changes"]],
     )
 
 
@@ -316,24 +337,27 @@ def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun
         "experiment": to_dict(experiment),
         "stage": state.stage,
         "history": [dataclasses.asdict(report) for report in state.history],
+        "changes": [dataclasses.asdict(change) for change in state.changes],
     }
     save_checkpoint(path, tensors, header)
 
 
 def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Tensor]]:
     tensors, header = load_checkpoint(path)
-    if experiment_key(_header_experiment(path, header)) != experiment_key(experiment):
+    if experiment_key(header_experiment(path, header)) != experiment_key(experiment):
         raise UserError(f"{path} belongs to another experiment; choose another folder or remove it")
     state = State(
         stage=header["stage"],
         history=[EpochReport(**report) for report in header["history"]],
         best_weights=without_prefix("best.", tensors),
         previous_best=without_prefix("previous.", tensors),
+        changes=[Change(**change) for change in header["changes"]],
     )
     return state, {k: v for k, v in tensors.items() if k.startswith(("model.", "optimizer."))}
 
 
-def _header_experiment(path: Path, header: dict[str, Any]) -> Experiment:
+def header_experiment(path: Path, header: dict[str, Any]) -> Experiment:
+    """The experiment of a checkpoint. Raises `UserError` if the file is another one, or too old."""
     if "experiment" not in header:
         raise UserError(f"{path} is not the checkpoint of a training")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,19 +65,19 @@ def history_of_user(exported: ExportedModel, user: str) -> list[int]:
     return dataset.sequences[index].tolist()
 
 
+def split_ids(text: str) -> list[str]:
+    """Ids separated by commas; one that holds a comma itself is put into double quotes."""
+    (ids,) = csv.reader([text], skipinitialspace=True)
+    return [id.strip() for id in ids if id.strip()]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m fame.recommend", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
-    who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--history", help="item ids, oldest first, separated by commas")
-    who.add_argument("--user", help="a user of the dataset that the model was trained on")
-    parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
-    args = parser.parse_args()
+    args = _parser().parse_args()
     if args.top < 1:
         raise UserError(f"--top {args.top}: must be at least 1")
     exported = load_model(args.model)
     if args.user is None:
-        history = history_of_ids(exported, [id.strip() for id in args.history.split(",") if id.strip()])
+        history = history_of_ids(exported, split_ids(args.history))
         if not history:
             raise UserError("--history is empty: give at least one item id")
     else:
@@ -85,6 +86,16 @@ def main() -> None:
     print(f"{len(history)} items in the history, the last: {' → '.join(recent)}")
     for place, item in enumerate(recommend(exported, history, args.top), start=1):
         print(f"{place:3d}  {item.score:8.3f}  {item.id}  {item.title}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fame.recommend", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--history", help="item ids, oldest first, separated by commas")
+    who.add_argument("--user", help="a user of the dataset that the model was trained on")
+    parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
+    return parser
 
 
 if __name__ == "__main__":

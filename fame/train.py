@@ -10,18 +10,19 @@ import argparse
 import dataclasses
 import json
 import statistics
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fame.config import Experiment
+from fame.config import Experiment, require
 from fame.config_tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
-from fame.export import export_model, resolve
-from fame.fit import EpochReport, experiment_key, fit, read_trained
+from fame.export import export_model, resolve, writing
+from fame.fit import CHECKPOINT, EpochReport, experiment_key, fit, read_trained
 from fame.parallel import Workers
 
 
@@ -50,19 +51,29 @@ def read_settings(args: argparse.Namespace) -> Experiment:
     tree = (read_yaml(args.config) if args.config else None) or {}
     if not isinstance(tree, dict):
         raise UserError(f"{args.config}: must hold sections such as data, model and train")
-    data = data_settings(args)
-    if data.get("data.name", (tree.get("data") or {}).get("name")) != (tree.get("data") or {}).get("name"):
-        tree["data"] = {}  # another dataset: nothing of the file's preparation or fingerprint applies
-    for key, value in data.items():
+    given, section = data_settings(args), tree.get("data") or {}
+    require(isinstance(section, dict), "data", section, "must be a mapping")
+    named = given.get("data.name")
+    if named is not None and named != section.get("name", named):
+        section = {}  # another dataset: nothing of the file's preparation or fingerprint applies
+    tree["data"] = section
+    for key, value in given.items():
         set_key(tree, key, value)
     return experiment_from_dict(apply_overrides(tree, args.set))
 
 
 def train_one(experiment: Experiment, dataset: Dataset, folder: Path, workers: Workers) -> dict[str, Any]:
     """Train (or go on training) in a folder and export the best epoch there; returns its metrics."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # before the first epoch, not after it
+            pass
+    if (folder / CHECKPOINT).exists():
+        _print_earlier(experiment, folder)
     progress = Progress()
-    for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step):
-        progress.report(report, experiment.train.metric)
+    with writing(folder):
+        for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step):
+            progress.report(report, experiment.train.metric)
     model_folder = folder / "best"
     metrics = export_model(model_folder, read_trained(folder), dataset)
     name = experiment.train.metric
@@ -98,6 +109,14 @@ class Progress:
             self.bar.close()
 
 
+def _print_earlier(experiment: Experiment, folder: Path) -> None:
+    earlier = read_trained(folder)
+    if experiment_key(earlier.experiment) == experiment_key(experiment):  # else `fit` says what is wrong
+        last = earlier.history[-1]
+        what = "is finished already" if last.finished else f"goes on after epoch {last.epoch}"
+        print(f"seed {experiment.seed}: the training in {folder} {what}")
+
+
 def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
     summary = {
         "seeds": [result["seed"] for result in results],
@@ -110,7 +129,8 @@ def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
             for part in ("validation", "test")
         },
     }
-    (output / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    with writing(output):
+        (output / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     for part in ("validation", "test"):
         cells = "  ".join(f"{name} {v['mean']:.4f} ± {v['sd']:.4f}" for name, v in summary[part].items())
         print(f"{len(results)} seeds, {part}: {cells}")
@@ -127,7 +147,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(experiment: Experiment) -> str:
-    return f"{experiment.data.name}-{experiment.model.name}-{experiment_key(experiment)[:8]}"
+    data = experiment.data.name.replace("/", "_").lstrip(".")
+    return f"{data}-{experiment.model.name}-{experiment_key(experiment)[:8]}"
 
 
 def _size(dataset: Dataset) -> str:

@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from fame.datasets import Dataset
+from fame.errors import UserError
 from fame.export import export_model
 from fame.fit import Trained, read_trained
 from tuning.search import RAY_ID
@@ -66,14 +67,17 @@ def export_best(study: optuna.Study, storage: Storage, dataset: Dataset) -> Best
 
 
 def read_trial(folder: str) -> Trained | None:
-    """The newest checkpoint of a trial's run; None if it has none."""
+    """The newest checkpoint of a trial's run; None if it has none that can be read."""
     from ray.train import Result
 
     try:
         checkpoint = Result.from_path(folder).checkpoint
+        if checkpoint is None:
+            return None
+        with checkpoint.as_directory() as local:
+            return read_trained(Path(local))
     except (RuntimeError, FileNotFoundError):
         return None  # the trial ended before its first checkpoint
-    if checkpoint is None:
+    except UserError as error:
+        print(f"passed over: {error}")
         return None
-    with checkpoint.as_directory() as local:
-        return read_trained(Path(local))

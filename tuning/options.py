@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +52,43 @@ class Options:
             value = getattr(self, key)
             if value is not None and value < lowest:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
-        if self.gpus_per_worker is not None and self.gpus_per_worker < 0:
-            raise UserError(f"--gpus-per-worker {self.gpus_per_worker}: must not be negative")
+        _check_gpus(self.gpus_per_worker)
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must not be negative")
-        if self.name is not None and (not self.name or set(self.name) & set("/\\") or self.name.startswith(".")):
-            raise UserError(f"--name {self.name!r}: must be a plain folder name, without / and not starting with a dot")
+        if self.name is not None and plain_name(self.name) != self.name:
+            raise UserError(
+                f"--name {self.name!r}: must be a plain folder name: letters, digits, '-', '_' and '.', "
+                "not starting with '.' or '-'"
+            )
+
+
+def plain_name(text: str) -> str:
+    """`text` as a name that a folder, a URI and a shell all take as it is."""
+    return re.sub(r"[^\w.-]+", "-", text).lstrip(".-") or "sweep"
+
+
+def _check_gpus(share: float | None) -> None:
+    if share is None:
+        return
+    if not math.isfinite(share):
+        raise UserError(f"--gpus-per-worker {share}: must be a number")
+    if share < 0:
+        raise UserError(f"--gpus-per-worker {share:g}: must not be negative")
+    if share > 1 and share != int(share):
+        raise UserError(f"--gpus-per-worker {share:g}: above 1 it must be whole; only one GPU can be shared")
 
 
 DEFAULTS = Options()
 PLACE = ("name", "storage", "address", "resume", "dry_run")
 """Options that say where a sweep runs, not what it is."""
+DATA_OPTIONS = {
+    "data.name": "--dataset",
+    "data.dir": "--data-dir",
+    "data.path": "--data",
+    "data.columns": "--columns",
+    "data.items": "--items",
+}
+"""The option behind each key of `Options.data`."""
 
 
 def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:

@@ -13,11 +13,15 @@ from typing import Any
 from fame.config import Experiment
 from fame.config_tree import apply_overrides, experiment_from_dict
 from fame.errors import UserError
-from tuning.options import PLACE, Options
-from tuning.space import Space, default_space, flatten, read_space, space_from_dict
+from tuning.options import DATA_OPTIONS, PLACE, Options
+from tuning.schedulers import SCHEDULERS
+from tuning.space import Space, flatten
+from tuning.space_file import default_space, fix, read_space, space_from_dict
 
 TRIALS = 8
 """Trials of a sweep that asks for no number."""
+OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
+"""Settings that an option decides, given or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +31,16 @@ class Plan:
     options: Options
     space: Space
     trials: int
+    fingerprint: str | None = None
+    """Content of the data that the sweep was started with; None if it is new."""
 
     @property
     def experiment(self) -> Experiment:
         """The settings of every trial, without what is searched."""
-        return experiment_from_dict(self.space.base)
+        experiment = experiment_from_dict(self.space.base)
+        if self.fingerprint is None:
+            return experiment
+        return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
 
     @property
     def epochs(self) -> int:
@@ -56,8 +65,17 @@ def make_plan(options: Options) -> Plan:
     space = read_space(options.space or default_space(options.model))
     settings = flatten(apply_overrides({}, options.set))
     for key in settings:
-        if key.startswith("data.") and key in options.data:
+        if key in options.data or (key == "train.epochs" and options.epochs is not None):
             raise UserError(f"--set {key}=…: the option for it was given, too; use one of them")
+        if key in OPTION_OF:
+            raise UserError(f"--set {key}=…: would be ignored; use --{OPTION_OF[key]} instead")
+    for key in ("train.metric", "seed"):
+        asked = getattr(options, OPTION_OF[key])
+        if space.fixed.get(key, asked) != asked:
+            raise UserError(
+                f"{space.source}: base: {key} = {space.fixed[key]!r} would be ignored; take it out, "
+                f"and give --{OPTION_OF[key]} {space.fixed[key]} instead"
+            )
     settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
     if options.epochs is not None:
         settings["train.epochs"] = options.epochs
@@ -65,9 +83,15 @@ def make_plan(options: Options) -> Plan:
         if options.space is not None:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
         settings["model.name"] = options.model
-    space = space.fix(settings)
-    trials = options.trials or len(space.grid()) if options.sampler == "grid" else options.trials or TRIALS
-    return Plan(options=options, space=space, trials=trials)
+    space = fix(space, settings)
+    if options.sampler == "grid":
+        points = len(space.grid())
+        trials = min(options.trials or points, points)
+    else:
+        trials = options.trials or TRIALS
+    plan = Plan(options=options, space=space, trials=trials)
+    SCHEDULERS[options.scheduler].check(plan)
+    return plan
 
 
 def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:
@@ -75,14 +99,33 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
 
     Raises `UserError` if an option given now contradicts it.
     """
-    recorded = dict(record["options"])
-    recorded["set"] = tuple(recorded["set"])
-    for key, value in given.items():
-        if key not in PLACE and value != recorded[key]:
+    source = f"the record of sweep '{options.name}'"
+    place = {key: getattr(options, key) for key in PLACE}
+    try:
+        recorded = Options(**{**record["options"], "set": tuple(record["options"]["set"])}, **place)
+        space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
+    except (KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{source} is damaged, or of another version ({reason}); start another sweep") from None
+    before = _by_option(dataclasses.asdict(recorded))
+    for option, value in _by_option(given).items():
+        if value != before.get(option):
+            was = f"with {_shown(before[option])}" if before.get(option) not in (None, ()) else "without it"
             raise UserError(
-                f"--{key.replace('_', '-')} {value}: the sweep was started with {recorded[key]}; "
+                f"{option} {_shown(value)}: the sweep was started {was}; "
                 "leave the option out, or start another sweep with another --name"
             )
-    place = {key: getattr(options, key) for key in PLACE}
-    space = space_from_dict(record["space"], f"the record of sweep '{options.name}'")
-    return Plan(options=Options(**recorded, **place), space=space, trials=record["trials"])
+    return Plan(options=recorded, space=space_from_dict(space, source), trials=trials, fingerprint=fingerprint)
+
+
+def _by_option(options: dict[str, Any]) -> dict[str, Any]:
+    """What options say what a sweep is, by the option's name."""
+    data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
+    others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
+    return data | {f"--{key.replace('_', '-')}": value for key, value in others.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

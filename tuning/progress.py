@@ -5,53 +5,68 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from optuna.trial import TrialState
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from tuning.tracking_callback import outcome, run_name
+from tuning.export import ranked, score
+from tuning.search import LOST, RAY_ID, StudySearch
+from tuning.tracking_callback import reason, run_name
 
 EVERY_SECONDS = 10.0
 
 
 class ProgressCallback(Callback):
-    """Prints to standard output; holds nothing that has to survive a restart."""
+    """Prints to standard output. What has ended, and how, it takes from the study, which survives a restart."""
 
-    def __init__(self, metric: str, trials: int) -> None:
-        self.metric, self.planned = metric, trials
+    def __init__(self, search: StudySearch, trials: int) -> None:
+        self.search, self.planned = search, trials
+
+    def setup(self, **info: Any) -> None:
+        """Here, not where it is made: Tune pickles it, and clocks and counts are those of the running process."""
         self.began = self.printed = time.monotonic()
+        self.ended_before = self._ended_count()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         if time.monotonic() - self.printed >= EVERY_SECONDS:
-            running = [t for t in trials if t.status == Trial.RUNNING and t.last_result]
-            cells = "  ".join(f"{_name(t)} epoch {_epoch(t)} {self._value(t)}" for t in running)
-            self._print(f"running: {cells}")
+            latest = {t.trial_id: t.last_result or {} for t in trials} | {trial.trial_id: result}
+            running = [t for t in trials if t.status == Trial.RUNNING and "epoch" in latest[t.trial_id]]
+            cells = (f"{_name(t)} {self._epoch(latest[t.trial_id])}" for t in running)
+            self._print(f"running: {'  '.join(cells)}")
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        finished = (trial.last_result or {}).get("finished")
-        self._ended(trials, trial, "finished" if finished else "stopped")
+        result = trial.last_result or {}
+        if "diverged" in result:
+            self._failed(trial, result["diverged"])
+        else:
+            self._ended(trial, "finished" if result.get("finished") else "stopped")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._ended(trials, trial, "failed")
+        self._failed(trial, reason(trial) or "no reason is known")
 
-    def _ended(self, trials: list[Trial], trial: Trial, how: str) -> None:
-        done = sum(t.status in (Trial.TERMINATED, Trial.ERROR) for t in trials if t is not trial) + 1
-        best = max((t for t in trials if t.last_result), key=self._best, default=None)
-        left = (time.monotonic() - self.began) / done * (self.planned - done)
-        leader = f"  best {self._value(best)} ({_name(best)})" if best else ""
+    def _failed(self, trial: Trial, why: str) -> None:
+        self._ended(trial, "failed")
+        self._print(f"    {why}")
+
+    def _ended(self, trial: Trial, how: str) -> None:
+        done = self._ended_count()
+        best = next(iter(ranked(self.search.study)), None)
+        leader = f"  best {score(best):.4f} ({best.user_attrs[RAY_ID]})" if best else ""
+        seconds = (time.monotonic() - self.began) / max(1, done - self.ended_before) * (self.planned - done)
         self._print(
-            f"{done}/{self.planned} {_name(trial)} {how} at epoch {_epoch(trial)} {self._value(trial)}{leader}"
-            f"  about {_clock(left)} left"
+            f"{done}/{self.planned} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}{leader}"
+            f"  about {_clock(seconds)} left"
         )
 
-    def _best(self, trial: Trial) -> float:
-        value = trial.last_result.get(f"best_{self.metric}", float("-inf"))
-        return value if outcome(trial) != "failed" else float("-inf")
+    def _ended_count(self) -> int:
+        over = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        return sum(LOST not in trial.user_attrs for trial in self.search.study.get_trials(False, states=over))
 
-    def _value(self, trial: Trial) -> str:
-        value = (trial.last_result or {}).get(f"best_{self.metric}")
-        return f"{value:.4f}" if value is not None else "-"
+    def _epoch(self, result: dict[str, Any]) -> str:
+        value = result.get(f"best_{self.search.metric}")
+        return f"epoch {result.get('epoch', 0)} {f'{value:.4f}' if value is not None else '-'}"
 
     def _print(self, text: str) -> None:
         self.printed = time.monotonic()
@@ -60,10 +75,6 @@ class ProgressCallback(Callback):
 
 def _name(trial: Trial) -> str:
     return f"{trial.trial_id} ({run_name(trial.config, trial.trial_id)})"
-
-
-def _epoch(trial: Trial) -> int:
-    return (trial.last_result or {}).get("epoch", 0)
 
 
 def _clock(seconds: float) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fame.errors import UserError
 from tuning.options import Options
+from tuning.scratch import remove_when_left
 
 LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parent.parent
@@ -16,6 +19,8 @@ WORKER_ENVIRONMENT = {
     # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
+LEAVING_SECONDS = 10.0
+"""Longest wait for the processes of trials to end after Ray has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,23 @@ class Resources:
             f"{self.concurrent} at a time, each {self.workers} × {self.cpus_per_worker} CPUs{gpus}, "
             f"of {self.cpus} CPUs and {self.gpus} GPUs"
         )
+
+
+@contextlib.contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Ray, connected to for as long as the block lasts. Raises `UserError` as `connect` does."""
+    import ray
+
+    try:
+        connect(address)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def tidy(trial_ids: Collection[str]) -> None:
+    """Remove what killed processes of these trials have left on this machine, once they are gone."""
+    remove_when_left(trial_ids, LEAVING_SECONDS)
 
 
 def connect(address: str | None) -> None:
@@ -62,15 +84,18 @@ def connect(address: str | None) -> None:
         os.environ["RAY_GCS_SERVER_PORT"] = str(port)
         variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
         runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
-        ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
+        try:
+            ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
+        except Exception as error:  # Ray raises just that when its processes take too long
+            raise UserError(f"Ray did not start on this machine ({_first_line(error)}); is it overloaded?") from error
         return
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     try:
         ray.init(address=address, runtime_env=runtime, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray start --head'"
+            f"--address {address}: no Ray cluster answers there ({_first_line(error)}); "
+            "start one with 'ray start --head'"
         ) from None
 
 
@@ -89,10 +114,12 @@ def found() -> tuple[int, int]:
 def plan(options: Options, cpus: int, gpus: int) -> Resources:
     """How trials share the CPUs and GPUs. Raises `UserError` if not even one fits."""
     share = options.gpus_per_worker if options.gpus_per_worker is not None else float(gpus > 0)
-    if options.workers * share > gpus:
+    # A share of a GPU is of one GPU: what is left of several does not add up.
+    room = gpus * int(1 / share) if 0 < share < 1 else int(gpus / share) if share else options.workers
+    if room < options.workers:
         raise UserError(
             f"--gpus-per-worker {share:g} with {options.workers} workers asks for {options.workers * share:g} GPUs, "
-            f"but Ray has {gpus}; ask for fewer, or 0 to train on CPUs"
+            f"but Ray has {gpus}, with room for {room} such workers; ask for fewer, or 0 to train on CPUs"
         )
     if options.workers * options.cpus_per_worker > cpus:
         raise UserError(
@@ -101,16 +128,19 @@ def plan(options: Options, cpus: int, gpus: int) -> Resources:
         )
     fits = cpus // (options.workers * options.cpus_per_worker)
     if share:
-        per_gpu = int(1 / share) if share < 1 else 0
-        fits = min(fits, (gpus * per_gpu if per_gpu else int(gpus / share)) // options.workers)
+        fits = min(fits, room // options.workers)
     return Resources(
         cpus=cpus,
         gpus=gpus,
         workers=options.workers,
         cpus_per_worker=options.cpus_per_worker,
         gpus_per_worker=share,
-        concurrent=max(1, min(fits, options.concurrent or fits)),
+        concurrent=min(fits, options.concurrent or fits),
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _free_port() -> int:

@@ -1,102 +1,175 @@
-"""Running a planned sweep on Ray, from its first trial or from where it was killed."""
+"""Running a planned sweep on Ray, from its first trial or from where it was interrupted or killed."""
 
 from __future__ import annotations
 
 import logging
+import os
 
 import ray
+from optuna.trial import TrialState
 from ray import tune
-from ray.tune import Tuner
+from ray.tune import ResultGrid, Tuner
 
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
 from tuning import resources, summary
 from tuning.export import Best, export_best
+from tuning.interrupt import stops_softly
 from tuning.plan import Plan
 from tuning.progress import ProgressCallback
-from tuning.schedulers import build_scheduler
-from tuning.search import StudySearch
+from tuning.resources import Resources
+from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
+from tuning.schedulers import SCHEDULERS
+from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import Storage, below
-from tuning.tracking import Tracker
+from tuning.tracking import Status, Tracker
 from tuning.tracking_callback import TrackingCallback
-from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, run_trial
+from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, driver_resources, run_trial
+
+FOLDER = "tune"
+"""Where Tune's own state lies in a sweep's storage."""
+STATUS: dict[TrialState, Status] = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
 
 
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     """Run what is left of the sweep, export the best, print the table; returns the exit code."""
-    options = plan.options
-    resources.connect(options.address)
-    try:
+    options, resumed = plan.options, storage.exists
+    if options.address is None:
+        resources.plan(options, *resources.found())  # an error here need not wait for Ray
+    with resources.cluster(options.address):
         share = resources.plan(options, *resources.found())
         tracker = open_tracker(plan, storage, dataset)
-        if not storage.exists:
+        if not resumed:
             storage.create(plan.to_record(dataset.fingerprint))
         summary.print_plan(plan, dataset, share, storage)
-        search = StudySearch(
-            plan.space,
-            storage.study,
-            name=storage.name,
-            sampler=options.sampler,
-            seed=options.seed,
-            metric=options.metric,
-            trials=plan.trials,
+        search = open_study(plan, storage)
+        trials = Trials(plan, storage, dataset, share, tracker, search)
+        results, interrupted = trials.run(resumed)
+    # Ray has ended, so nothing writes checkpoints any more.
+    resources.tidy(known_ids(search))
+    tracker.close_open_trials(outcomes(search))
+    best = export_best(search.study, storage, dataset)
+    track_end(tracker, storage, best, interrupted)
+    summary.print_results(plan, storage, search.study, best, tracker)
+    return summary.conclude(plan, storage, search.study, interrupted, failures(results))
+
+
+def open_study(plan: Plan, storage: Storage) -> StudySearch:
+    """The sweep's Optuna study, new or as it was left."""
+    return StudySearch(
+        plan.space,
+        storage.study,
+        name=storage.name,
+        sampler=plan.options.sampler,
+        seed=plan.options.seed,
+        metric=plan.options.metric,
+        trials=plan.trials,
+    )
+
+
+class Trials:
+    """The sweep's trials under Tune."""
+
+    def __init__(
+        self, plan: Plan, storage: Storage, dataset: Dataset, share: Resources, tracker: Tracker, search: StudySearch
+    ) -> None:
+        self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
+        self.kind = SCHEDULERS[plan.options.scheduler]
+        shared = TrialPlan(
+            base=plan.space.base,
+            dataset=ray.put(dataset),
+            folder=storage.trials,
+            workers=share.workers,
+            cpus_per_worker=share.cpus_per_worker,
+            gpus_per_worker=share.gpus_per_worker,
+            interval=self.kind.interval(plan.epochs),
         )
-        tuner, search = build_tuner(plan, storage, dataset, share, tracker, search)
-        interrupted = run_until_done_or_interrupted(tuner)
-        best = export_best(search.study, storage, dataset)
-        track_end(tracker, storage, best, interrupted)
-        summary.print_results(plan, storage, search.study, best, tracker)
-        return summary.exit_code(search.study, interrupted)
-    finally:
-        ray.shutdown()
+        needed = driver_resources(share.concurrent) if self.kind.pauses else DRIVER_RESOURCES
+        self.trainable = tune.with_resources(tune.with_parameters(run_trial, plan=shared), needed)
+
+    def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
+        """Run those that are left; returns the results and whether a signal ended it early."""
+        quieten_tune()
+        with stops_softly() as interrupted:
+            if resumed:
+                try:
+                    return self._restored().fit(), interrupted()
+                except NotRestoredError:
+                    print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
+            self.search.reconcile(())
+            return self._tuner().fit(), interrupted()
+
+    def _tuner(self, *extra: tune.Callback) -> Tuner:
+        options = self.plan.options
+        scheduler = self.kind.build(self.plan)
+        return Tuner(
+            self.trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=self.search,
+                scheduler=scheduler,
+                num_samples=self.plan.trials,
+                # A paused trial counts here: their number is limited by what drivers take.
+                max_concurrent_trials=None if self.kind.pauses else self.share.concurrent,
+            ),
+            run_config=tune.RunConfig(
+                name=FOLDER,
+                storage_path=self.storage.shared,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                stop=StoppedBefore(self.search),
+                callbacks=[
+                    TrackingCallback(self.tracker, options.metric),
+                    ProgressCallback(self.search, self.plan.trials),
+                    SchedulerMemory(scheduler),
+                    *extra,
+                ],
+                verbose=0,
+            ),
+        )
+
+    def _restored(self) -> Tuner:
+        # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
+        # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
+        self._tuner(RestoreCheck())
+        state = below(self.storage.shared, FOLDER)
+        return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
 
 
-def build_tuner(
-    plan: Plan, storage: Storage, dataset: Dataset, share: resources.Resources, tracker: Tracker, search: StudySearch
-) -> tuple[Tuner, StudySearch]:
-    """A new tuner, or the restored one of a sweep that was killed."""
-    options = plan.options
-    shared = TrialPlan(
-        base=plan.space.base,
-        dataset=ray.put(dataset),
-        folder=storage.trials,
-        workers=share.workers,
-        cpus_per_worker=share.cpus_per_worker,
-        gpus_per_worker=share.gpus_per_worker,
-    )
-    trainable = tune.with_resources(tune.with_parameters(run_trial, plan=shared), DRIVER_RESOURCES)
-    state = below(storage.shared, "tune")
-    if Tuner.can_restore(state):
-        return Tuner.restore(state, trainable=trainable, resume_unfinished=True, restart_errored=False), search
-    search.reconcile(())
-    tuner = Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=search,
-            scheduler=build_scheduler(options.scheduler, f"best_{options.metric}", plan.epochs),
-            num_samples=plan.trials,
-            max_concurrent_trials=share.concurrent,
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=storage.shared,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[TrackingCallback(tracker, options.metric), ProgressCallback(options.metric, plan.trials)],
-            verbose=0,
-        ),
-    )
-    return tuner, search
-
-
-def run_until_done_or_interrupted(tuner: Tuner) -> bool:
-    """Run; returns whether Ctrl-C ended it. Tune's own messages are for those who write trainables."""
+def quieten_tune() -> None:
+    """Tune's messages are for those who write trainables; a failed trial is said by `tuning.progress`."""
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    try:
-        tuner.fit()
-    except KeyboardInterrupt:
-        return True
-    return False
+    for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
+        logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
+
+
+def known_ids(search: StudySearch) -> set[str]:
+    """Tune's ids of all trials there have been."""
+    return {t.user_attrs[RAY_ID] for t in search.study.get_trials(deepcopy=False) if RAY_ID in t.user_attrs}
+
+
+def outcomes(search: StudySearch) -> dict[str, Status]:
+    """How trials ended, by Tune's id; those that did not are left out."""
+    return {
+        trial.user_attrs[RAY_ID]: "interrupted" if LOST in trial.user_attrs else STATUS[trial.state]
+        for trial in search.study.get_trials(deepcopy=False, states=tuple(STATUS))
+        if RAY_ID in trial.user_attrs
+    }
+
+
+def failures(results: ResultGrid) -> list[str]:
+    """Why trials failed, a line each."""
+    reasons = []
+    for result in results:
+        if result.error is not None:
+            reasons.append(str(result.error).strip().splitlines()[-1])
+        elif "diverged" in (result.metrics or {}):
+            reasons.append(result.metrics["diverged"])
+    return reasons
 
 
 def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:

@@ -1,36 +1,23 @@
-"""The search space of a sweep: a YAML file over the experiment's tree.
-
-    base:         {model: {name: fame}, train: {epochs: 12}}      # settings of every trial
-    search:       {model.heads: {choices: [1, 2, 4]}, train.lr: {low: 1e-4, high: 1e-2, log: true},
-                   backbone.lr: {low: 1e-4, high: 1e-2, log: true, when: {backbone.epochs: {above: 0}}}}
-    constraints:  [model.heads divides model.dim]                 # every trial meets them
-    start:        [{model.heads: 2}]                              # first trials, in this order
+"""The search space of a sweep over the experiment's tree.
 
 A `point` is a flat dictionary from searched keys to values; keys whose conditions do not hold are
-not in it. A start point may leave keys out: they take the value they have without a search.
-
-Everything that can be wrong with a space is found before a trial starts: each end and each choice is
-tried on the experiment itself, whose own rules therefore count as constraints too.
+not in it. The experiment's own rules count as constraints too. `tuning.space_file` reads spaces and
+`tuning.space_check` checks them.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from fame.config_tree import experiment_from_dict, read_yaml, set_key, to_dict
-from fame.errors import UserError, nearest
-from tuning.domains import Condition, Constraint, Domain, Parameter, read_constraint, read_parameter, typed
-from tuning.space_check import check_keys, check_possible, check_values, inside, require_known
-
-CONFIGS = Path(__file__).parent / "configs"
+from fame.config_tree import experiment_from_dict, set_key, to_dict
+from fame.errors import UserError
+from tuning.domains import Condition, Constraint, Domain, Parameter, typed
 
 MAX_GRID = 5_000
 """Configurations that are listed one by one; a larger space is sampled instead."""
@@ -38,7 +25,7 @@ MAX_GRID = 5_000
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep searches. Built by `read_space`, which checks it."""
+    """What a sweep searches. Built by `tuning.space_file`, which checks it."""
 
     base: Mapping[str, Any]
     """Settings of every trial: a part of an experiment, as nested dictionaries."""
@@ -133,29 +120,6 @@ class Space:
             "start": [dict(point) for point in self.start],
         }
 
-    def fix(self, settings: Mapping[str, Any]) -> Space:
-        """The space with these keys (dotted, or nested) set for every trial and no longer searched.
-
-        Keys that existed only under another value of a fixed key are no longer searched either.
-        Start points keep their other keys; one that is no longer possible is dropped.
-        """
-        settings = flatten(settings)
-        base = copy.deepcopy(dict(self.base))
-        for key, value in settings.items():
-            set_key(base, key, value)
-        space = replace(self, base=base, search={}, start=())
-        space = replace(space, search=self._left_to_search(settings, space.fixed))
-        check_keys(space)
-        check_possible(space)
-        start: list[dict[str, Any]] = []
-        for point in self.start:
-            try:
-                point = space._complete(point)
-            except UserError:
-                continue
-            start += [] if point in start else [point]
-        return replace(space, start=tuple(start))
-
     @cached_property
     def defaults(self) -> dict[str, Any]:
         """Every key of the model's experiment, at its default."""
@@ -174,7 +138,7 @@ class Space:
 
         return all(map(holds, self.search[key].when))
 
-    def _left_to_search(self, settings: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Parameter]:
+    def left_to_search(self, settings: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Parameter]:
         left: dict[str, Parameter] = {}
         for key, parameter in self.search.items():
             possible = (
@@ -214,7 +178,7 @@ class Space:
 
         return extend({}, list(self.search))
 
-    def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The start point with its missing keys at the values that they have without a search."""
         values = self.defaults | self.fixed
 
@@ -229,71 +193,6 @@ class Space:
         if problem := self.problem(point):
             raise UserError(problem)
         return point
-
-
-def shipped_spaces() -> list[str]:
-    """Names of the space files that come with the program."""
-    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-
-
-def default_space(model: str) -> str:
-    """Name of the shipped space for a sweep of `model` that names none: the model's own, else `default`."""
-    return model if model in shipped_spaces() else "default"
-
-
-def read_space(source: str | Path) -> Space:
-    """Read and check a space: a file, or the name of a shipped one (`default`, `paper`, …).
-
-    Raises `UserError` that names the file and the key for anything wrong with it.
-    """
-    path = Path(source)
-    if not path.suffix and not path.exists():
-        if str(source) not in shipped_spaces():
-            raise UserError(f"no space file '{source}': {nearest(str(source), shipped_spaces())}, or give a path")
-        path = CONFIGS / f"{source}.yaml"
-    return space_from_dict(read_yaml(path), str(source))
-
-
-def space_from_dict(tree: Any, source: str = "space") -> Space:
-    """`read_space` from the file's content."""
-    sections = {"base": Mapping, "search": Mapping, "constraints": list, "start": list}
-    with inside(source):
-        if not isinstance(tree, Mapping):
-            raise UserError(f"must be a mapping with the sections {', '.join(sections)}")
-        for name, content in tree.items():
-            if name not in sections:
-                raise UserError(f"unknown section '{name}': {nearest(name, sections)}")
-            if not isinstance(content, sections[name]):
-                kind = "list" if sections[name] is list else "mapping"
-                raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=tree.get("base", {}), search={}, source=source)
-    search = {}
-    for key, settings in tree.get("search", {}).items():
-        with inside(f"{source}: search.{key}"):
-            require_known(space, key)
-            search[key] = read_parameter(settings, space.defaults[key])
-    with inside(f"{source}: constraints"):
-        constraints = tuple(map(read_constraint, tree.get("constraints", ())))
-    space = replace(space, search=search, constraints=constraints)
-    check_keys(space)
-    check_values(space)
-    check_possible(space)
-    return replace(space, start=tuple(_read_start(space, tree.get("start", ()))))
-
-
-def _read_start(space: Space, points: Any) -> Iterator[dict[str, Any]]:
-    for number, given in enumerate(points, start=1):
-        with inside(f"{space.source}: start point {number}"):
-            if not isinstance(given, Mapping):
-                raise UserError(f"{given!r}: must be a mapping from searched keys to values")
-            given = flatten(given)
-            for key in given:
-                if key not in space.search:
-                    raise UserError(f"'{key}' is not searched: {nearest(key, space.search)}")
-            point = space._complete(given)
-            for key in given.keys() - point.keys():
-                raise UserError(f"'{key}' must be left out: it needs {' and '.join(map(str, space.search[key].when))}")
-            yield point
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

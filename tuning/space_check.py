@@ -7,13 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fame.errors import UserError, nearest
 from tuning.domains import Condition, is_number
-
-if TYPE_CHECKING:
-    from tuning.space import Space
+from tuning.space import Space
 
 DRAWS = 5_000
 """Random configurations among which a space too large to list must have an allowed one."""

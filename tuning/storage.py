@@ -12,6 +12,7 @@ the driver alone writes stay in `runs/<name>`, and the exported model is copied 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -75,12 +76,17 @@ class Storage:
     def publish_best(self) -> str:
         """Where the exported model lies, after copying it to remote storage."""
         if not is_remote(self.shared):
-            return str(self.best)
+            return shown(self.best)
         from pyarrow import fs
 
         target = below(self.shared, "best")
-        filesystem, path = fs.FileSystem.from_uri(target)
-        fs.copy_files(str(self.best), path, destination_filesystem=filesystem)
+        try:
+            filesystem, path = fs.FileSystem.from_uri(target)
+            filesystem.create_dir(path)  # needed where folders are more than a part of a name
+            fs.copy_files(str(self.best), path, destination_filesystem=filesystem)
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"cannot copy the exported model to {target} ({reason}); it lies at {self.best}") from None
         return target
 
 
@@ -111,16 +117,25 @@ def check_writable(storage: str) -> None:
             return
         folder = root(storage)
         made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         finally:
             for parent in made:
-                parent.rmdir()
-    except (OSError, ValueError, ImportError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+                with contextlib.suppress(OSError):  # not made, or in use by now
+                    parent.rmdir()
+    except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UserError(f"--storage {storage}: cannot write there ({reason}); choose another place") from None
+
+
+def shown(place: str | Path) -> str:
+    """A path or URI as it is printed: relative to the working directory if it is below it."""
+    if is_remote(str(place)):
+        return str(place)
+    path, here = root(str(place)), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def newest(storage: str) -> str:

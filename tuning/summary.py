@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import shlex
+import sys
+from collections.abc import Sequence
 
 import optuna
 from optuna.trial import TrialState
@@ -10,19 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from fame.datasets import Dataset
+from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.export import load_catalogue
 from tuning.export import Best, ranked, score
+from tuning.options import DEFAULTS
 from tuning.plan import Plan
 from tuning.resources import Resources
-from tuning.search import RAY_ID
-from tuning.storage import Storage
+from tuning.search import LOST, RAY_ID
+from tuning.storage import Storage, shown
 from tuning.tracking import Tracker
 from tuning.tracking_callback import LETTERS, run_name
 
 SHOWN = 5
 """Trials in the table of results."""
 HOW = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
-INTERRUPTED = 130
 EXAMPLE_ITEMS = 3
 """Most popular items in the example of a history."""
 
@@ -48,14 +52,15 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
     table.add_row("resources", str(share))
-    table.add_row("sweep", f"{storage.name} → {storage.shared}")
+    table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
     Console().print(table, highlight=False, soft_wrap=True)
 
 
 def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best | None, tracker: Tracker) -> None:
     """The best trials, where everything lies, and the next command."""
     metric = plan.options.metric
-    trials = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
+    attempted = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
+    trials = [trial for trial in attempted if LOST not in trial.user_attrs]
     counts = collections.Counter(HOW.get(trial.state, "unfinished") for trial in trials)
     table = Table(
         title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
@@ -85,14 +90,14 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
     if best is None:
         console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         return
-    found = best.metrics
+    found, folder = best.metrics, shlex.quote(shown(storage.best))
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
     lines = [
         f"best    {best.trial_id}{note}: {metric} validation {found['validation'][metric]:.4f}, test {found['test'][metric]:.4f}",
         f"model   {best.place}",
         f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'",
-        f"again   python -m fame.train --config {storage.best}/config.yaml",
-        f"use     python -m fame.recommend --model {storage.best} --history {_example_history(storage)}",
+        f"again   python -m fame.train --config {folder}/config.yaml",
+        f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
@@ -107,8 +112,22 @@ def _example_history(storage: Storage) -> str:
     return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
 
 
-def exit_code(study: optuna.Study, interrupted: bool) -> int:
-    """0 if a trial gave a result; 130 after Ctrl-C; 1 if all failed."""
+def conclude(plan: Plan, storage: Storage, study: optuna.Study, interrupted: bool, failures: Sequence[str]) -> int:
+    """The exit code: 0 if a trial gave a result; 130 after Ctrl-C; 1 if all failed, which is said with a reason."""
     if interrupted:
-        return INTERRUPTED
-    return 0 if ranked(study) else 1
+        print(f"resume  {resume_command(plan, storage)}")
+        return EXIT_INTERRUPTED
+    if ranked(study):
+        return 0
+    print(f"error: every trial failed; the last: {failures[-1] if failures else 'not in this run'}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+def resume_command(plan: Plan, storage: Storage) -> str:
+    """What goes on with the sweep from the same working directory."""
+    words = ["python", "tuning/sweep.py", "--resume", "--name", storage.name]
+    for key in ("storage", "address"):
+        value = getattr(plan.options, key)
+        if value != getattr(DEFAULTS, key):
+            words += [f"--{key}", value]
+    return shlex.join(words)

@@ -15,9 +15,9 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fame.errors import UserError, run_command
-from tuning.options import Options, parse
+from tuning.options import Options, parse, plain_name
 from tuning.plan import Plan, make_plan, plan_from_record
-from tuning.storage import Storage, check_writable, newest
+from tuning.storage import Storage, check_writable, newest, shown
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     if options.dry_run:
         from tuning import resources, summary
 
-        summary.print_plan(plan, dataset, resources.plan(options, *resources.found()), storage)
+        summary.print_plan(plan, dataset, resources.plan(plan.options, *resources.found()), storage)
         return 0
     from tuning.run import run_sweep
 
@@ -43,11 +43,11 @@ def new_plan(options: Options) -> tuple[Plan, Storage]:
     """The plan of a sweep that is not there yet."""
     plan = make_plan(options)
     data = plan.experiment.data
-    name = options.name or f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = options.name or plain_name(f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     storage = Storage.of(options.storage, name)
     if storage.exists:
         raise UserError(
-            f"--name {name}: there is a sweep of this name at {storage.local}; go on with --resume, or choose another"
+            f"--name {name}: there is a sweep of this name at {shown(storage.local)}; go on with --resume, or choose another"
         )
     check_writable(options.storage)
     return plan, storage
@@ -58,7 +58,7 @@ def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
     name = options.name or newest(options.storage)
     storage = Storage.of(options.storage, name)
     if not storage.exists:
-        raise UserError(f"--resume: there is no sweep '{name}' at {storage.local}; start it without --resume")
+        raise UserError(f"--resume: there is no sweep '{name}' at {shown(storage.local)}; start it without --resume")
     check_writable(options.storage)
     return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
 

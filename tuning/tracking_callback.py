@@ -12,6 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
+from tuning.restart import point_of
 from tuning.tracking import Status, Tracker, opened
 
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
@@ -27,13 +28,13 @@ def run_name(params: Mapping[str, Any], trial_id: str) -> str:
     return " ".join(words) or trial_id
 
 
-def outcome(trial: Trial) -> Status:
-    """How a trial ended: it says itself when it finished; else the scheduler stopped it."""
-    if trial.status == Trial.ERROR:
-        return "failed"
-    if (trial.last_result or {}).get("finished"):
-        return "finished"
-    return "pruned" if trial.status == Trial.TERMINATED else "interrupted"
+def reason(trial: Trial) -> str | None:
+    """Why a trial failed: the last line of its error, or where its training diverged; None if it did not."""
+    if trial.error_file:
+        # Tune has written the error's text here; `trial.get_error` looks in storage, where it comes later.
+        lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines()
+        return lines[-1] if lines else "no reason is known"
+    return (trial.last_result or {}).get("diverged")
 
 
 class TrackingCallback(Callback):
@@ -65,19 +66,18 @@ class TrackingCallback(Callback):
         self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        # Tune sets the trial's status after this call.
-        self._end(trial, "finished" if (trial.last_result or {}).get("finished") else "pruned")
+        result = trial.last_result or {}
+        if "diverged" in result:
+            self._end(trial, "failed", {"error": result["diverged"]})
+        else:  # Tune sets the trial's status after this call
+            self._end(trial, "finished" if result.get("finished") else "pruned")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        # Tune has written the error's text here; `trial.get_error` looks in storage, where it comes later.
-        lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
-        self._end(trial, "failed", {"error": lines[-1]} if lines else {})
-
-    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        self.tracker.close_open_trials({trial.trial_id: outcome(trial) for trial in trials})
+        error = reason(trial)
+        self._end(trial, "failed", {"error": error} if error else {})
 
     def _start(self, trial: Trial) -> None:
-        self.tracker.start_trial(trial.trial_id, trial.config, run_name(trial.config, trial.trial_id))
+        self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))
 
     def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died

@@ -7,7 +7,7 @@ started again after a crash resumes from its last checkpoint by itself.
 
 from __future__ import annotations
 
-import tempfile
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +19,27 @@ from ray import train, tune
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from fame.adopt import adopt
 from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, set_key
 from fame.errors import DivergedError
 from fame.export import resolve
 from fame.fit import EpochReport, fit, read_trained
 from fame.parallel import Workers
+from tuning.restart import Restart, milestone_name, point_of, restart_of
+from tuning.scratch import scratch_folder
+from tuning.storage import below
 
-DRIVER_RESOURCES = {"CPU": 0, "node:__internal_head__": 0.001}
+HEAD = "node:__internal_head__"
+DRIVER_RESOURCES = {"CPU": 0, HEAD: 0.001}
 """What a trial's own actor takes. It only waits: a CPU of its own would starve the workers (deadlock).
 On the head node it outlives the death of a worker node."""
 RETRIES = 2
 """How often a trial's worker or driver that died is started again."""
+MILESTONES = 10
+"""Most milestones of a trial that are kept; more than it has, for workers run ahead before they are paused."""
+MILESTONE = "milestone"
+"""Key of a report: whether its checkpoint is kept for other trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +55,19 @@ class TrialPlan:
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
+    interval: int = 0
+    """Epochs between the checkpoints that are kept for other trials to start from; 0 keeps none."""
+
+
+def driver_resources(at_a_time: int) -> dict[str, float]:
+    """As `DRIVER_RESOURCES`, but only so many trials have an actor at a time.
+
+    For schedulers that pause trials: Tune counts paused trials where it limits the search, not here.
+    Some of the head node is left for actors of Ray's own, 0.001 each: one for all trainers, and one for
+    each trainer, also for a little while after its end. Without it no trainer starts.
+    """
+    share = 0.95 / at_a_time - 0.003
+    return {**DRIVER_RESOURCES, HEAD: max(DRIVER_RESOURCES[HEAD], math.floor(share * 10_000) / 10_000)}
 
 
 def trial_experiment(base: Mapping[str, Any], point: Mapping[str, Any]) -> Experiment:
@@ -69,11 +91,17 @@ def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
             name=tune.get_context().get_trial_id(),
             storage_path=plan.folder,
             failure_config=train.FailureConfig(max_failures=RETRIES),
-            # The newest checkpoint carries the best weights, too.
-            checkpoint_config=train.CheckpointConfig(num_to_keep=1),
+            checkpoint_config=checkpoint_config(plan.interval),
             callbacks=[TuneReportCallback()],
         ),
     ).fit()
+
+
+def checkpoint_config(interval: int) -> train.CheckpointConfig:
+    """The newest checkpoint is always kept, and carries the best weights, too."""
+    if not interval:
+        return train.CheckpointConfig(num_to_keep=1)
+    return train.CheckpointConfig(num_to_keep=MILESTONES, checkpoint_score_attribute=MILESTONE)
 
 
 def train_loop(config: dict[str, Any]) -> None:
@@ -83,24 +111,44 @@ def train_loop(config: dict[str, Any]) -> None:
     threads = plan.cpus_per_worker
     torch.set_num_threads(threads)
     workers = Workers.current(get_device())
-    experiment = resolve(trial_experiment(plan.base, config["point"]), dataset, workers.device, threads)
-    with tempfile.TemporaryDirectory(prefix="fame-trial-") as temporary:
-        folder = Path(temporary)
-        epoch = 0
-        previous = train.get_checkpoint()
-        if previous is not None:
-            previous.to_directory(folder)
-            # What was reported while the sweep's driver was away never reached it.
-            for report in read_trained(folder).history:
-                train.report(reported_metrics(report, experiment.train.metric))
+    restart = restart_of(config["point"])
+    point = trial_experiment(plan.base, point_of(config["point"]))
+    experiment = resolve(point, dataset, workers.device, threads)
+    metric = experiment.train.metric
+    with scratch_folder(train.get_context().get_experiment_name()) as folder:
+        epoch = restart.seen
+        for report in restore(folder, experiment, plan, restart)[epoch:]:
+            # What was reported while the sweep's driver was away, or had just paused the trial, never reached it.
+            train.report(reported_metrics(report, metric))
+            epoch = report.epoch
         try:
             for report in fit(experiment, dataset.sequences, folder, workers):
                 epoch = report.epoch
                 checkpoint = train.Checkpoint.from_directory(folder) if workers.first else None
-                train.report(reported_metrics(report, experiment.train.metric), checkpoint=checkpoint)
+                metrics, name = reported_metrics(report, metric), None
+                if plan.interval:
+                    metrics[MILESTONE] = epoch % plan.interval == 0
+                    name = milestone_name(epoch, restart.generation) if metrics[MILESTONE] else None
+                train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=name)
         except DivergedError as error:
             # Not raised: the same settings would diverge again, so a retry is of no use.
-            train.report({"epoch": epoch + 1, experiment.train.metric: float("nan"), "diverged": str(error)})
+            end = {"epoch": epoch + 1, "diverged": str(error), metric: math.nan, f"best_{metric}": -math.inf}
+            train.report(end)
+
+
+def restore(folder: Path, experiment: Experiment, plan: TrialPlan, restart: Restart) -> list[EpochReport]:
+    """Put the state that the trial goes on from into `folder`; returns its history."""
+    previous = train.get_checkpoint()
+    if previous is not None:
+        previous.to_directory(folder)
+        trained = read_trained(folder)
+        if restart.origin is None or restart.origin in [change.origin for change in trained.changes[-1:]]:
+            return trained.history
+    if restart.origin is None:
+        return []
+    with train.Checkpoint(below(plan.folder, restart.origin)).as_directory() as origin:
+        adopt(Path(origin), folder, experiment, restart.origin)
+    return read_trained(folder).history
 
 
 def reported_metrics(report: EpochReport, metric: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.errors import UserError
 from tuning.domains import Choices, FloatRange, IntRange, read_constraint
-from tuning.space import default_space, flatten, read_space, shipped_spaces, space_from_dict
+from tuning.space import flatten
+from tuning.space_file import default_space, fix, read_space, shipped_spaces, space_from_dict
 
 TREE = {
     "base": {"model": {"name": "fame"}, "train": {"epochs": 3}},
@@ -138,7 +139,7 @@ def test_a_grid_that_is_too_large_is_refused():
 
 
 def test_fixing_keys_removes_them_from_the_search(space):
-    fixed = space.fix({"model": {"dim": 12}, "backbone.epochs": 5, "train.epochs": 7})
+    fixed = fix(space, {"model": {"dim": 12}, "backbone.epochs": 5, "train.epochs": 7})
     assert list(fixed.search) == ["model.heads", "model.dropout", "backbone.lr"]
     assert fixed.start == (
         {"model.heads": 2, "model.dropout": 0.5, "backbone.lr": 0.001},
@@ -148,9 +149,9 @@ def test_fixing_keys_removes_them_from_the_search(space):
 
 
 def test_fixing_leaves_possible_choices_and_start_points(space):
-    fixed = space.fix({"model.dim": 16})
+    fixed = fix(space, {"model.dim": 16})
     assert [point["model.heads"] for point in fixed.start] == [2]  # 3 heads no longer fit
-    assert fixed.fix({"model.heads": 4, "backbone.epochs": 0, "model.dropout": 0.2}).size() == 1
+    assert fix(fixed, {"model.heads": 4, "backbone.epochs": 0, "model.dropout": 0.2}).size() == 1
     assert space.start[1]["model.dim"] == 12
     assert space_from_dict(fixed.to_dict()) == fixed
 
@@ -166,7 +167,7 @@ def test_fixing_leaves_possible_choices_and_start_points(space):
 )
 def test_fixing_what_cannot_be(space, settings, message):
     with pytest.raises(UserError, match=message):
-        space.fix(settings)
+        fix(space, settings)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_ranges_include_both_ends():
 
 def test_reading_a_space_needs_neither_ray_nor_optuna():
     code = (
-        "import sys; from tuning.space import read_space; read_space('default')\n"
+        "import sys; from tuning.space_file import read_space; read_space('default')\n"
         "assert not {'ray', 'optuna', 'mlflow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

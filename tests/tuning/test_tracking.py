@@ -198,7 +198,7 @@ def test_tune_events_become_runs(uri: str, experiment: str, tmp_path: Path) -> N
     callback.on_trial_complete(0, [], done)
     callback.on_trial_complete(0, [], stopped)
     callback.on_trial_error(0, [], broken)  # died before it started
-    callback.on_experiment_end([done, stopped, broken, running])
+    tracker.close_open_trials({})
     runs = children(tracker)
     assert [run.data.tags["status"] for run in runs] == ["finished", "pruned", "failed", "interrupted"]
     assert [run.info.run_name for run in runs] == ["H2 N4 D64 · 0.2000", "H2 N4 D64 · 0.2000", "t3", "H2 N4 D64"]

@@ -1,0 +1,65 @@
+"""The command line of a sweep: what was given, what is a default, and what cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fame.errors import UserError
+from tuning.options import DATA_OPTIONS, DEFAULTS, Options, _parser, parse, plain_name
+
+
+def test_nothing_given_is_every_default():
+    assert parse([]) == (DEFAULTS, {})
+
+
+def test_only_what_was_given_is_kept_apart_even_if_it_is_the_default():
+    options, given = parse(["--seed", "0", "--set", "a.b=1", "--set", "c.d=2", "--gpus-per-worker", "0", "--resume"])
+    assert given == {"seed": 0, "set": ("a.b=1", "c.d=2"), "gpus_per_worker": 0.0, "resume": True}
+    assert options == Options(set=("a.b=1", "c.d=2"), gpus_per_worker=0.0, resume=True)
+
+
+def test_data_options_are_settings_of_the_data():
+    args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
+    options, given = parse(args)
+    assert given == {"data": options.data}
+    assert options.data.keys() == DATA_OPTIONS.keys()
+    assert options.data["data.name"] == "clicks"
+    assert options.data["data.columns"] == {"user": "u", "item": "i", "time": "t"}
+    assert parse(["--dataset", "beauty"])[0].data == {"data.name": "beauty"}
+
+
+def test_every_option_has_a_line_of_help_and_is_in_the_options():
+    actions = [action for action in _parser()._actions if action.dest != "help"]
+    data = {option.removeprefix("--").replace("-", "_") for option in DATA_OPTIONS.values()}
+    assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
+    assert all(action.help for action in actions)
+    text = " ".join(_parser().format_help().split())
+    for key in ("model", "metric", "seed", "sampler", "scheduler", "workers", "cpus_per_worker", "storage"):
+        assert f"(default: {getattr(DEFAULTS, key)})" in text
+
+
+@pytest.mark.parametrize("name", ["a", "beauty-fame-20260101-120000", "a.b_c-D", "Größe", "007"])
+def test_plain_names_are_taken(name):
+    assert Options(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "a?b", "a#b", "a%20b", "a\nb", "../x"]
+)
+def test_other_names_are_refused_and_made_plain(name):
+    with pytest.raises(UserError, match=r"--name .*must be a plain folder name"):
+        Options(name=name)
+    assert Options(name=plain_name(name)).name
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 1, 2, 8.0])
+def test_shares_of_one_gpu_and_whole_gpus_are_taken(share):
+    assert Options(gpus_per_worker=share).gpus_per_worker == share
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), float("inf")])
+def test_other_shares_are_refused(share):
+    with pytest.raises(UserError, match=r"--gpus-per-worker .*must"):
+        Options(gpus_per_worker=share)

@@ -1,0 +1,277 @@
+"""The sweep from end to end: what it leaves, and that no interruption costs more than the epochs under way."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER_ERROR
+from tests.tuning.sweeps import TINY, Sweeps, assert_agree, wait_until
+from tuning.search import RAY_ID
+
+pytestmark = pytest.mark.slow
+
+TRIALS = 6
+EXPORTED = {"config.yaml", "model.safetensors", "metrics.json", "items.json", "README.md"}
+
+
+def make_sweeps(factory: pytest.TempPathFactory, name: str) -> Sweeps:
+    return Sweeps(factory.mktemp(name))
+
+
+def ids(sweeps: Sweeps, name: str, *states: TrialState) -> set[str]:
+    return {trial.user_attrs[RAY_ID] for trial in sweeps.study(name) if not states or trial.state in states}
+
+
+def assert_nothing_left(sweeps: Sweeps) -> None:
+    wait_until(lambda: not sweeps.processes())
+    assert not sweeps.leftovers()
+
+
+# A sweep that nothing disturbs.
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sweeps, subprocess.CompletedProcess]:
+    sweeps = make_sweeps(tmp_path_factory, "whole")
+    args = (*TINY, "--trials", str(TRIALS), "--epochs", "2", "--sampler", "random", "--name", "whole")
+    return sweeps, sweeps.run(*args)
+
+
+def test_a_sweep_exports_records_and_leaves_nothing(whole: tuple[Sweeps, subprocess.CompletedProcess]) -> None:
+    sweeps, done = whole
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    best = sweeps.folder / "runs/whole/best"
+    assert {path.name for path in best.iterdir()} == EXPORTED
+    assert len(ids(sweeps, "whole")) == TRIALS
+    assert ids(sweeps, "whole", TrialState.PRUNED) and ids(sweeps, "whole", TrialState.COMPLETE)
+    assert_agree(sweeps, "whole")
+    parent, _ = sweeps.runs("whole")
+    assert parent.data.tags["status"] == "finished" and parent.info.status == "FINISHED"
+    winner = json.loads((best / "metrics.json").read_text())
+    assert parent.data.tags["best_trial"] == winner["trial"]
+    assert winner["validation"]["ndcg@10"] == max(
+        trial.value for trial in sweeps.study("whole") if trial.state == TrialState.COMPLETE
+    )
+    assert_nothing_left(sweeps)
+
+
+def test_what_is_printed_is_short_and_ours(whole: tuple[Sweeps, subprocess.CompletedProcess]) -> None:
+    sweeps, done = whole
+    assert str(sweeps.folder) not in done.stdout
+    assert "model   runs/whole/best\n" in done.stdout
+    assert re.search(rf"^\[\d\d:\d\d\] {TRIALS}/{TRIALS} .* about 00:00 left$", done.stdout, re.MULTILINE)
+    assert not re.search("ray|Tune|Traceback|WARNING", done.stdout)
+
+
+def test_the_exported_configuration_repeats_the_result_and_the_model_serves(
+    whole: tuple[Sweeps, subprocess.CompletedProcess],
+) -> None:
+    sweeps, done = whole
+    (again,) = re.findall(r"^again   python -m (\S+) (.*)$", done.stdout, re.MULTILINE)
+    repeated = sweeps.module(again[0], *again[1].split(), "--output", "repeated")
+    assert repeated.returncode == 0, repeated.stderr
+    first, second = (
+        json.loads((sweeps.folder / folder / "metrics.json").read_text())
+        for folder in ("runs/whole/best", "repeated/best")
+    )
+    assert first["validation"] == second["validation"] and first["test"] == second["test"]
+    (use,) = re.findall(r"^use     python -m (\S+) (.*)$", done.stdout, re.MULTILINE)
+    served = sweeps.module(use[0], *use[1].split(), "--top", "3")
+    assert served.returncode == 0 and len(served.stdout.splitlines()) == 4, served.stderr
+
+
+def test_a_finished_sweep_whose_state_is_damaged_resumes_to_the_same_end(
+    whole: tuple[Sweeps, subprocess.CompletedProcess],
+) -> None:
+    sweeps, _ = whole
+    before = {trial.user_attrs[RAY_ID]: trial.intermediate_values for trial in sweeps.study("whole")}
+    for file in (sweeps.folder / "runs/whole/tune").glob("experiment_state-*.json"):
+        file.write_bytes(b"")
+    done = sweeps.run("--resume", "--name", "whole")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "Tune's state is missing or damaged: what ended is kept" in done.stdout
+    assert {trial.user_attrs[RAY_ID]: trial.intermediate_values for trial in sweeps.study("whole")} == before
+    assert_agree(sweeps, "whole")
+
+
+# Ctrl-C, and kill -9.
+
+
+def test_ctrl_c_exports_what_there_is_and_resume_goes_on(tmp_path: Path) -> None:
+    sweeps = Sweeps(tmp_path / "c")
+    command = (*TINY, "--trials", "3", "--epochs", "3", "--scheduler", "none", "--name", "c")
+    stopped = sweeps.stop(sweeps.start(*command), signal.SIGINT, lambda: sweeps.epochs("c"))
+    assert stopped.returncode == EXIT_INTERRUPTED and "Traceback" not in stopped.stderr, stopped.stderr
+    assert {path.name for path in (sweeps.folder / "runs/c/best").iterdir()} == EXPORTED
+    assert "resume  python tuning/sweep.py --resume --name c" in stopped.stdout and "best    " in stopped.stdout
+    assert_agree(sweeps, "c")
+    parent, runs = sweeps.runs("c")
+    assert parent.data.tags["status"] == "interrupted" and parent.info.status == "KILLED"
+    open_before = ids(sweeps, "c", TrialState.RUNNING)
+    assert open_before and {runs[id].info.status for id in open_before} == {"KILLED"}
+    assert_nothing_left(sweeps)
+
+    done = sweeps.run(*command, "--resume")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_done_once(sweeps, "c", 3)
+    assert open_before <= ids(sweeps, "c", TrialState.COMPLETE)
+    (began,) = re.findall(r"experiment_state-(\S+)\.json", max(map(str, (tmp_path / "c/runs/c/tune").glob("exp*"))))
+    assert_resumed_from_checkpoint(sweeps, "c", open_before)
+    assert began and sweeps.runs("c")[0].info.status == "FINISHED"
+
+
+def test_kill_9_loses_no_trial_not_even_with_its_state(tmp_path: Path) -> None:
+    sweeps = Sweeps(tmp_path / "k")
+    command = (*TINY, "--trials", "3", "--epochs", "3", "--scheduler", "none", "--name", "k")
+    killed = sweeps.stop(sweeps.start(*command), signal.SIGKILL, lambda: sweeps.epochs("k"))
+    assert killed.returncode == -signal.SIGKILL
+    known = ids(sweeps, "k")
+    wait_until(lambda: not sweeps.processes())  # Ray's processes end by themselves
+
+    killed = sweeps.stop(
+        sweeps.start(*command, "--resume"), signal.SIGKILL, lambda: ids(sweeps, "k", TrialState.COMPLETE)
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert known <= ids(sweeps, "k")
+    finished = {t.user_attrs[RAY_ID]: t for t in sweeps.study("k") if t.state == TrialState.COMPLETE}
+    wait_until(lambda: not sweeps.processes())
+
+    for file in (sweeps.folder / "runs/k/tune").glob("*"):  # as if it had been killed before Tune saved anything
+        if file.is_file():
+            file.unlink()
+    done = sweeps.run(*command, "--resume")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_done_once(sweeps, "k", 3)
+    for trial in sweeps.study("k"):
+        if (before := finished.get(trial.user_attrs[RAY_ID])) is not None:
+            assert trial.datetime_complete == before.datetime_complete
+    assert_nothing_left(sweeps)
+
+
+def assert_all_done_once(sweeps: Sweeps, name: str, trials: int) -> None:
+    assert len(ids(sweeps, name, TrialState.COMPLETE)) == len(ids(sweeps, name)) == trials
+    assert_agree(sweeps, name)
+
+
+def assert_resumed_from_checkpoint(sweeps: Sweeps, name: str, trial_ids: set[str]) -> None:
+    """Epochs of the first start are in the checkpoint's history with the times that they took then."""
+    for id in trial_ids:
+        _, runs = sweeps.runs(name)
+        first = sweeps.client().get_metric_history(runs[id].info.run_id, "train_seconds")[0]
+        from tuning.export import read_trial
+
+        assert read_trial(str(sweeps.folder / "runs" / name / "trials" / id)).history[0].train_seconds == first.value
+
+
+# Failures.
+
+
+def test_a_trial_that_runs_out_of_memory_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    sweeps = Sweeps(tmp_path / "f")
+    space = {
+        "base": {"model": {"name": "sasrec"}, "train": {"epochs": 1}},
+        "search": {"model.dim": {"choices": [16, 1_000_000_000]}},
+        "start": [{"model.dim": 1_000_000_000}, {"model.dim": 16}],
+    }
+    (sweeps.folder / "space.yaml").write_text(yaml.safe_dump(space))
+    data = ("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}")
+    done = sweeps.run(*data, "--model", "sasrec", "--space", "space.yaml", "--trials", "2", "--name", "f")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "failed" in done.stdout and "Traceback" not in done.stdout
+    assert [trial.state for trial in sweeps.study("f")] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert_agree(sweeps, "f")
+    _, runs = sweeps.runs("f")
+    (failed,) = ids(sweeps, "f", TrialState.FAIL)
+    assert "memory" in runs[failed].data.tags["error"] and runs[failed].info.status == "FAILED"
+
+
+def test_when_all_trials_fail_the_sweep_does_and_says_why(tmp_path: Path) -> None:
+    sweeps = Sweeps(tmp_path / "n")
+    done = sweeps.run(*TINY, "--trials", "1", "--epochs", "1", "--set", "train.lr=1e30", "--name", "n")
+    assert done.returncode == EXIT_FAILED
+    assert re.fullmatch(r"error: every trial failed; the last: .*(loss|score|finite).*\n", done.stderr), done.stderr
+    assert [trial.state for trial in sweeps.study("n")] == [TrialState.FAIL]
+    assert_agree(sweeps, "n")
+
+
+# Own data, two workers.
+
+
+def test_own_data_with_text_ids_on_two_workers(tmp_path: Path) -> None:
+    sweeps = Sweeps(tmp_path / "w")
+    rows = [
+        {"who": f"user-{u}", "what": f"item/{(3 * u + step) % 40}", "when": 1_000 * u + step}
+        for u in range(120)
+        for step in range(10)
+    ]
+    pd.DataFrame(rows).to_parquet(sweeps.folder / "mine.parquet")
+    done = sweeps.run(
+        *("--data", "mine.parquet", "--columns", "user=who,item=what,time=when", "--model", "sasrec"),
+        *("--workers", "2", "--trials", "1", "--epochs", "2", "--name", "w", "--set", "model.dim=16"),
+        *("--set", "model.dropout=0", "--set", "model.attention_dropout=0", "--set", "train.precision=float32"),
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    config = ("--config", "runs/w/best/config.yaml", "--output", "one")
+    assert sweeps.module("fame.train", *config).returncode == 0
+    two, one = (
+        json.loads((sweeps.folder / folder / "metrics.json").read_text()) for folder in ("runs/w/best", "one/best")
+    )
+    assert one["validation"] == pytest.approx(two["validation"], abs=1e-4)
+    assert one["history"][-1]["loss"] == pytest.approx(two["history"][-1]["loss"], rel=1e-4)
+    served = sweeps.module("fame.recommend", "--model", "runs/w/best", "--history", "item/3,item/4", "--top", "2")
+    assert served.returncode == 0 and re.search(r"^ *1 .*  item/\d+ ", served.stdout, re.MULTILINE), served.stderr
+    assert_nothing_left(sweeps)
+
+
+# What cannot start.
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--gpus-per-worker 1", "--gpus-per-worker 1 with 1 workers asks for 1 GPUs, but Ray has 0"),
+        ("--resume --name gone", "there is no sweep 'gone'"),
+        ("--storage file/below", "--storage file/below: cannot write there"),
+        (f"--tracking-uri http://127.0.0.1:{free_port()}", "is not reachable"),
+    ],
+)
+def test_what_cannot_start_is_one_line_and_leaves_nothing(tmp_path: Path, args: str, words: str) -> None:
+    sweeps = Sweeps(tmp_path / "e")
+    (sweeps.folder / "file").touch()
+    before = {path.name for path in sweeps.folder.iterdir()}
+    refused = sweeps.run(*TINY, *args.split())
+    assert refused.returncode == EXIT_USER_ERROR
+    assert refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1 and words in refused.stderr
+    assert {path.name for path in sweeps.folder.iterdir()} - before <= {"cache"}
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--name whole", "there is a sweep of this name at runs/whole; go on with --resume, or choose another"),
+        ("--name whole --resume --seed 4", "--seed 4: the sweep was started with 0"),
+    ],
+)
+def test_a_sweep_that_is_there_is_not_touched(
+    whole: tuple[Sweeps, subprocess.CompletedProcess], args: str, words: str
+) -> None:
+    sweeps, _ = whole
+    refused = sweeps.run(*TINY, *args.split())
+    assert refused.returncode == EXIT_USER_ERROR
+    assert refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1 and words in refused.stderr

@@ -1,0 +1,72 @@
+"""What a sweep that was killed needs besides Tune's own state to go on as if it had not been.
+
+These objects are pickled together with the tuner, and so share the search and the scheduler with it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from tuning.search import RAY_ID, StudySearch
+
+
+class NotRestoredError(Exception):
+    """Tune found no usable state and was about to start an empty sweep."""
+
+
+class RestoreCheck(Callback):
+    """Of a restored sweep: ends it before its first step if Tune could not read its state.
+
+    Tune only logs that (a file that a kill cut off, none at all), and goes on with a new, empty sweep.
+    """
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if not trials:
+            raise NotRestoredError
+
+
+class SchedulerMemory(Callback):
+    """Saves the scheduler with Tune's state, which leaves it out.
+
+    Without it ASHA would come back with empty rungs, and let the first trials pass whatever they reach.
+    """
+
+    def __init__(self, scheduler: TrialScheduler) -> None:
+        self.scheduler = scheduler
+
+    def get_state(self) -> dict[str, bytes] | None:
+        if type(self.scheduler).save is TrialScheduler.save:  # it cannot: all of Ray's but ASHA
+            return None
+        with tempfile.TemporaryDirectory(prefix="fame-scheduler-") as folder:
+            path = Path(folder) / "state"
+            self.scheduler.save(str(path))
+            return {"scheduler": path.read_bytes()}
+
+    def set_state(self, state: dict[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory(prefix="fame-scheduler-") as folder:
+            path = Path(folder) / "state"
+            path.write_bytes(state["scheduler"])
+            self.scheduler.restore(str(path))
+
+
+class StoppedBefore(Stopper):
+    """Stops a trial that the study has as stopped, though Tune was killed before it saved that."""
+
+    def __init__(self, search: StudySearch) -> None:
+        self.search = search
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        for trial in self.search.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)):
+            if trial.user_attrs.get(RAY_ID) == trial_id:
+                return result.get("epoch", 0) >= max(trial.intermediate_values, default=0)
+        return False
+
+    def stop_all(self) -> bool:
+        return False
