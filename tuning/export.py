@@ -69,6 +69,7 @@ def export_best(study: optuna.Study, storage: Storage, dataset: Dataset) -> Best
 def read_trial(folder: str) -> Trained | None:
     """The newest checkpoint of a trial's run; None if it has none that can be read."""
     from ray.train import Result
+    from ray.train.v2._internal.exceptions import RayTrainError
 
     try:
         checkpoint = Result.from_path(folder).checkpoint
@@ -78,6 +79,6 @@ def read_trial(folder: str) -> Trained | None:
             return read_trained(Path(local))
     except (RuntimeError, FileNotFoundError):
         return None  # the trial ended before its first checkpoint
-    except UserError as error:
-        print(f"passed over: {error}")
+    except (UserError, RayTrainError) as error:  # cut off by a kill
+        print(f"trial {folder.rpartition('/')[2]} is passed over: {error}")
         return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 
 import ray
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune import ResultGrid, Tuner
+from ray.tune.logger import JsonLoggerCallback
 
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
@@ -25,6 +28,7 @@ from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking_callback import TrackingCallback
+from tuning.tracking_store import check_tracking_uri, connect
 from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, driver_resources, run_trial
 
 FOLDER = "tune"
@@ -39,17 +43,18 @@ STATUS: dict[TrialState, Status] = {
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     """Run what is left of the sweep, export the best, print the table; returns the exit code."""
     options, resumed = plan.options, storage.exists
-    if options.address is None:
-        resources.plan(options, *resources.found())  # an error here need not wait for Ray
+    if options.address is None:  # what is wrong with these need not wait until Ray has started
+        resources.plan(options, *resources.found())
+        connect(check_tracking_uri(options.tracking_uri), dataset.config.name, None)
     with resources.cluster(options.address):
         share = resources.plan(options, *resources.found())
         tracker = open_tracker(plan, storage, dataset)
-        if not resumed:
-            storage.create(plan.to_record(dataset.fingerprint))
-        summary.print_plan(plan, dataset, share, storage)
-        search = open_study(plan, storage)
-        trials = Trials(plan, storage, dataset, share, tracker, search)
-        results, interrupted = trials.run(resumed)
+        with ends_interrupted(tracker):
+            if not resumed:
+                storage.create(plan.to_record(dataset.fingerprint))
+            summary.print_plan(plan, dataset, share, storage)
+            search = open_study(plan, storage)
+            results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
     # Ray has ended, so nothing writes checkpoints any more.
     resources.tidy(known_ids(search))
     tracker.close_open_trials(outcomes(search))
@@ -57,6 +62,17 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     track_end(tracker, storage, best, interrupted)
     summary.print_results(plan, storage, search.study, best, tracker)
     return summary.conclude(plan, storage, search.study, interrupted, failures(results))
+
+
+@contextlib.contextmanager
+def ends_interrupted(tracker: Tracker) -> Iterator[None]:
+    """Around what may be cut short, also by a second Ctrl-C: no run stays RUNNING for ever."""
+    try:
+        yield
+    except BaseException:
+        tracker.close_open_trials({})
+        tracker.finish("interrupted")
+        raise
 
 
 def open_study(plan: Plan, storage: Storage) -> StudySearch:
@@ -125,6 +141,7 @@ class Trials:
                     TrackingCallback(self.tracker, options.metric),
                     ProgressCallback(self.search, self.plan.trials),
                     SchedulerMemory(scheduler),
+                    JsonLoggerCallback(),  # what Tune got from a trial, word for word
                     *extra,
                 ],
                 verbose=0,
@@ -142,6 +159,7 @@ class Trials:
 def quieten_tune() -> None:
     """Tune's messages are for those who write trainables; a failed trial is said by `tuning.progress`."""
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV and TensorBoard files beside MLflow
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
         logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)

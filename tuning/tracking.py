@@ -140,11 +140,11 @@ class Tracker:
 
     # The child runs.
 
-    def start_trial(self, trial_id: str, params: Mapping[str, object], name: str) -> None:
-        """Begin a trial's run, or take it up again after a restart."""
+    def start_trial(self, trial_id: str, params: Mapping[str, object], name: str, moved: bool = False) -> None:
+        """Begin a trial's run, or take it up again after a restart; `moved`: its parameters were others at first."""
         self._names[trial_id] = name
         params, started = dict(params), _now()
-        self._submit(lambda: self._write_start(trial_id, params, name, started))
+        self._submit(lambda: self._write_start(trial_id, params, name, started, moved))
 
     def knows(self, trial_id: str) -> bool:
         """Whether the trial was started in this process."""
@@ -228,10 +228,10 @@ class Tracker:
                 log.warning("MLflow at %s answers again", self.where)
                 self._away = None
 
-    def _write_start(self, trial_id: str, params: Mapping[str, object], name: str, started: int) -> None:
+    def _write_start(self, trial_id: str, params: Mapping[str, object], name: str, started: int, moved: bool) -> None:
         query = f"tags.`mlflow.parentRunId` = '{self.parent_id}' and {like('trial', trial_id)}"
         run = find(self._client, self.experiment_id, query, {"trial": trial_id})
-        if run is not None and trial_id not in self._runs and not same_params(run, params):
+        if run is not None and trial_id not in self._runs and not moved and not same_params(run, params):
             # Killed before Tune saved this trial, and the number went to a new one: not the same trial.
             self._write_end(run.info.run_id, "interrupted", None, {"trial": f"{trial_id} (lost)"}, started)
             run = None

@@ -12,7 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
-from tuning.restart import point_of
+from tuning.restart import point_of, restart_of
 from tuning.tracking import Status, Tracker, opened
 
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
@@ -77,7 +77,8 @@ class TrackingCallback(Callback):
         self._end(trial, "failed", {"error": error} if error else {})
 
     def _start(self, trial: Trial) -> None:
-        self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))
+        name, moved = run_name(trial.config, trial.trial_id), restart_of(trial.config).generation > 0
+        self.tracker.start_trial(trial.trial_id, point_of(trial.config), name, moved)
 
     def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died

@@ -130,10 +130,21 @@ def train_loop(config: dict[str, Any]) -> None:
                     metrics[MILESTONE] = epoch % plan.interval == 0
                     name = milestone_name(epoch, restart.generation) if metrics[MILESTONE] else None
                 train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=name)
-        except DivergedError as error:
-            # Not raised: the same settings would diverge again, so a retry is of no use.
-            end = {"epoch": epoch + 1, "diverged": str(error), metric: math.nan, f"best_{metric}": -math.inf}
+        except (DivergedError, MemoryError, RuntimeError) as error:
+            if not hopeless(error, workers):
+                raise
+            why = " ".join(str(error).split()) or type(error).__name__
+            end = {"epoch": epoch + 1, "diverged": why, metric: math.nan, f"best_{metric}": -math.inf}
             train.report(end)
+
+
+def hopeless(error: Exception, workers: Workers) -> bool:
+    """Whether the same settings would fail again, so that the trial reports it instead of being tried again.
+
+    All workers meet a loss that is not finite; one alone may be out of memory, and has to end the others.
+    """
+    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    return isinstance(error, DivergedError) or (out_of_memory and workers.size == 1)
 
 
 def restore(folder: Path, experiment: Experiment, plan: TrialPlan, restart: Restart) -> list[EpochReport]:

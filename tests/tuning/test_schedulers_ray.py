@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from fame.fit import Trained
+from fame.fit import CHECKPOINT, Trained, read_trained
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree
-from tuning.export import read_trial
 from tuning.search import RAY_ID
 
 pytestmark = pytest.mark.slow
@@ -23,7 +22,9 @@ def results(sweeps: Sweeps, name: str, trial_id: str) -> list[dict]:
 
 
 def trained(sweeps: Sweeps, name: str, trial_id: str) -> Trained:
-    return read_trial(str(sweeps.folder / "runs" / name / "trials" / trial_id))
+    """The trial's newest state."""
+    files = (sweeps.folder / "runs" / name / "trials" / trial_id).glob(f"*/{CHECKPOINT}")
+    return read_trained(max(files, key=lambda file: file.stat().st_mtime).parent)
 
 
 def test_hyperband_pauses_stops_and_resumes(tmp_path: Path) -> None:

@@ -157,6 +157,15 @@ def test_resume_finds_the_same_runs_and_doubles_no_epoch(uri: str, experiment: s
     }
 
 
+def test_a_trial_whose_parameters_changed_just_before_a_kill_keeps_its_run(uri: str, experiment: str) -> None:
+    first = Tracker.open(uri, experiment, "population", {})
+    first.start_trial("a", {"x": 1}, "one")
+    second = Tracker.open(uri, experiment, "population", {}, resume=True)
+    second.start_trial("a", {"x": 2}, "one", moved=True)
+    (run,) = children(second)
+    assert (run.data.params["x"], run.data.tags["now.x"]) == ("1", "2")
+
+
 def test_many_parameters_changed_parameters_and_numbers_that_are_not_finite(uri: str, experiment: str) -> None:
     tracker = Tracker.open(uri, experiment, "wide", {f"tag {i}": i for i in range(120)})
     params: dict[str, object] = {f"key.{i}": i for i in range(250)} | {"odd@name ü": "Wert ✓"}
