@@ -15,7 +15,7 @@ import yaml
 from optuna.trial import TrialState
 
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER_ERROR
-from fame.fit import read_trained
+from fame.fit import CHECKPOINT, read_trained
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree, wait_until
 from tuning.search import RAY_ID
 
@@ -167,7 +167,7 @@ def assert_resumed_from_checkpoint(sweeps: Sweeps, name: str, trial_ids: set[str
     """The first epoch in the checkpoint's history took the time that MLflow noted before the interruption."""
     _, runs = sweeps.runs(name)
     for id in trial_ids:
-        (newest,) = (sweeps.folder / "runs" / name / "trials" / id).glob("checkpoint_*")
+        newest = max((sweeps.folder / "runs" / name / "trials" / id).glob(f"*/{CHECKPOINT}")).parent
         first = sweeps.client().get_metric_history(runs[id].info.run_id, "train_seconds")[0]
         assert read_trained(newest).history[0].train_seconds == pytest.approx(first.value)
 
