@@ -16,7 +16,7 @@ from fame.errors import UserError
 from tuning.options import DATA_OPTIONS, PLACE, Options
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space, flatten
-from tuning.space_file import default_space, fix, read_space, space_from_dict
+from tuning.space.file import default_space, fix, read_space, space_from_dict
 
 TRIALS = 8
 """Trials of a sweep that asks for no number."""

@@ -11,7 +11,7 @@ from ray.tune.experiment import Trial
 
 from tuning.export import ranked, score
 from tuning.search import LOST, RAY_ID, StudySearch
-from tuning.tracking_callback import reason, run_name
+from tuning.tracking.callback import reason, run_name
 
 EVERY_SECONDS = 10.0
 

@@ -27,8 +27,8 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import Storage, below
 from tuning.tracking import Status, Tracker
-from tuning.tracking_callback import TrackingCallback
-from tuning.tracking_store import check_tracking_uri, connect
+from tuning.tracking.callback import TrackingCallback
+from tuning.tracking.store import check_tracking_uri, connect
 from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, driver_resources, run_trial
 
 FOLDER = "tune"

@@ -30,9 +30,9 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from fame.errors import UserError, nearest
-from tuning.domains import Domain
 from tuning.options import SAMPLERS
 from tuning.space import Space
+from tuning.space.domains import Domain
 
 RAY_ID, LOST, ORIGIN = "ray_id", "lost", "origin"
 """Attributes: of a trial, its id in Tune, and that Tune knows nothing of it; of a study, what it searches."""

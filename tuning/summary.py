@@ -22,7 +22,7 @@ from tuning.resources import Resources
 from tuning.search import LOST, RAY_ID
 from tuning.storage import Storage, shown
 from tuning.tracking import Tracker
-from tuning.tracking_callback import LETTERS, run_name
+from tuning.tracking.callback import LETTERS, run_name
 
 SHOWN = 5
 """Trials in the table of results."""

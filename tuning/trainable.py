@@ -26,7 +26,7 @@ from fame.errors import DivergedError
 from fame.export import resolve
 from fame.fit import EpochReport, fit, read_trained
 from fame.parallel import Workers
-from tuning.restart import Restart, milestone_name, point_of, restart_of
+from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
 from tuning.storage import below
 

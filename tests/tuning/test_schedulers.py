@@ -7,13 +7,13 @@ import pytest
 from ray.tune.experiment import Trial
 
 from fame.errors import UserError
-from tuning.domains import Choices, FloatRange, IntRange
 from tuning.options import Options
 from tuning.plan import Plan, make_plan
-from tuning.population import Population, vary
-from tuning.restart import Restart, leave_note, milestone_name, point_of, restart_of
 from tuning.schedulers import SCHEDULERS, changeable, grace
-from tuning.space_file import space_from_dict
+from tuning.schedulers.population import Population, vary
+from tuning.schedulers.restart import Restart, leave_note, milestone_name, point_of, restart_of
+from tuning.space.domains import Choices, FloatRange, IntRange
+from tuning.space.file import space_from_dict
 from tuning.trainable import HEAD, driver_resources
 
 TREE = {

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 
 from fame.errors import UserError
 from tuning.search import RAY_ID, SAMPLERS, StudySearch, identity
-from tuning.space_file import space_from_dict
+from tuning.space.file import space_from_dict
 
 TREE = {
     "base": {"model": {"name": "fame"}},

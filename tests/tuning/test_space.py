@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.errors import UserError
-from tuning.domains import Choices, FloatRange, IntRange, read_constraint
 from tuning.space import flatten
-from tuning.space_file import default_space, fix, read_space, shipped_spaces, space_from_dict
+from tuning.space.domains import Choices, FloatRange, IntRange, read_constraint
+from tuning.space.file import default_space, fix, read_space, shipped_spaces, space_from_dict
 
 TREE = {
     "base": {"model": {"name": "fame"}, "train": {"epochs": 3}},
@@ -254,7 +254,7 @@ def test_ranges_include_both_ends():
 
 def test_reading_a_space_needs_neither_ray_nor_optuna():
     code = (
-        "import sys; from tuning.space_file import read_space; read_space('default')\n"
+        "import sys; from tuning.space.file import read_space; read_space('default')\n"
         "assert not {'ray', 'optuna', 'mlflow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

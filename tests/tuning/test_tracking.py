@@ -22,9 +22,9 @@ import pytest
 from fame.errors import UserError
 from tuning import tracking
 from tuning.tracking import Tracker
-from tuning.tracking_callback import TrackingCallback
-from tuning.tracking_runs import metric_name
-from tuning.tracking_store import check_tracking_uri
+from tuning.tracking.callback import TrackingCallback
+from tuning.tracking.runs import metric_name
+from tuning.tracking.store import check_tracking_uri
 
 
 class Server:

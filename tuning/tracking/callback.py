@@ -12,7 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
-from tuning.restart import point_of, restart_of
+from tuning.schedulers.restart import point_of, restart_of
 from tuning.tracking import Status, Tracker, opened
 
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}

@@ -70,7 +70,7 @@ def _asha(plan: Plan) -> TrialScheduler:
 
 
 def _hyperband(plan: Plan) -> TrialScheduler:
-    from tuning.hyperband import HyperBand
+    from tuning.schedulers.hyperband import HyperBand
 
     return HyperBand(best(plan), plan.epochs)
 
@@ -85,7 +85,7 @@ def _median(plan: Plan) -> TrialScheduler:
 
 
 def _pbt(plan: Plan) -> TrialScheduler:
-    from tuning.population import Population
+    from tuning.schedulers.population import Population
 
     # Not the best so far: a trial takes that over with the state, and it would hide what a change did.
     return Population(plan.options.metric, grace(plan.epochs), plan.space, plan.options.seed)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
 from fame.provenance import mask_credentials
-from tuning.tracking_runs import (
+from tuning.tracking.runs import (
     PARAM_LENGTH,
     TAG_LENGTH,
     batches,
@@ -29,7 +29,7 @@ from tuning.tracking_runs import (
     same_params,
     texts,
 )
-from tuning.tracking_store import check_tracking_uri, connect, first_line, is_unavailable, patience
+from tuning.tracking.store import check_tracking_uri, connect, first_line, is_unavailable, patience
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

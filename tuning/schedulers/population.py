@@ -25,10 +25,10 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from tuning.domains import Domain, is_number
-from tuning.restart import Restart, leave_note, milestone_name, point_of, restart_of
 from tuning.schedulers import QUARTER, changeable
+from tuning.schedulers.restart import Restart, leave_note, milestone_name, point_of, restart_of
 from tuning.space import Space
+from tuning.space.domains import Domain, is_number
 
 RESAMPLED = 0.25
 """Share of settings that are drawn anew instead of moved a little."""

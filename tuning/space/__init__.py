@@ -1,8 +1,8 @@
 """The search space of a sweep over the experiment's tree.
 
 A `point` is a flat dictionary from searched keys to values; keys whose conditions do not hold are
-not in it. The experiment's own rules count as constraints too. `tuning.space_file` reads spaces and
-`tuning.space_check` checks them.
+not in it. The experiment's own rules count as constraints too. `tuning.space.file` reads spaces and
+`tuning.space.check` checks them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from fame.config_tree import experiment_from_dict, set_key, to_dict
 from fame.errors import UserError
-from tuning.domains import Condition, Constraint, Domain, Parameter, typed
+from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
 
 MAX_GRID = 5_000
 """Configurations that are listed one by one; a larger space is sampled instead."""
@@ -25,7 +25,7 @@ MAX_GRID = 5_000
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep searches. Built by `tuning.space_file`, which checks it."""
+    """What a sweep searches. Built by `tuning.space.file`, which checks it."""
 
     base: Mapping[str, Any]
     """Settings of every trial: a part of an experiment, as nested dictionaries."""

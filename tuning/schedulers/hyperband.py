@@ -12,7 +12,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler
 
-from tuning.restart import leave_note, restart_of
+from tuning.schedulers.restart import leave_note, restart_of
 
 
 class HyperBand(HyperBandScheduler):
