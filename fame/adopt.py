@@ -11,7 +11,8 @@ from fame.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import CHANGEABLE, Experiment
 from fame.config_tree import to_dict
 from fame.errors import UserError
-from fame.fit import CHECKPOINT, Change, deciding, header_experiment
+from fame.fit import CHECKPOINT, deciding, header_experiment
+from fame.stage import Change
 
 
 def adopt(source: Path, folder: Path, experiment: Experiment, origin: str) -> None:

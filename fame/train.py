@@ -22,8 +22,9 @@ from fame.datasets import Dataset, load_dataset
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
 from fame.export import export_model, resolve, writing
-from fame.fit import CHECKPOINT, EpochReport, experiment_key, fit, read_trained
+from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.parallel import Workers
+from fame.stage import EpochReport
 
 
 def main() -> None:

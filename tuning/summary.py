@@ -75,7 +75,9 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
         table.add_column(column, justify=side)
     for trial in ranked(study)[:SHOWN]:
         rest = ", ".join(
-            f"{key.split('.', 1)[-1]} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS
+            f"{key.removeprefix('model.').removeprefix('train.')} {_short(value)}"
+            for key, value in trial.params.items()
+            if key not in LETTERS
         )
         name = run_name(trial.params, trial.user_attrs[RAY_ID])
         table.add_row(

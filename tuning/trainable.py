@@ -24,8 +24,9 @@ from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, set_key
 from fame.errors import DivergedError
 from fame.export import resolve
-from fame.fit import EpochReport, fit, read_trained
+from fame.fit import fit, read_trained
 from fame.parallel import Workers
+from fame.stage import EpochReport
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
 from tuning.storage import below
@@ -134,7 +135,8 @@ def train_loop(config: dict[str, Any]) -> None:
             if not hopeless(error, workers):
                 raise
             why = " ".join(str(error).split()) or type(error).__name__
-            end = {"epoch": epoch + 1, "diverged": why, metric: math.nan, f"best_{metric}": -math.inf}
+            # 0 is the worst there is; with minus infinity ASHA's percentiles are not numbers, and it stops nothing.
+            end = {"epoch": epoch + 1, "diverged": why, metric: math.nan, f"best_{metric}": 0.0}
             train.report(end)
 
 

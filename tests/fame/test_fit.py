@@ -19,9 +19,10 @@ from fame.checkpoint import load_checkpoint
 from fame.config import Experiment
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
-from fame.fit import CHECKPOINT, EpochReport, StageRun, experiment_key, fit, read_trained, stages
+from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
+from fame.stage import EpochReport, StageRun, stages
 from tests.fame.helpers import CPU, cyclic_sequences, experiment, same_tensors, sequences_of, timeless
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,10 @@ from torch import distributed
 from fame.batches import device_values
 from fame.errors import DivergedError
 from fame.evaluate import Evaluator
-from fame.fit import StageRun, State, fit, read_trained, stages
+from fame.fit import fit, read_trained
 from fame.parallel import Workers
 from fame.registry import models
+from fame.stage import StageRun, State, stages
 from tests.fame.helpers import CPU, timeless
 from tests.fame.test_fit import WITH_DROPOUT, WORKER_RUNS, worker_data
 

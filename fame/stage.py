@@ -1,0 +1,239 @@
+"""One stage of a training: a model, its optimiser and its data, epoch by epoch.
+
+Batch order and dropout of an epoch depend on the seed and the epoch's number alone, so that a resumed
+stage needs no random state and repeats the uninterrupted one bit for bit (on CPU, with the same
+number of threads and workers).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fame.batches import Batcher, device_values
+from fame.checkpoint import optimizer_tensors, restore_optimizer, with_prefix, without_prefix
+from fame.config import Experiment, TrainConfig
+from fame.errors import DivergedError, UserError
+from fame.evaluate import Evaluator
+from fame.model import SequentialModel
+from fame.parallel import Workers
+from fame.registry import models
+from fame.sequences import Sequences, training_windows
+
+BACKBONE = "backbone"
+"""Name of the stage that trains a model's backbone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochReport:
+    """What one epoch did."""
+
+    epoch: int
+    """Number of the epoch, from 1, counted through all stages."""
+    stage: str
+    """`backbone`, or the model's name."""
+    loss: float
+    """Mean training loss of a target, in nats."""
+    validation: dict[str, float]
+    """Validation metrics of the weights after this epoch."""
+    best: float
+    """Best validation `train.metric` of this stage so far."""
+    best_epoch: int
+    """Epoch that reached it."""
+    train_seconds: float
+    evaluate_seconds: float
+    items_per_second: float
+    """Training targets a second."""
+    padding: float
+    """Share of padded positions in the batches."""
+    finished: bool
+    """Whether the training ended with this epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Settings that changed between two epochs, when a training took over another one's state."""
+
+    epoch: int
+    """Last epoch before the change."""
+    origin: str
+    """The state that was taken over."""
+    settings: dict[str, list[Any]]
+    """Old and new value by key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training of one model within an experiment."""
+
+    index: int
+    name: str
+    model_class: type[SequentialModel]
+    model: object
+    train: TrainConfig
+
+
+@dataclass
+class State:
+    """Where a training stands between two epochs."""
+
+    stage: int = 0
+    history: list[EpochReport] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the best epoch of the current stage."""
+    previous_best: dict[str, Tensor] = field(default_factory=dict)
+    """Weights that the stage before has left for this one."""
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+
+def stages(experiment: Experiment) -> list[Stage]:
+    """The stages of an experiment, in order."""
+    model_class = models.get(experiment.model.name)
+    parts = [(experiment.model.name, model_class, experiment.model, experiment.train)]
+    if experiment.backbone.epochs:
+        config_class = model_class.Backbone.Config
+        shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
+        shared["name"] = config_class.name
+        train = dataclasses.replace(experiment.train, epochs=experiment.backbone.epochs, lr=experiment.backbone.lr)
+        parts.insert(0, (BACKBONE, model_class.Backbone, config_class(**shared), train))
+    return [
+        Stage(index=index, name=name, model_class=model_class, model=model, train=train)
+        for index, (name, model_class, model, train) in enumerate(parts)
+    ]
+
+
+class StageRun:
+    """Model, optimiser and data of one stage, on this worker's device."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        stage: Stage,
+        sequences: Sequences,
+        workers: Workers,
+        start: dict[str, Tensor],
+        on_step: Callable[[int, int], None] | None,
+    ) -> None:
+        self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
+        max_length = experiment.data.max_length
+        torch.manual_seed(experiment.seed)
+        model = stage.model_class(stage.model, sequences.item_count, max_length)
+        if start:
+            first_stage = stages(experiment)[0]
+            backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
+            backbone.load_state_dict(start)
+            model.start_from(backbone, experiment.backbone)
+        model.precision = stage.train.precision
+        self.model = model.to(workers.device)
+        self.wrapped = workers.wrap(self.model)
+        adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.train.optimizer]
+        self.optimizer = adam(
+            self.model.parameters(), lr=stage.train.lr, weight_decay=stage.train.weight_decay, fused=True
+        )
+        windows = training_windows(sequences, stage.train.mode, max_length)
+        if not len(windows):
+            raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
+        values = device_values(sequences, workers.device)
+        self.batcher = Batcher(values, windows, workers.share)
+        self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
+        self.padding = self.batcher.padding(stage.train.batch_size)
+        self.evaluator = Evaluator(sequences, values, "validation", max_length, experiment.evaluate, workers)
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(without_prefix("model.", tensors))
+        restore_optimizer(self.optimizer, without_prefix("optimizer.", tensors))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {
+            **with_prefix("model.", self.model.state_dict()),
+            **with_prefix("optimizer.", optimizer_tensors(self.optimizer)),
+        }
+
+    def epochs(self, state: State, last_stage: bool) -> Iterator[EpochReport]:
+        """Train the rest of the stage's epochs; `state` is brought up to date before each report."""
+        config = self.stage.train
+        done = sum(report.stage == self.stage.name for report in state.history)
+        for index in range(done, config.epochs):
+            began = time.perf_counter()
+            loss, targets = self._train_epoch(state.epoch + 1, index)
+            trained = time.perf_counter()
+            validation = self.evaluator.metrics(self.model)
+            evaluated = time.perf_counter()
+            value = validation[config.metric]
+            before = state.history[-1] if index else None
+            improved = before is None or value > before.best
+            if improved:
+                state.best_weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+            best_epoch = state.epoch + 1 if improved else before.best_epoch
+            out_of_patience = config.patience > 0 and state.epoch + 1 - best_epoch >= config.patience
+            stage_ends = out_of_patience or index + 1 == config.epochs
+            report = EpochReport(
+                epoch=state.epoch + 1,
+                stage=self.stage.name,
+                loss=loss,
+                validation=validation,
+                best=value if improved else before.best,
+                best_epoch=best_epoch,
+                train_seconds=trained - began,
+                evaluate_seconds=evaluated - trained,
+                items_per_second=targets / (trained - began),
+                padding=self.padding,
+                finished=stage_ends and last_stage,
+            )
+            state.history.append(report)
+            if stage_ends and not last_stage:
+                state.stage, state.previous_best = state.stage + 1, state.best_weights
+            yield report
+            if stage_ends:
+                return
+
+    def _train_epoch(self, epoch: int, index: int) -> tuple[float, int]:
+        """Mean loss and number of targets of one epoch; `index` counts the stage's epochs from 0."""
+        config, device = self.stage.train, self.workers.device
+        # Batch order is common to all workers, dropout is each one's own.
+        order = np.random.default_rng([self.seed, epoch])
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.workers.rank]).generate_state(1)[0]))
+        self.wrapped.train()
+        total, targets = torch.zeros((), dtype=torch.float64, device=device), 0
+        batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
+        for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
+            self._set_lr(step)
+            loss = self.wrapped(batch)
+            # DDP averages gradients over workers; the mean is over the targets of the whole batch.
+            (loss * (self.workers.size / batch.target_count)).backward()
+            if config.clip_norm:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            total += loss.detach()
+            targets += batch.target_count
+            if self.on_step:
+                self.on_step(step % self.steps_per_epoch + 1, self.steps_per_epoch)
+        mean = float(self.workers.sum(total)) / targets
+        if not math.isfinite(mean):
+            raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
+        return mean, targets
+
+    def _set_lr(self, step: int) -> None:
+        config = self.stage.train
+        total = config.epochs * self.steps_per_epoch
+        factor = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+        left = 1 - step / total
+        if config.schedule == "linear":
+            factor *= left
+        elif config.schedule == "cosine":
+            factor *= (1 + math.cos(math.pi * (1 - left))) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * factor
