@@ -58,6 +58,8 @@ class TrackingCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        if "diverged" in result:  # what it carries beside the reason is for the scheduler
+            return
         metrics = {
             key: float(value)
             for key, value in result.items()
@@ -84,5 +86,5 @@ class TrackingCallback(Callback):
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died
             self._start(trial)
         result = trial.last_result or {}
-        value = result.get(f"best_{self._metric}", result.get(self._metric, math.nan))
+        value = math.nan if "diverged" in result else result.get(f"best_{self._metric}", math.nan)
         self.tracker.end_trial(trial.trial_id, status, value, tags)
