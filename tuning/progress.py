@@ -65,7 +65,7 @@ class ProgressCallback(Callback):
         return sum(LOST not in trial.user_attrs for trial in self.search.study.get_trials(False, states=over))
 
     def _epoch(self, result: dict[str, Any]) -> str:
-        value = result.get(f"best_{self.search.metric}")
+        value = None if "diverged" in result else result.get(f"best_{self.search.metric}")
         return f"epoch {result.get('epoch', 0)} {f'{value:.4f}' if value is not None else '-'}"
 
     def _print(self, text: str) -> None:
