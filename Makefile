@@ -4,17 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: sweep test test-fast lint clean
+.PHONY: sweep test test-slow lint clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
 
 test: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
-	$(RUN) -m pytest -m ""
-
-test-fast: $(VENV)/.installed-test
 	$(RUN) -m pytest
+
+# Real Ray, several processes, kills and restarts: about ten minutes.
+test-slow: $(VENV)/.installed-test
+	$(RUN) -m pytest -m slow
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fame.errors import UserError
 from tuning.options import Options
@@ -19,6 +20,8 @@ WORKER_ENVIRONMENT = {
     # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
+STARTS = 2
+"""How often a local Ray is started: on a busy machine it can miss its own time limits."""
 LEAVING_SECONDS = 10.0
 """Longest wait for the processes of trials to end after Ray has."""
 
@@ -77,18 +80,15 @@ def connect(address: str | None) -> None:
         os.environ.setdefault("RAY_worker_niceness", "0")
         # A trial is several small processes; Ray warns of more than four times this number.
         os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
-        # What gives back the resources of a trial that is stopped is an actor of Ray Train that asks the
-        # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
-        # gives up if there are two, unless it is told the address: so the port is chosen here.
-        port = _free_port()
-        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-        variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
-        runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
-        try:
-            ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
-        except Exception as error:  # Ray raises just that when its processes take too long
-            raise UserError(f"Ray did not start on this machine ({_first_line(error)}); is it overloaded?") from error
-        return
+        for left in reversed(range(STARTS)):
+            try:
+                _start(quiet)
+                return
+            except Exception as error:  # Ray raises just that when its processes take more than half a minute
+                if not left:
+                    raise UserError(
+                        f"Ray did not start on this machine ({_first_line(error)}); try again when it has less to do"
+                    ) from error
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     try:
         ray.init(address=address, runtime_env=runtime, **quiet)
@@ -97,6 +97,20 @@ def connect(address: str | None) -> None:
             f"--address {address}: no Ray cluster answers there ({_first_line(error)}); "
             "start one with 'ray start --head'"
         ) from None
+
+
+def _start(quiet: dict[str, Any]) -> None:
+    """Start a local cluster."""
+    import ray
+
+    # What gives back the resources of a trial that is stopped is an actor of Ray Train that asks the
+    # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
+    # gives up if there are two, unless it is told the address: so the port is chosen here.
+    port = _free_port()
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
+    runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
+    ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
 
 
 def found() -> tuple[int, int]:
