@@ -1,12 +1,12 @@
 """Exact softmax cross entropy over the whole catalogue without the logits.
 
-Letters: R rows (predicted positions), V items, D width.
+Letters: R rows (predicted positions), C rows of a chunk, V items, D width.
 
 Rows go through in chunks. For each chunk the logits are formed, turned into softmax weights in
 place, and used at once for the gradients of the rows and of the item table, so that memory is
 chunk × V instead of R × V and the logits are computed once instead of twice:
 
-    loss = Σ_r logsumexp_v(z_r·e_v) − z_r·e_{y_r}
+    loss = −Σ_r log p_{r,y_r},   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w)
     ∂loss/∂z_r = Σ_v p_rv e_v − e_{y_r},   ∂loss/∂e_v = Σ_r (p_rv − [v = y_r]) z_r
 """
 
@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CPU_CHUNK_BYTES = 4 << 20
-"""A chunk of float32 logits of this size was the fastest on CPU (docs/LOG.md): it stays in cache."""
-GPU_CHUNK_BYTES = 1 << 30
+from fame.hardware import chunk_bytes
 
 
 def linear_cross_entropy(rows_RD: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype) -> Tensor:
     """Sum over rows of the cross entropy of `rows @ table.T` against `targets` (0-based rows of the table).
 
-    The matrix products run in `dtype` with float32 (or wider) accumulation; everything else, the
-    returned scalar and the gradients have the dtype of `rows`.
+    Logits and softmax weights are held in `dtype`; the sums inside the matrix products and the softmax
+    are float32 (or wider), and so are the returned scalar and the gradients, which have the dtype of
+    `rows`. The value of one row is at most −log of the smallest normal number of `dtype` (87 for
+    float32 and bfloat16); its gradient has no such limit.
     """
     return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype)
 
@@ -35,43 +35,40 @@ def linear_cross_entropy(rows_RD: Tensor, table_VD: Tensor, targets_R: Tensor, d
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows_RD, table_VD, targets_R, dtype):
-        chunk = _chunk_rows(table_VD)
-        low_table_VD = table_VD.to(dtype)
-        logits_CV = rows_RD.new_empty(min(chunk, len(rows_RD)), len(table_VD))
+        V, R = len(table_VD), len(rows_RD)
+        chunk = max(16, chunk_bytes(table_VD.device) // (dtype.itemsize * V))
+        low_table_VD, low_rows_RD = table_VD.to(dtype), rows_RD.to(dtype)
+        buffer_CV = low_rows_RD.new_empty(min(chunk, R), V)
         rows_grad_RD = torch.empty_like(rows_RD)
         table_grad_VD = torch.zeros_like(table_VD)
-        loss = rows_RD.new_zeros(())
-        for start in range(0, len(rows_RD), chunk):
+        target_weights = []
+        for start in range(0, R, chunk):
             part = slice(start, start + chunk)
-            rows, targets = rows_RD[part], targets_R[part, None]
-            weights = logits_CV[: len(rows)]
-            if dtype == rows.dtype:
-                torch.mm(rows, low_table_VD.T, out=weights)
+            weights = softmax_(torch.mm(low_rows_RD[part], low_table_VD.T, out=buffer_CV[: R - start]))
+            target_weights.append(weights.gather(1, targets_R[part, None])[:, 0])
+            rows_grad_RD[part] = weights @ low_table_VD
+            if dtype == table_VD.dtype:
+                table_grad_VD.addmm_(weights.T, low_rows_RD[part])
             else:
-                weights.copy_(rows.to(dtype) @ low_table_VD.T)
-            target_logit = weights.gather(1, targets)
-            top = weights.amax(1, keepdim=True)
-            weights.sub_(top).exp_()
-            total = weights.sum(1, keepdim=True)
-            loss += (top + total.log() - target_logit).sum()
-            # The division by `total` is done on the narrow side of both products.
-            low_weights = weights.to(dtype)
-            rows_grad_RD[part] = (low_weights @ low_table_VD).to(rows.dtype) / total
-            scaled = (rows / total).to(dtype)
-            if dtype == rows.dtype:
-                table_grad_VD.addmm_(low_weights.T, scaled)
-            else:
-                table_grad_VD += low_weights.T @ scaled
+                table_grad_VD += weights.T @ low_rows_RD[part]
         rows_grad_RD -= table_VD[targets_R]
         table_grad_VD.index_add_(0, targets_R, rows_RD, alpha=-1)
         ctx.save_for_backward(rows_grad_RD, table_grad_VD)
-        return loss
+        if not R:
+            return rows_RD.new_zeros(())
+        least = torch.finfo(dtype).tiny
+        return -torch.cat(target_weights).to(rows_RD.dtype).clamp_(min=least).log_().sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         rows_grad_RD, table_grad_VD = ctx.saved_tensors
         return grad * rows_grad_RD, grad * table_grad_VD, None, None
+
+
+def softmax_(logits_CV: Tensor) -> Tensor:
+    """Softmax over V, written over its input on CPU, where that keeps the chunk in cache."""
+    return torch.softmax(logits_CV, 1, out=None if logits_CV.is_cuda else logits_CV)
 
 
 def product_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -87,8 +84,3 @@ def multiplies_bfloat16_faster(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def _chunk_rows(table_VD: Tensor) -> int:
-    budget = GPU_CHUNK_BYTES if table_VD.is_cuda else CPU_CHUNK_BYTES
-    return max(16, budget // (4 * len(table_VD)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -32,7 +34,7 @@ def ours(z, table, targets, dtype):
 
 @pytest.fixture
 def chunks_of_16_rows(monkeypatch):
-    monkeypatch.setattr(fame.loss, "CPU_CHUNK_BYTES", 1)
+    monkeypatch.setattr(fame.loss, "chunk_bytes", lambda device: 1)
 
 
 @pytest.mark.parametrize("items", [1, 2, 37])
@@ -46,7 +48,7 @@ def test_value_and_gradients_are_those_of_cross_entropy_at_every_chunk_boundary(
 def test_one_chunk_and_many_agree(monkeypatch):
     z, table, targets = problem(200, 50)
     one = ours(z, table, targets, torch.float64)
-    monkeypatch.setattr(fame.loss, "CPU_CHUNK_BYTES", 4 * 50 * 23)
+    monkeypatch.setattr(fame.loss, "chunk_bytes", lambda device: 8 * 50 * 23)
     for got, expected in zip(ours(z, table, targets, torch.float64), one, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
@@ -66,9 +68,13 @@ def test_the_gradient_is_scaled_by_what_comes_from_above():
 
 def test_large_logits_do_not_overflow():
     z, table, targets = problem(20, 9, dtype=torch.float32, scale=1e4)
-    expected = reference(z.double(), table.double(), targets)
-    for got, want in zip(ours(z, table, targets, torch.float32), expected, strict=True):
-        torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-2)
+    _, *gradients = reference(z.double(), table.double(), targets)
+    loss, *got = ours(z, table, targets, torch.float32)
+    for mine, want in zip(got, gradients, strict=True):
+        torch.testing.assert_close(mine.double(), want, rtol=1e-4, atol=1e-2)
+    each = F.cross_entropy(z.double() @ table.double().T, targets, reduction="none")
+    assert each.max() > 1000, "nothing large was tried"
+    torch.testing.assert_close(loss.double(), each.clamp(max=-math.log(torch.finfo(torch.float32).tiny)).sum())
 
 
 def test_float32_products_are_within_rounding_of_float64():
@@ -100,7 +106,7 @@ def test_bfloat16_products_stay_within_the_bound_of_their_rounding():
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
 def test_no_tensor_of_rows_times_items_is_ever_made(dtype, monkeypatch):
-    monkeypatch.setattr(fame.loss, "CPU_CHUNK_BYTES", 4 * 100 * 20)  # 20 rows
+    monkeypatch.setattr(fame.loss, "chunk_bytes", lambda device: dtype.itemsize * 100 * 20)  # 20 rows
     largest = 0
 
     class Watch(TorchDispatchMode):
