@@ -19,6 +19,7 @@ from fame.attention import last_position
 from fame.batches import Batch
 from fame.blocks import FacetBlock, TransformerBlock
 from fame.config import BackboneConfig, ModelConfig, TrainConfig, require
+from fame.dropout import Dropout
 from fame.loss import linear_cross_entropy, product_dtype
 from fame.registry import models
 
@@ -125,7 +126,7 @@ class SASRec(SequentialModel):
         absolute = config.positions in ("absolute", "absolute_right")
         self.positions = nn.Embedding(max_length, config.dim) if absolute else None
         self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(self._blocks())
         self.final_norm = nn.LayerNorm(config.dim, eps=1e-12) if config.norm == "pre" else nn.Identity()
         self.apply(self._initialise)
