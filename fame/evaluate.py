@@ -100,7 +100,7 @@ class Evaluator:
         longest = int(self.batcher.windows.lengths[users[-1]])
         together = (CPU_ENCODE_ITEMS if self.workers.device.type == "cpu" else GPU_ENCODE_ITEMS) // longest
         gathered = (self.batcher.gather(part) for part in _chunks(users, max(1, together)))
-        return torch.cat([model.encode(items_BT, lengths_B) for items_BT, _, lengths_B in gathered])
+        return torch.cat([model.encode(items_BT, lengths_B) for items_BT, lengths_B in gathered])
 
     def _items(self, positions: np.ndarray) -> np.ndarray:
         """0-based items at positions of `sequences.values`, int64."""

@@ -265,7 +265,9 @@ def test_reports_count_targets_and_padding(start, tiny, tmp_path):
 def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(start, tmp_path, monkeypatch):
     met, form = [], Batcher._batch
     monkeypatch.setattr(
-        Batcher, "_batch", lambda self, chosen, *more: (met.append(tuple(chosen)), form(self, chosen, *more))[1]
+        Batcher,
+        "_batch",
+        lambda self, starts, *more: (met.append(tuple(starts.tolist())), form(self, starts, *more))[1],
     )
     for run in ("one", "two"):
         list(start(experiment(train={"epochs": 2, "batch_size": 4}), tmp_path / run))
