@@ -50,9 +50,11 @@ class Softmax(Objective):
         self.precision = precision
 
     def __call__(self, model: SequentialModel, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
-        table_VD = model.item_table()
-        dtype = product_dtype(self.precision, table_VD.device)
-        return linear_cross_entropy(queries_RD, table_VD, targets_R - 1, dtype)
+        dtype = product_dtype(self.precision, queries_RD.device)
+        embedding = model.item_embedding()
+        if embedding is None:
+            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype)
+        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, padding=1)
 
 
 class Sampled(Objective):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.batches import Batcher, device_values
+from fame.batches import Batch, Batcher, device_values
 from fame.checkpoint import optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 from fame.config import Experiment, TrainConfig
 from fame.errors import DivergedError, UserError
@@ -213,15 +213,7 @@ class StageRun:
         batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
         for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
             self._set_lr(step)
-            loss = self.wrapped(batch, self.objective)
-            # DDP averages gradients over workers; the mean is over the targets of the whole batch.
-            (loss * (self.workers.size / batch.target_count)).backward()
-            self.workers.average_rows(self.model)
-            if config.clip_norm:
-                clip_gradients(self.model.parameters(), config.clip_norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            total += loss.detach()
+            total += self.step(batch)
             targets += batch.target_count
             if self.on_step:
                 self.on_step(step % self.steps_per_epoch + 1, self.steps_per_epoch)
@@ -229,6 +221,18 @@ class StageRun:
         if not math.isfinite(mean):
             raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
         return mean, targets
+
+    def step(self, batch: Batch) -> Tensor:
+        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets."""
+        loss = self.wrapped(batch, self.objective)
+        # DDP averages gradients over workers; the mean is over the targets of the whole batch.
+        (loss * (self.workers.size / batch.target_count)).backward()
+        self.workers.average_rows(self.model)
+        if self.stage.train.clip_norm:
+            clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss.detach()
 
     def _set_lr(self, step: int) -> None:
         config = self.stage.train
