@@ -36,4 +36,4 @@ def keep_mask(x: Tensor, p: float) -> Tensor:
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
     levels = words.view(torch.int16)[: x.numel()].view(x.shape)
     mask = torch.empty_like(x, memory_format=torch.contiguous_format)
-    return torch.lt(levels, kept - LEVELS // 2, out=mask).mul_(LEVELS / kept)
+    return torch.le(levels, kept - LEVELS // 2 - 1, out=mask).mul_(LEVELS / kept)

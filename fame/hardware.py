@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
 import torch
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
+UNITS = {"K": 10, "M": 20}
 USUAL_CACHE_BYTES = 32 << 20
 """Last-level cache that is taken for granted where the system does not tell (Linux does)."""
 
@@ -26,8 +28,5 @@ def chunk_bytes(device: torch.device) -> int:
 
 def last_level_cache() -> int:
     """Bytes of the largest cache of a core."""
-    sizes = [file.read_text().strip() for file in CACHE.glob("index*/size")]
-    return max(
-        (int(size[:-1]) << {"K": 10, "M": 20}[size[-1]] for size in sizes if size[-1:] in "KM"),
-        default=USUAL_CACHE_BYTES,
-    )
+    sizes = [re.fullmatch(r"(\d+)([KM])\s*", file.read_text()) for file in CACHE.glob("index*/size")]
+    return max((int(size[1]) << UNITS[size[2]] for size in sizes if size), default=USUAL_CACHE_BYTES)

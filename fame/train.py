@@ -24,6 +24,7 @@ from fame.errors import UserError, run_command
 from fame.export import export_model, resolve, writing
 from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.parallel import Workers
+from fame.paths import paths
 from fame.stage import EpochReport
 
 
@@ -39,6 +40,8 @@ def main() -> None:
     experiment = resolve(experiment, dataset, workers.device, threads)
     output = args.output or Path("runs/train") / _name(experiment)
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {_where(workers, threads)}; → {output}")
+    for part, path in paths(experiment.train, workers.device).items():
+        print(f"{part}: {path}")
     results = []
     for seed in range(experiment.seed, experiment.seed + args.seeds):
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
@@ -103,7 +106,7 @@ class Progress:
         print(
             f"epoch {report.epoch:3d} {report.stage:8s} loss {report.loss:.4f}  {metric} {report.validation[metric]:.4f}  "
             f"best {report.best:.4f} (epoch {report.best_epoch})  {report.train_seconds + report.evaluate_seconds:.1f} s  "
-            f"{report.items_per_second:,.0f} items/s",
+            f"{report.items_per_second:,.0f} items/s  padding {report.padding:.1%}",
             flush=True,
         )
         if report.finished:

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+import fame.attention
 from fame.attention import GroupedAttention, last_position
 from tests.fame.helpers import randomise
 
@@ -66,6 +67,23 @@ def test_asking_for_the_last_position_gives_the_same_as_asking_for_all(heads, qu
     assert last.shape == (B, 1, heads, queries, K)
     for b, length in enumerate(lengths):
         torch.testing.assert_close(last[b, 0], everything[b, length - 1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize(("heads", "queries"), GROUPS)
+def test_the_fused_path_is_the_explicit_one(heads, queries, relative, last, monkeypatch):
+    module, x = attention(heads, queries, relative), inputs(heads * K).requires_grad_()
+    lengths = torch.tensor([T, 1, 3]) if last else None
+    results = []
+    for fused in (False, True):
+        monkeypatch.setattr(fame.attention, "fuses", lambda x, fused=fused: fused)
+        out = module(x, lengths)
+        inside = torch.linspace(0.1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+        weights = list(module.parameters())
+        results.append([out, *torch.autograd.grad((out * inside).sum(), [x, *weights])])
+    for explicit, other in zip(*results, strict=True):
+        torch.testing.assert_close(explicit, other, rtol=1e-9, atol=1e-11)
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import fame.attention
+import fame.blocks
 from fame.batches import Batch, Batcher, device_values
 from fame.config import BackboneConfig
 from fame.errors import UserError
@@ -65,8 +67,11 @@ def test_fame_is_the_papers_equations_as_printed_for_ten_random_shapes():
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("positions", ["relative", "absolute", "none"])
 @pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("fused", [True, False])
 @torch.no_grad()
-def test_fames_variants_are_those_of_the_loops(residual, positions, norm):
+def test_fames_variants_are_those_of_the_loops_on_either_path(fused, residual, positions, norm, monkeypatch):
+    for module in (fame.attention, fame.blocks):
+        monkeypatch.setattr(module, "fuses", lambda x: fused)
     config = FameConfig(dim=6, heads=2, experts=3, blocks=2, inner=2, residual=residual, positions=positions, norm=norm)
     assert difference_from_naive(randomise(Fame(config, 7, 5), seed=3), batch=3, seed=3) < 1e-10
 

@@ -56,7 +56,10 @@ def test_leaves_the_files_of_a_trial_in_a_folder_of_its_own(work):
     assert folder.name.startswith("synthetic-fame-")
     assert {path.name for path in folder.iterdir()} == {"best", "checkpoint.safetensors"}
     assert {path.name for path in (folder / "best").iterdir()} == FOLDER
-    assert [line.split()[:2] for line in done.out.splitlines()[1:4]] == [["epoch", str(n)] for n in (1, 2, 3)]
+    lines = done.out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["loss:", "attention:"]
+    assert [line.split()[:2] for line in lines[3:6]] == [["epoch", str(n)] for n in (1, 2, 3)]
+    assert all("items/s  padding " in line for line in lines[3:6])
     metrics = metrics_of(folder)
     best = max(report["validation"]["ndcg@10"] for report in metrics["history"])
     assert metrics["validation"]["ndcg@10"] == best

@@ -1,0 +1,34 @@
+"""Which of several ways to compute the same a training takes on a device, and why."""
+
+from __future__ import annotations
+
+import torch
+
+from fame.config import TrainConfig
+from fame.hardware import chunk_bytes
+from fame.loss import product_dtype
+
+
+def paths(train: TrainConfig, device: torch.device) -> dict[str, str]:
+    """A line for each part of a step that has more than one path."""
+    return {"loss": _loss(train, device), "attention": _attention(device)}
+
+
+def _loss(train: TrainConfig, device: torch.device) -> str:
+    dtype = str(product_dtype(train.precision, device)).removeprefix("torch.")
+    units = {"bfloat16": "multiplies bfloat16 faster", "float32": "has no bfloat16 units"}[dtype]
+    why = f"this {_kind(device)} {units}" if train.precision == "auto" else "train.precision"
+    if train.loss != "softmax":
+        return f"{train.loss}, {dtype} products ({why})"
+    chunk = chunk_bytes(device) / 2**20
+    return f"exact softmax, {dtype} products ({why}), {chunk:,.0f} MiB of logits at a time"
+
+
+def _attention(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "fused kernel"
+    return "explicit weights, experts mixed before their values (no fused kernel here learns a bias)"
+
+
+def _kind(device: torch.device) -> str:
+    return "GPU" if device.type == "cuda" else "CPU"

@@ -1,0 +1,28 @@
+"""What a training says about how it computes."""
+
+from __future__ import annotations
+
+import pytest
+
+import fame.loss
+from fame.config import TrainConfig
+from fame.paths import paths
+from tests.fame.helpers import CPU
+
+
+@pytest.mark.parametrize(
+    ("settings", "faster", "expected"),
+    [
+        ({}, True, "exact softmax, bfloat16 products (this CPU multiplies bfloat16 faster), "),
+        ({}, False, "exact softmax, float32 products (this CPU has no bfloat16 units), "),
+        ({"precision": "float32"}, True, "exact softmax, float32 products (train.precision), "),
+        ({"loss": "gbce"}, True, "gbce, bfloat16 products (this CPU multiplies bfloat16 faster)"),
+    ],
+)
+def test_the_loss_says_its_products_and_why(settings, faster, expected, monkeypatch):
+    monkeypatch.setattr(fame.loss, "multiplies_bfloat16_faster", lambda kind: faster)
+    assert paths(TrainConfig(**settings), CPU)["loss"].startswith(expected)
+
+
+def test_attention_says_that_it_is_not_fused_on_cpu():
+    assert paths(TrainConfig(), CPU)["attention"].startswith("explicit weights")
