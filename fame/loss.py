@@ -41,7 +41,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding):
         table_VD, targets_R = whole_table[padding:], targets_R - padding
         V, R = len(table_VD), len(rows_RD)
-        chunk = max(16, chunk_bytes(table_VD.device) // (dtype.itemsize * V))
+        # Each chunk goes over the table's gradient once: with 2·D rows that is no more than its logits are.
+        chunk = max(2 * table_VD.shape[1], chunk_bytes(table_VD.device) // (dtype.itemsize * V))
         low_table_VD, low_rows_RD = table_VD.to(dtype), rows_RD.to(dtype)
         buffer_CV = low_rows_RD.new_empty(min(chunk, R), V)
         rows_grad_RD = torch.empty_like(rows_RD)

@@ -169,7 +169,7 @@ class StageRun:
         done = sum(report.stage == self.stage.name for report in state.history)
         for index in range(done, config.epochs):
             began = time.perf_counter()
-            loss, targets = self._train_epoch(state.epoch + 1, index)
+            loss, targets = self.train_epoch(state.epoch + 1, index)
             trained = time.perf_counter()
             validation = self.evaluator.metrics(self.model)
             evaluated = time.perf_counter()
@@ -201,7 +201,7 @@ class StageRun:
             if stage_ends:
                 return
 
-    def _train_epoch(self, epoch: int, index: int) -> tuple[float, int]:
+    def train_epoch(self, epoch: int, index: int) -> tuple[float, int]:
         """Mean loss and number of targets of one epoch; `index` counts the stage's epochs from 0."""
         config, device = self.stage.train, self.workers.device
         # Batch order and negatives are common to all workers, dropout is each one's own.

@@ -213,7 +213,7 @@ def learning_rates(settings: Experiment, single, sequences) -> list[float]:
     rates, step = [], run.optimizer.step
     run.optimizer.step = lambda: (rates.append(run.optimizer.param_groups[0]["lr"]), step())
     for index in range(settings.train.epochs):
-        run._train_epoch(index + 1, index)
+        run.train_epoch(index + 1, index)
     return rates
 
 

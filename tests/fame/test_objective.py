@@ -110,7 +110,7 @@ def test_no_step_touches_every_item(name, clip_norm, single):
         train={"loss": name, "negatives": 16, "batch_size": 10, "weight_decay": 1e-3, "clip_norm": clip_norm}
     )
     run = StageRun(settings, stages(settings)[0], sequences, single, {}, None)
-    run._train_epoch(1, 0)
+    run.train_epoch(1, 0)
     written = 0
 
     class Watch(TorchDispatchMode):
@@ -123,7 +123,7 @@ def test_no_step_touches_every_item(name, clip_norm, single):
             return out
 
     with Watch():
-        run._train_epoch(2, 1)
+        run.train_epoch(2, 1)
     assert 0 < written < 50_000
 
 

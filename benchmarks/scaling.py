@@ -1,0 +1,145 @@
+"""What a training costs as it grows: `python -m benchmarks.scaling` (about two minutes; draws docs/scaling.svg).
+
+One quantity at a time is changed from FAME D 64, 2 blocks, H 2, N 4, T 50 on histories of Beauty's size:
+items, users, history length, heads, experts, width, workers. Training is microseconds a (history → next
+item) pair, evaluation microseconds a user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from benchmarks import beauty
+from benchmarks.fixtures import random_batches, stage_run, steps
+from benchmarks.harness import Row, in_turns, publish
+from fame.sequences import Sequences
+from fame.stage import StageRun
+
+PICTURE = Path(__file__).parent.parent / "docs" / "scaling.svg"
+USERS = 4_000
+MEAN_LENGTH = beauty.ACTIONS / beauty.USERS
+PAIRS = 2_500
+"""Pairs of training that are timed."""
+SAMPLED = {"loss": "sampled_softmax"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="turns whose median counts (default: %(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    training: dict[str, list[tuple[float, float]]] = {}
+    evaluation: dict[str, list[tuple[float, float]]] = {}
+    for curve, x, run in points():
+        batches = random_batches(run, PAIRS)
+        seconds = in_turns(
+            {"train": steps(run, batches), "evaluate": lambda run=run: run.evaluator.ranks(run.model)}, args.rounds
+        )
+        pairs = sum(batch.target_count for batch in batches)
+        training.setdefault(curve, []).append((x, 1e6 * seconds["train"] / pairs))
+        evaluation.setdefault(curve, []).append((x, 1e6 * seconds["evaluate"] / len(run.evaluator.users)))
+        print(
+            f"{curve} {x:,}: {training[curve][-1][1]:.0f} µs a pair, {evaluation[curve][-1][1]:.0f} µs a user",
+            flush=True,
+        )
+    training["workers"] = [(workers, together(workers)) for workers in (1, 2)]
+    draw(training, evaluation)
+    rows = [
+        Row(what=f"{kind}, {curve} {x:,g}", value=value, unit=unit)
+        for kind, unit, curves in (("training", "µs a pair", training), ("evaluation", "µs a user", evaluation))
+        for curve, values in curves.items()
+        for x, value in values
+    ]
+    publish("scaling", rows, {"threads": 1, "users": USERS})
+
+
+def points() -> Iterator[tuple[str, int, StageRun]]:
+    """(curve, x, training), made one at a time: the largest tables are a gigabyte."""
+    for items in (1_000, 4_000, 12_000, 48_000, 200_000):
+        yield "items, exact softmax", items, stage_run(histories(items=items))
+    for items in (1_000, 12_000, 200_000, 1_000_000):
+        yield "items, sampled softmax", items, stage_run(histories(items=items), train=SAMPLED)
+    for users in (1_000, 4_000, 16_000, 64_000):
+        yield "users", users, stage_run(histories(users=users))
+    for length in (10, 50, 100, 200):
+        sequences = histories(users=max(50, 20_000 // length), length=length + 3)
+        yield "history length T", length, stage_run(sequences, data={"max_length": length}, train={"batch_size": 640 // length})
+    for heads in (1, 2, 4, 8, 16):
+        yield "heads H", heads, stage_run(histories(), model={"heads": heads})
+    for experts in (1, 2, 4, 8):
+        yield "experts N", experts, stage_run(histories(), model={"experts": experts})
+    for dim in (32, 64, 128, 256):
+        yield "width D", dim, stage_run(histories(), model={"dim": dim})
+
+
+def histories(users: int = USERS, items: int = beauty.ITEMS, length: float = MEAN_LENGTH) -> Sequences:
+    return beauty.random_sequences(users, items, int(users * length))
+
+
+def together(workers: int) -> float:
+    """Microseconds a pair of data-parallel training, one thread each."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers) as pool:
+        arguments = [(rank, workers, port) for rank in range(workers)]
+        return max(pool.starmap(one_worker, arguments, chunksize=1))
+
+
+def one_worker(rank: int, workers: int, port: int) -> float:
+    """This worker's time for steps that all take together."""
+    torch.set_num_threads(1)
+    if workers > 1:
+        store = distributed.TCPStore("127.0.0.1", port, workers, is_master=rank == 0, timeout=timedelta(seconds=60))
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
+    run = stage_run(histories(), train={"batch_size": 256})
+    batches = random_batches(run, 4 * PAIRS)
+    work = steps(run, batches)
+    work()
+    began = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - began
+    if workers > 1:
+        distributed.destroy_process_group()
+    return 1e6 * seconds / sum(batch.target_count for batch in batches)
+
+
+def draw(training: dict[str, Any], evaluation: dict[str, Any]) -> None:
+    """One small chart for each quantity."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "fame", "font.size": 9})
+    from matplotlib import pyplot as plt
+
+    panels: dict[str, list[tuple[str, Sequence[tuple[float, float]]]]] = {}
+    for kind, curves in (("training, µs a pair", training), ("evaluation, µs a user", evaluation)):
+        for curve, values in curves.items():
+            title, _, variant = curve.partition(", ")
+            panels.setdefault(title, []).append((kind + (f" ({variant})" if variant else ""), values))
+    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained")
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for label, values in lines:
+            axis.loglog(*zip(*values, strict=True), marker="o", markersize=3, label=label)
+        axis.set_title(title)
+        axis.legend(fontsize=6)
+        axis.grid(which="major", alpha=0.3)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    figure.savefig(PICTURE, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
