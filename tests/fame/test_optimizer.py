@@ -48,7 +48,10 @@ def test_a_row_that_does_not_occur_stays_as_it_is_with_its_moments(rule, decay):
     before = {key: value.clone() for key, value in optimizer_tensors(optimizer).items()}, embedding.weight.clone()
     train(embedding, optimizer, [[3, 4, 0]])
     after = optimizer_tensors(optimizer), embedding.weight
-    for left, right in ((before[1], after[1]), *((before[0][f"0.{m}"], after[0][f"0.{m}"]) for m in ("exp_avg", "exp_avg_sq"))):
+    for left, right in (
+        (before[1], after[1]),
+        *((before[0][f"0.{m}"], after[0][f"0.{m}"]) for m in ("exp_avg", "exp_avg_sq")),
+    ):
         assert torch.equal(left[[0, 1, 2, 5, 6, 7]], right[[0, 1, 2, 5, 6, 7]])
         assert (left[[3, 4]] != right[[3, 4]]).all()
     assert not embedding.weight[0].any(), "the padding"

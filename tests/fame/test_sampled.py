@@ -107,7 +107,11 @@ def test_gradcheck():
 def test_large_scores_overflow_neither_the_loss_nor_its_gradient(loss):
     queries, table, targets, negatives = problem(scale=1e4, dtype=torch.float32)
     positive, negative = scores_of(queries, table, targets, negatives, torch.float32)
-    value = sampled_softmax(positive, negative, torch.zeros(())) if loss == "sampled_softmax" else gbce(positive, negative, 1)
+    value = (
+        sampled_softmax(positive, negative, torch.zeros(()))
+        if loss == "sampled_softmax"
+        else gbce(positive, negative, 1)
+    )
     value.backward()
     assert value.isfinite() and queries.grad.isfinite().all() and table.grad.isfinite().all()
 
