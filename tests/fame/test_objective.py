@@ -11,8 +11,9 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import fame.objective
 from fame.batches import Batch, Batcher, device_values
-from fame.config import TrainConfig
+from fame.config import SAMPLED_LOSSES, TrainConfig
 from fame.model import Fame, FameConfig
 from fame.objective import Sampled, Softmax, make_objective
 from fame.sampled import gbce, gbce_beta, sampled_softmax
@@ -69,6 +70,10 @@ def test_the_exact_loss_is_the_default_and_cross_entropy(tiny):
     scores = model.encode(batch.items_BT, batch.lengths_B) @ model.item_table().T
     expected = F.cross_entropy(scores, batch.targets_R - 1, reduction="sum")
     torch.testing.assert_close(model(batch, Softmax("float32")), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_sampled_loss_of_the_configuration_has_an_objective():
+    assert set(fame.objective.SAMPLED) == set(SAMPLED_LOSSES) == set(SAMPLED)
 
 
 def test_with_very_many_negatives_the_sampled_softmax_is_the_exact_one(tiny):
