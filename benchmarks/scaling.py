@@ -73,7 +73,11 @@ def points() -> Iterator[tuple[str, int, StageRun]]:
         yield "users", users, stage_run(histories(users=users))
     for length in (10, 50, 100, 200):
         sequences = histories(users=max(50, 20_000 // length), length=length + 3)
-        yield "history length T", length, stage_run(sequences, data={"max_length": length}, train={"batch_size": 640 // length})
+        yield (
+            "history length T",
+            length,
+            stage_run(sequences, data={"max_length": length}, train={"batch_size": 640 // length}),
+        )
     for heads in (1, 2, 4, 8, 16):
         yield "heads H", heads, stage_run(histories(), model={"heads": heads})
     for experts in (1, 2, 4, 8):

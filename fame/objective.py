@@ -99,16 +99,20 @@ class SampledSoftmax(Sampled):
 
 
 class Gbce(Sampled):
-    """Binary cross entropy whose positive term is weighed for the negatives that were left out."""
+    """Binary cross entropy whose positive term is weighed for the negatives that were left out.
+
+    `bias` is the constant that turns scores into log odds (`fame.sampled`).
+    """
 
     default_power = 0.0
 
     def __init__(self, train: TrainConfig, counts_V: Tensor) -> None:
         super().__init__(train, counts_V)
         self.beta = gbce_beta(self.negatives, len(counts_V), given_or(train.gbce_t, DEFAULT_T))
+        self.bias = math.log(self.beta / self.negatives)
 
     def loss(self, positive_R: Tensor, negative_RS: Tensor, negatives_S: Tensor) -> Tensor:
-        return gbce(positive_R, negative_RS, self.beta)
+        return gbce(positive_R + self.bias, negative_RS + self.bias, self.beta)
 
 
 SAMPLED: dict[str, type[Sampled]] = {"sampled_softmax": SampledSoftmax, "gbce": Gbce}

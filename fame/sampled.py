@@ -27,7 +27,14 @@ probabilities are not too high only because most negatives were left out:
     −(β log σ(s_{r,y_r}) + Σ_{j: v_j ≠ y_r} log(1 − σ(s_{r,v_j}))),   β = α(t(1 − 1/α) + 1/α) = 1 − t(1 − α),
 
 with α = S / (V − 1), the share of the negatives that are drawn. t = 0 is the plain loss, t = 1 the
-calibration that makes up for the whole sampling, if q is uniform.
+calibration that makes up for the whole sampling, if q is uniform. (The paper's mean over the S + 1
+terms is a sum here: Adam's steps are the same, and `train.clip_norm` means the norm of the sum.)
+
+A probability σ(s) near 1/V needs s near −log V, which a model without a bias per item can only learn by
+turning all items the same way, at the cost of what tells them apart: on Beauty it stays there
+(docs/LOG.md). `fame.objective.Gbce` therefore takes s to be the model's score plus a constant, which
+changes no ranking: log(β / S), with which a model that scores every item 0 is at the minimum of all
+constant ones, to first order. For t = 1 that is −log(V − 1), the probability of an item drawn blindly.
 """
 
 from __future__ import annotations
