@@ -29,7 +29,8 @@ from tuning.storage import Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.store import check_tracking_uri, connect
-from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, driver_resources, run_trial
+from tuning.trial import RETRIES, TRAINERS
+from tuning.trial.plan import TrialPlan
 
 FOLDER = "tune"
 """Where Tune's own state lies in a sweep's storage."""
@@ -95,7 +96,7 @@ class Trials:
         self, plan: Plan, storage: Storage, dataset: Dataset, share: Resources, tracker: Tracker, search: StudySearch
     ) -> None:
         self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
-        self.kind = SCHEDULERS[plan.options.scheduler]
+        self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
             base=plan.space.base,
             dataset=ray.put(dataset),
@@ -105,8 +106,7 @@ class Trials:
             gpus_per_worker=share.gpus_per_worker,
             interval=self.kind.interval(plan.epochs),
         )
-        needed = driver_resources(share.concurrent) if self.kind.pauses else DRIVER_RESOURCES
-        self.trainable = tune.with_resources(tune.with_parameters(run_trial, plan=shared), needed)
+        self.trainable = self.trainer.trainable(shared, share.concurrent if self.kind.pauses else None)
 
     def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
         """Run those that are left; returns the results and whether a signal ended it early."""
@@ -129,8 +129,9 @@ class Trials:
                 search_alg=self.search,
                 scheduler=scheduler,
                 num_samples=self.plan.trials,
-                # A paused trial counts here: their number is limited by what drivers take.
+                # A paused trial counts here: the number of actors is limited by what they take.
                 max_concurrent_trials=None if self.kind.pauses else self.share.concurrent,
+                reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
                 name=FOLDER,
@@ -200,6 +201,7 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
             "trials": plan.trials,
             "sampler": options.sampler,
             "scheduler": options.scheduler,
+            "trainer": options.trainer,
             "metric": options.metric,
             "seed": options.seed,
         }
