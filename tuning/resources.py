@@ -107,10 +107,31 @@ def _start(quiet: dict[str, Any]) -> None:
     # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
     # gives up if there are two, unless it is told the address: so the port is chosen here.
     port = _free_port()
-    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-    variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
-    runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
-    ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
+    variables = {
+        **WORKER_ENVIRONMENT,
+        "RAY_GCS_SERVER_PORT": str(port),
+        "RAY_ADDRESS": f"{LOOPBACK}:{port}",
+        "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
+    }
+    # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
+    # each trial would wait for new ones.
+    with _environment(variables):
+        ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, **quiet)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started within the block, and what those start."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def found() -> tuple[int, int]:
