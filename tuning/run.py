@@ -47,7 +47,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     if options.address is None:  # what is wrong with these need not wait until Ray has started
         resources.plan(options, *resources.found())
         connect(check_tracking_uri(options.tracking_uri), dataset.config.name, None)
-    with resources.cluster(options.address):
+    with resources.cluster(options.address, TRAINERS[options.trainer].dashboard):
         share = resources.plan(options, *resources.found())
         tracker = open_tracker(plan, storage, dataset)
         with ends_interrupted(tracker):

@@ -31,6 +31,8 @@ class Trainer:
     """What Tune runs for each trial of a plan. With a number, only so many of them have an actor at a time."""
     reuses: bool
     """Whether a trial takes over the process of the one before."""
+    dashboard: bool
+    """Whether it needs Ray's dashboard: Ray Train asks there whether a trial that it trains for still lives."""
 
 
 def _torch(plan: TrialPlan, at_a_time: int | None) -> Any:
@@ -46,6 +48,6 @@ def _inline(plan: TrialPlan, at_a_time: int | None) -> Any:
 
 
 TRAINERS = {
-    "torch": Trainer(trainable=_torch, reuses=False),
-    "inline": Trainer(trainable=_inline, reuses=True),
+    "torch": Trainer(trainable=_torch, reuses=False, dashboard=True),
+    "inline": Trainer(trainable=_inline, reuses=True, dashboard=False),
 }
