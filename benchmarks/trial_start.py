@@ -8,6 +8,7 @@ first report.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -34,9 +35,9 @@ SETTINGS = (
 PARTS = {
     "driver": "its own actor: process and imports",
     "process": "process of the one that trains, to its first import",
-    "imports": "imports",
-    "handed over": "trainer set up, trial handed over",
-    "dataset": "dataset",
+    "imports": "imports of its own",
+    "handed over": "trial handed over",
+    "dataset": "last trial cleared, dataset",
     "model": "model, optimiser and data built",
     "first step": "first step",
     "reported": "rest of the first epoch, checkpoint, report",
@@ -74,7 +75,7 @@ def part_rows(label: str, trials: list[dict[str, float]], at_most: float | None 
     """Medians of the parts, and of their sum."""
     names = [name for name in ("asked", *PARTS) if name in trials[0]]
     rows = []
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in itertools.pairwise(names):
         seconds = statistics.median(stamps[name] - stamps[before] for stamps in trials)
         rows.append(Row(what=f"{label}: {PARTS[name]}", value=seconds, unit="s"))
     total = statistics.median(stamps["reported"] - stamps["asked"] for stamps in trials)

@@ -33,6 +33,7 @@ class InlineTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:
         self.plan, self.dataset = plan, ray.get(plan.dataset)
+        gc.freeze()  # Ray, torch and the dataset are there to stay: between two trials only theirs is looked through
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
