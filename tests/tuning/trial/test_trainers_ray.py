@@ -22,7 +22,7 @@ def test_both_trainers_give_the_same_numbers(tmp_path: Path) -> None:
     for trainer in TRAINERS:
         done = sweeps.run(*TINY, *options, "--trainer", trainer, "--name", trainer)
         assert done.returncode == 0 and done.stderr == "", done.stderr
-        assert f"--trainer {trainer}\n" in done.stdout
+        assert f"{trainer} trainer" in done.stdout
         assert_agree(sweeps, trainer)
         found[trainer] = [(trial.params, trial.intermediate_values, trial.value) for trial in sweeps.study(trainer)]
     assert found["inline"] == found["torch"] and len(found["torch"]) == 2
