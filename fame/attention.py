@@ -1,13 +1,19 @@
 """Causal grouped-query attention: one module for SASRec's heads and for FAME's experts.
 
-Letters: B batch, T time, D model width, H heads = facets, N experts (queries) per head, K = D/H.
+Letters: B batch, T time of the queries, S time of the keys, D model width, H heads = facets, N experts
+(queries) per head, K = D/H.
 
 FAME's Eq. 12–15: head h has one key and one value projection and N query projections (its experts),
 
-    Q_n^h = X W_{Q,n}^h,  K^h = X W_K^h,  V^h = X W_V^h,  F_n^h = softmax(Q_n^h K^hᵀ / √K) V^h,
+    Q_n^h = X W_{Q,n}^h,  K^h = X W_K^h,  V^h = X W_V^h,  F_n^h = A_n^h V^h,  A_n^h = softmax(Q_n^h K^hᵀ / √K),
 
 which is grouped-query attention with H·N query heads over H key/value heads. N = 1 is SASRec's
 multi-head attention (without its output projection).
+
+Two paths compute the same (`fuses` chooses, `docs/LOG.md` has the measurements). On a GPU the fused kernel
+gives F_n^h without keeping A. On CPU, where no such kernel takes a learned bias and sequences are short, A is
+made explicitly, N queries to a product (`weights`), and what follows may use it: `FacetBlock` mixes the
+experts' A before any of them meets V.
 
 Sequences are padded on the right, so a causal mask is all the masking there is: no real position
 can see a padded one.
@@ -19,12 +25,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fame.dropout import Dropout
+
+
+def fuses(x: Tensor) -> bool:
+    """Whether attention over `x` runs as one fused kernel."""
+    return x.is_cuda
+
 
 class GroupedAttention(nn.Module):
     """N query heads per key/value head, causal, with an optional learned bias per distance.
 
     The relative bias adds b_{h,n}[i − j] to the score of query i and key j, one learned value for each
     query head and distance 0..T_max−1.
+
+    With `lengths_B` only the last real position of each row is a query (identity 3: scoring needs no
+    other), and T = 1; without, all are, and T = S.
     """
 
     def __init__(self, *, dim: int, heads: int, queries: int, max_length: int, relative: bool, dropout: float) -> None:
@@ -33,33 +49,51 @@ class GroupedAttention(nn.Module):
         self.query = nn.Linear(dim, queries * dim)
         self.key_value = nn.Linear(dim, 2 * dim)
         self.bias = nn.Parameter(torch.zeros(heads * queries, max_length)) if relative else None
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
 
-    def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None) -> Tensor:
-        """Attend over `x`.
+    def forward(self, x_BSD: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+        """F_n^h of every query, [B, T, H, N, K]."""
+        if fuses(x_BSD):
+            return self._fused(x_BSD, lengths_B)
+        weights_HBTNS, v_HBSK = self.weights(x_BSD, lengths_B)
+        H, B, T, N, S = weights_HBTNS.shape
+        attended = torch.bmm(weights_HBTNS.view(H * B, T * N, S), v_HBSK.flatten(0, 1))
+        return attended.view(H, B, T, N, -1).permute(1, 2, 0, 3, 4)
 
-        With `lengths_B` only the last real position of each row is a query (identity 3: scoring needs
-        no other) and the result is [B, 1, H, N, K]; without, all are and it is [B, T, H, N, K].
-        """
-        B, T, _ = x_BTD.shape
+    def weights(self, x_BSD: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """A_n^h [H, B, T, N, S] (after dropout) and V^h [H, B, S, K]."""
+        B, S, _ = x_BSD.shape
         H, N, K = self.heads, self.queries, self.head_dim
-        queries_BQD = x_BTD if lengths_B is None else last_position(x_BTD, lengths_B)
-        q = self.query(queries_BQD).view(B, -1, H * N, K).transpose(1, 2)
-        k, v = self.key_value(x_BTD).view(B, T, 2, H, K).permute(2, 0, 3, 1, 4)
-        mask = self._causal_bias(T) if lengths_B is None else self._last_bias(lengths_B, T)
-        dropout = self.dropout if self.training else 0.0
+        q_HBTNK = self._queries(x_BSD, lengths_B).permute(2, 0, 1, 3, 4)
+        k_HBSK, v_HBSK = self.key_value(x_BSD).view(B, S, 2, H, K).permute(2, 3, 0, 1, 4).contiguous()
+        keys = (k_HBSK * K**-0.5).flatten(0, 1).transpose(1, 2)
+        scores = torch.bmm(q_HBTNK.reshape(H * B, -1, K), keys).view(H, B, -1, N, S)
+        # [B or 1, H·N or 1, T, S] → [H or 1, B or 1, T, N or 1, S]
+        bias = self._score_bias(S, lengths_B)
+        bias = bias.unflatten(1, (H, N) if self.bias is not None else (1, 1)).permute(1, 0, 3, 2, 4)
+        return self.dropout((scores + bias).softmax(-1)), v_HBSK
+
+    def _fused(self, x_BSD: Tensor, lengths_B: Tensor | None) -> Tensor:
+        B, S, _ = x_BSD.shape
+        H, N, K = self.heads, self.queries, self.head_dim
+        q = self._queries(x_BSD, lengths_B).flatten(2, 3).transpose(1, 2)
+        k, v = self.key_value(x_BSD).view(B, S, 2, H, K).permute(2, 0, 3, 1, 4)
+        mask = self._score_bias(S, lengths_B)
+        dropout = self.dropout.p if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, enable_gqa=N > 1)
         return attended.transpose(1, 2).reshape(B, -1, H, N, K)
 
-    def _causal_bias(self, T: int) -> Tensor:
-        """[1, H·N or 1, T, T]: bias of (query, key), −∞ where the key is later than the query."""
-        position = torch.arange(T, device=self.query.weight.device)
-        return self._bias_of(position[:, None] - position[None, :])[None]
+    def _queries(self, x_BSD: Tensor, lengths_B: Tensor | None) -> Tensor:
+        """Q_n^h, [B, T, H, N, K]."""
+        x_BTD = x_BSD if lengths_B is None else last_position(x_BSD, lengths_B)
+        return self.query(x_BTD).view(*x_BTD.shape[:2], self.heads, self.queries, self.head_dim)
 
-    def _last_bias(self, lengths_B: Tensor, T: int) -> Tensor:
-        """[B, H·N or 1, 1, T]: the row of `_causal_bias` that belongs to each last position."""
-        distance_BT = lengths_B[:, None] - 1 - torch.arange(T, device=lengths_B.device)
-        return self._bias_of(distance_BT).transpose(0, 1)[:, :, None]
+    def _score_bias(self, S: int, lengths_B: Tensor | None) -> Tensor:
+        """[B or 1, H·N or 1, T, S]: what is added to the scores, −∞ where the key is later than the query."""
+        position_S = torch.arange(S, device=self.query.weight.device)
+        if lengths_B is None:
+            return self._bias_of(position_S[:, None] - position_S)[None]
+        return self._bias_of(lengths_B[:, None] - 1 - position_S).transpose(0, 1)[:, :, None]
 
     def _bias_of(self, distance: Tensor) -> Tensor:
         """[H·N or 1, …] from a tensor of distances; negative ones (the future) become −∞."""

@@ -59,13 +59,20 @@ class Batcher:
 
         Windows are sorted by length, those of equal length at random, cut into batches, and the batches
         shuffled. With several workers the last rows of a batch may leave a worker without any; it then
-        repeats a row with no target.
+        repeats a row with no target. The device is never waited for: it gets the epoch's order once, and
+        whatever a tensor's shape depends on is known to the host.
         """
-        lengths = self.windows.lengths
-        order = np.lexsort((generator.random(len(lengths)), lengths))
-        starts = np.arange(0, len(order), batch_size)
-        for start in generator.permutation(starts):
-            yield self._batch(order[start : start + batch_size], last_only)
+        order = np.lexsort((generator.random(len(self.windows)), self.windows.lengths))
+        lengths = self.windows.lengths[order]
+        starts_M, lengths_M = (self._put(part[order]) for part in (self.windows.starts, self.windows.lengths))
+        rank, size = self.share
+        for first in generator.permutation(np.arange(0, len(order), batch_size)):
+            end = min(first + batch_size, len(order))
+            target_count = int(end - first if last_only else lengths[first:end].sum())
+            has_rows = first + rank < end
+            mine = slice(first + rank, end, size) if has_rows else slice(first, first + 1)
+            batch = self._batch(starts_M[mine], lengths_M[mine], lengths[mine], last_only, target_count)
+            yield batch if has_rows else _without_targets(batch)
 
     def padding(self, batch_size: int) -> float:
         """Share of padded positions in the batches of an epoch."""
@@ -75,20 +82,20 @@ class Batcher:
         rows = np.diff(np.append(starts, len(lengths)))
         return float(1 - lengths.sum() / (longest * rows).sum())
 
-    def _batch(self, chosen: np.ndarray, last_only: bool) -> Batch:
-        target_count = len(chosen) if last_only else int(self.windows.lengths[chosen].sum())
-        rank, size = self.share
-        mine = chosen[rank::size]
-        has_rows = len(mine) > 0
-        mine = mine if has_rows else chosen[:1]
-        items_BT, starts_B, lengths_B = self.gather(mine)
+    def _batch(
+        self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, target_count: int
+    ) -> Batch:
+        """`lengths` are those of `lengths_B` on the host."""
+        items_BT = self._read(starts_B, lengths_B, int(lengths.max()))
         if last_only:
             targets_R, positions_R = self.values[starts_B + lengths_B].long(), None
         else:
-            time = torch.arange(items_BT.shape[1], device=self.device)
-            positions_R = (time < lengths_B[:, None]).flatten().nonzero()[:, 0]
-            targets_R = self.values[(starts_B[:, None] + time).flatten()[positions_R] + 1].long()
-        batch = Batch(
+            R = int(lengths.sum())
+            row_R = torch.repeat_interleave(lengths_B, output_size=R)
+            time_R = torch.arange(R, device=self.device) - (lengths_B.cumsum(0) - lengths_B)[row_R]
+            targets_R = self.values[starts_B[row_R] + time_R + 1].long()
+            positions_R = row_R * items_BT.shape[1] + time_R
+        return Batch(
             items_BT=items_BT,
             lengths_B=lengths_B,
             targets_R=targets_R,
@@ -96,17 +103,21 @@ class Batcher:
             last_only=last_only,
             target_count=target_count,
         )
-        return batch if has_rows else _without_targets(batch)
 
-    def gather(self, chosen: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Items [B, T], starts [B] and lengths [B] of the chosen windows, on the device."""
-        lengths = self.windows.lengths[chosen]
-        time = torch.arange(int(lengths.max()), device=self.device)
-        starts_B = torch.from_numpy(self.windows.starts[chosen]).to(self.device)
-        lengths_B = torch.from_numpy(lengths).to(self.device)
-        inside = time < lengths_B[:, None]
-        items_BT = torch.where(inside, self.values[(starts_B[:, None] + time).clamp(max=len(self.values) - 1)], 0)
-        return items_BT.long(), starts_B, lengths_B
+    def gather(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Items [B, T] and lengths [B] of the chosen windows, on the device."""
+        lengths_B = self._put(self.windows.lengths[chosen])
+        longest = int(self.windows.lengths[chosen].max())
+        return self._read(self._put(self.windows.starts[chosen]), lengths_B, longest), lengths_B
+
+    def _read(self, starts_B: Tensor, lengths_B: Tensor, longest: int) -> Tensor:
+        """Items of windows, [B, longest], padded with 0."""
+        time = torch.arange(longest, device=self.device)
+        items_BT = self.values[(starts_B[:, None] + time).clamp_(max=len(self.values) - 1)]
+        return torch.where(time < lengths_B[:, None], items_BT, 0).long()
+
+    def _put(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
 
 
 def _without_targets(batch: Batch) -> Batch:

@@ -1,7 +1,7 @@
 """The two kinds of transformer block: SASRec's, and FAME's last one with experts and facets.
 
-Letters: B batch, T time (1 when only the last position is asked for), D model width, H heads =
-facets, N experts per head, K = D/H.
+Letters: B batch, T time (1 when only the last position is asked for), S time of what is attended to,
+D model width, H heads = facets, N experts per head, K = D/H.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fame.attention import GroupedAttention, last_position
+from fame.attention import GroupedAttention, fuses, last_position
+from fame.dropout import Dropout
 
 
 class FeedForward(nn.Sequential):
     """width → inner → width, with GELU and dropout."""
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), nn.Dropout(dropout))
+        super().__init__(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), Dropout(dropout))
 
 
 class Sublayer(nn.Module):
@@ -48,7 +49,7 @@ class TransformerBlock(nn.Module):
             dropout=config.attention_dropout,
         )
         self.output = nn.Linear(config.dim, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.attention_norm = Sublayer(config.dim, config.norm)
         self.feed_forward = FeedForward(config.dim, config.inner * config.dim, config.dropout)
         self.feed_forward_norm = Sublayer(config.dim, config.norm)
@@ -88,7 +89,7 @@ class FacetBlock(nn.Module):
         )
         self.router_weight = nn.Parameter(torch.zeros(H, N * K, N))
         self.router_bias = nn.Parameter(torch.zeros(H, N))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.feed_forward = FeedForward(K, config.inner * K, config.dropout)
         self.gate = nn.Linear(config.dim, H)
         self.residual = config.residual
@@ -99,9 +100,9 @@ class FacetBlock(nn.Module):
     def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Facets F' [B, T, H, K] and their weights g [B, T, H]; T = 1 when `lengths_B` is given."""
         if not self.residual:
-            facets = self.feed_forward(self._mix(self.attention(x_BTD, lengths_B)))
+            facets = self.feed_forward(self._mixed(x_BTD, lengths_B))
             return facets, self._weights(facets)
-        mixed = self._mix(self.attention(self.attention_norm.before(x_BTD), lengths_B))
+        mixed = self._mixed(self.attention_norm.before(x_BTD), lengths_B)
         if lengths_B is not None:
             x_BTD = last_position(x_BTD, lengths_B)
         x_BTD = self.attention_norm.after(x_BTD + self.dropout(mixed.flatten(2)))
@@ -109,10 +110,34 @@ class FacetBlock(nn.Module):
         facets = self.feed_forward_norm.after(x_BTD + inner.flatten(2)).view_as(mixed)
         return facets, self._weights(facets)
 
-    def _mix(self, experts_BTHNK: Tensor) -> Tensor:
-        """Eq. 16–17: [B, T, H, K]."""
+    def _mixed(self, x_BSD: Tensor, lengths_B: Tensor | None) -> Tensor:
+        """Eq. 12–17: F^h of every query, [B, T, H, K]."""
+        if fuses(x_BSD):
+            return self._mix_experts(self.attention(x_BSD, lengths_B))
+        return self._mix_weights(*self.attention.weights(x_BSD, lengths_B))
+
+    def _mix_experts(self, experts_BTHNK: Tensor) -> Tensor:
+        """Eq. 16–17 as printed."""
         logits = torch.einsum("bthe,hen->bthn", experts_BTHNK.flatten(3), self.router_weight) + self.router_bias
         return torch.einsum("bthn,bthnk->bthk", logits.softmax(-1), experts_BTHNK)
+
+    def _mix_weights(self, weights_HBTNS: Tensor, v_HBSK: Tensor) -> Tensor:
+        """Eq. 16–17 without the experts' outputs: with W_exp^h cut into W_n for each expert,
+
+        Σ_n F_n W_n = Σ_n A_n (V W_n)  and  Σ_n β_n F_n = (Σ_n β_n A_n) V,
+
+        so that one mixture meets V instead of N experts, and the router reads N numbers of an item
+        instead of K.
+        """
+        H, B, T, N, S = weights_HBTNS.shape
+        K = v_HBSK.shape[-1]
+        router_HKNM = self.router_weight.view(H, N, K, N).transpose(1, 2)  # M is N, the expert that is weighed
+        votes = torch.bmm(v_HBSK.view(H, B * S, K), router_HKNM.reshape(H, K, N * N))
+        votes = votes.view(H, B, S, N, N).transpose(2, 3).reshape(H * B, N * S, N)
+        logits = torch.bmm(weights_HBTNS.view(H * B, T, N * S), votes).view(H, B * T, N) + self.router_bias[:, None]
+        shares = logits.softmax(-1).view(H, B, T, N, 1)
+        mixture = (shares * weights_HBTNS).sum(3).view(H * B, T, S)
+        return torch.bmm(mixture, v_HBSK.view(H * B, S, K)).view(H, B, T, K).permute(1, 2, 0, 3)
 
     def _weights(self, facets_BTHK: Tensor) -> Tensor:
         """Eq. 10: [B, T, H]."""

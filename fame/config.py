@@ -87,6 +87,9 @@ class DataConfig:
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
 
 
+SAMPLED_LOSSES = ("sampled_softmax", "gbce")
+"""Values of `train.loss` that read a sample of the items."""
+
 CHANGEABLE = ("train.lr", "train.weight_decay", "train.clip_norm", "model.dropout", "model.attention_dropout")
 """Settings that may change between two epochs of a training: neither a weight's shape nor a stage depends on them."""
 
@@ -106,7 +109,7 @@ class TrainConfig:
     lr: float = 1e-3
     """Highest learning rate."""
     weight_decay: float = 0.0
-    """Weight decay of all weights."""
+    """Weight decay of all weights; with a sampled loss an item's row decays in the steps that it occurs in."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises linearly from 0."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -117,6 +120,17 @@ class TrainConfig:
     """Stop after this many epochs without a better validation metric; 0 never stops."""
     metric: str = "ndcg@10"
     """Validation metric that early stopping, checkpoints and the search look at."""
+    loss: Literal["softmax", "sampled_softmax", "gbce"] = "softmax"
+    """Against all items; or against a sample of them, for catalogues of which a step should not read
+    every item: softmax with the sampling's correction, or calibrated binary cross entropy (gBCE)."""
+    negatives: int | None = None
+    """Items drawn for a step of a sampled loss, shared by its targets; None is 1024."""
+    negatives_power: float | None = None
+    """Items are drawn by count^power over the training targets: 0 is uniform, 1 by popularity; None is 0.5
+    for `sampled_softmax` and 0 for `gbce`, whose calibration is that of uniform draws."""
+    gbce_t: float | None = None
+    """Calibration t of `gbce`: 0 is plain binary cross entropy, 1 makes up for the whole sampling; None
+    is 0.75."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
     threads: int = 0
@@ -130,6 +144,18 @@ class TrainConfig:
         require(self.lr > 0, "train.lr", self.lr, "must be positive")
         for key in ("weight_decay", "clip_norm"):
             require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "must not be negative")
+        self._check_loss()
+
+    def _check_loss(self) -> None:
+        readers = {"negatives": SAMPLED_LOSSES, "negatives_power": SAMPLED_LOSSES, "gbce_t": ("gbce",)}
+        for key, losses in readers.items():
+            value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
+            require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
+        if self.negatives is not None:
+            require(self.negatives >= 1, "train.negatives", self.negatives, "must be at least 1")
+        for key in ("negatives_power", "gbce_t"):
+            value = getattr(self, key)
+            require(value is None or 0 <= value <= 1, f"train.{key}", value, "must be between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ Letters: B users of a batch, U users, V items, D width.
 
 Each user's target is ranked among all items by its score; items of the history are left out (a switch
 keeps them; the target itself never is left out). Ranks are counted on the device: no sort, no top-k.
-With a items scored above the target, b below it and c others tied with it, V = a + b + c + 1 and
+Scores exist a tile at a time, some users × some items, which on CPU stays in cache. With a items scored above the target, b below it and c others tied with it, V = a + b + c + 1 and
 Σ_v sign(score_v − score_target) = a − b, so the rank a + c/2 is (V − 1 + Σ sign) / 2: one pass.
 """
 
@@ -17,16 +17,16 @@ from torch import Tensor
 from fame.batches import Batcher
 from fame.config import EvaluateConfig
 from fame.errors import DivergedError
+from fame.hardware import chunk_bytes
 from fame.metrics import metric_sums
 from fame.model import SequentialModel
 from fame.parallel import Workers
 from fame.sequences import HELD_OUT, Part, Sequences, evaluation_windows
 
-CPU_SCORE_BYTES = 4 << 20
-"""Size of the block of scores that is held at a time: on CPU it should stay in cache."""
-GPU_SCORE_BYTES = 1 << 30
-ENCODE_USERS = 1024
-"""Users whose queries are computed together."""
+RANK_USERS = 1024
+"""Users that are ranked together."""
+CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 2048, 1 << 18
+"""Items of histories (with padding) that are encoded together: on CPU their hidden states should stay in cache."""
 
 
 class Evaluator:
@@ -71,39 +71,70 @@ class Evaluator:
         was_training = model.training
         model.eval()
         table_VD = model.item_table()
-        ranks = [self._ranks(model, table_VD, users) for users in _chunks(self.users, ENCODE_USERS)]
+        ranks = [self._ranks(model, table_VD, users) for users in _chunks(self.users, RANK_USERS)]
         model.train(was_training)
         return torch.cat(ranks) if ranks else torch.empty(0)
 
     def _ranks(self, model: SequentialModel, table_VD: Tensor, users: np.ndarray) -> Tensor:
-        items_BT, starts_B, lengths_B = self.batcher.gather(users)
-        targets_B = self.batcher.values[starts_B + lengths_B].long() - 1
-        queries_BD = model.encode(items_BT, lengths_B)
-        budget = GPU_SCORE_BYTES if table_VD.is_cuda else CPU_SCORE_BYTES
-        rows = max(16, budget // (4 * len(table_VD)))
-        blocks = zip(queries_BD.split(rows), targets_B.split(rows), _chunks(users, rows), strict=True)
-        ranks = [self._rank_block(queries @ table_VD.T, targets, part) for queries, targets, part in blocks]
+        queries_BD = self._queries(model, users)
+        targets = self._items(self.sequences.offsets[:-1][users] + self.history_lengths[users])
+        targets_B = torch.from_numpy(targets).to(table_VD.device)
+        # By a product of the tiles' kind and not by a sum of its own, so that equal items have equal scores.
+        target_scores_B1 = (queries_BD @ table_VD[targets_B].T).diagonal()[:, None]
+        fixed = self._fixed(users, targets, target_scores_B1)
+        columns = max(1, chunk_bytes(table_VD.device) // (table_VD.element_size() * len(users)))
+        tile_BC = queries_BD.new_empty(len(users), min(columns, len(table_VD)))
+        above_minus_below_B = queries_BD.new_zeros(len(users))
+        for start in range(0, len(table_VD), columns):
+            part_CD = table_VD[start : start + columns]
+            scores_BC = torch.mm(queries_BD, part_CD.T, out=tile_BC.narrow(1, 0, len(part_CD)))
+            fixed.write(scores_BC, start)
+            above_minus_below_B += scores_BC.sub_(target_scores_B1).sign_().sum(1)
+        ranks_B = (len(table_VD) - 1 + above_minus_below_B) / 2
         # |score| ≤ |query|·|item|: where this is finite so are the scores. (The sign of NaN is 0: a tie.)
         bounds_B = queries_BD.norm(dim=1) * table_VD.norm(dim=1).max()
-        return torch.cat(ranks).masked_fill_(~bounds_B.isfinite(), float("nan"))
+        return ranks_B.masked_fill_(~bounds_B.isfinite(), float("nan"))
 
-    def _rank_block(self, scores_BV: Tensor, targets_B: Tensor, users: np.ndarray) -> Tensor:
-        """Ranks from scores, which are overwritten."""
-        target_scores_B1 = scores_BV.gather(1, targets_B[:, None])
+    def _queries(self, model: SequentialModel, users: np.ndarray) -> Tensor:
+        """[B, D]; `users` are sorted by the length of their windows, so the last one has the longest."""
+        longest = int(self.batcher.windows.lengths[users[-1]])
+        together = (CPU_ENCODE_ITEMS if self.workers.device.type == "cpu" else GPU_ENCODE_ITEMS) // longest
+        gathered = (self.batcher.gather(part) for part in _chunks(users, max(1, together)))
+        return torch.cat([model.encode(items_BT, lengths_B) for items_BT, lengths_B in gathered])
+
+    def _items(self, positions: np.ndarray) -> np.ndarray:
+        """0-based items at positions of `sequences.values`, int64."""
+        return self.sequences.values[positions].astype(np.int64) - 1
+
+    def _fixed(self, users: np.ndarray, targets: np.ndarray, target_scores_B1: Tensor) -> _Fixed:
+        """Scores that are known beforehand: −∞ for seen items and, over those, the targets' own."""
+        rows, items = np.arange(len(users)), targets
+        scores_F = target_scores_B1[:, 0]
         if self.config.exclude_seen:
-            scores_BV[self._seen(users)] = float("-inf")
-            scores_BV.scatter_(1, targets_B[:, None], target_scores_B1)
-        above_minus_below_B = scores_BV.sub_(target_scores_B1).sign_().sum(1)
-        return (scores_BV.shape[1] - 1 + above_minus_below_B) / 2
+            lengths = self.history_lengths[users]
+            seen_rows = np.repeat(rows, lengths)
+            within = np.arange(len(seen_rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            seen = self._items(self.sequences.offsets[:-1][users][seen_rows] + within)
+            other = seen != targets[seen_rows]
+            rows, items = np.append(rows, seen_rows[other]), np.append(items, seen[other])
+            scores_F = torch.cat([scores_F, scores_F.new_full((int(other.sum()),), float("-inf"))])
+        return _Fixed(rows, items, scores_F)
 
-    def _seen(self, users: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Row of the batch and 0-based item of everything in the users' whole histories."""
-        lengths = self.history_lengths[users]
-        row = np.repeat(np.arange(len(users)), lengths)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        position = self.sequences.offsets[:-1][users][row] + within
-        device = self.workers.device
-        return torch.from_numpy(row).to(device), self.batcher.values[torch.from_numpy(position).to(device)].long() - 1
+
+class _Fixed:
+    """Scores of single (row, item) pairs, to be written into tiles of columns."""
+
+    def __init__(self, rows: np.ndarray, items: np.ndarray, scores: Tensor) -> None:
+        order = np.argsort(items, kind="stable")
+        self.items = items[order]
+        device = scores.device
+        self.rows_F, self.items_F, order_F = (torch.from_numpy(a).to(device) for a in (rows[order], self.items, order))
+        self.scores_F = scores[order_F]
+
+    def write(self, scores_BC: Tensor, start: int) -> None:
+        """Write those of the items from `start` on that the tile has."""
+        part = slice(*np.searchsorted(self.items, (start, start + scores_BC.shape[1])))
+        scores_BC.index_put_((self.rows_F[part], self.items_F[part] - start), self.scores_F[part])
 
 
 def _chunks(values: np.ndarray, size: int) -> list[np.ndarray]:

@@ -21,26 +21,32 @@ from torch.autograd.function import once_differentiable
 from fame.hardware import chunk_bytes
 
 
-def linear_cross_entropy(rows_RD: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype) -> Tensor:
+def linear_cross_entropy(
+    rows_RD: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype, padding: int = 0
+) -> Tensor:
     """Sum over rows of the cross entropy of `rows @ table.T` against `targets` (0-based rows of the table).
 
+    The first `padding` rows of the table are no items: they have no logit, and a gradient of 0. (A slice
+    of the table would do the same, but its gradient is copied into one of the whole table's size.)
     Logits and softmax weights are held in `dtype`; the sums inside the matrix products and the softmax
     are float32 (or wider), and so are the returned scalar and the gradients, which have the dtype of
     `rows`. The value of one row is at most −log of the smallest normal number of `dtype` (87 for
     float32 and bfloat16); its gradient has no such limit.
     """
-    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype)
+    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows_RD, table_VD, targets_R, dtype):
+    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding):
+        table_VD, targets_R = whole_table[padding:], targets_R - padding
         V, R = len(table_VD), len(rows_RD)
         chunk = max(16, chunk_bytes(table_VD.device) // (dtype.itemsize * V))
         low_table_VD, low_rows_RD = table_VD.to(dtype), rows_RD.to(dtype)
         buffer_CV = low_rows_RD.new_empty(min(chunk, R), V)
         rows_grad_RD = torch.empty_like(rows_RD)
-        table_grad_VD = torch.zeros_like(table_VD)
+        whole_grad = torch.zeros_like(whole_table)
+        table_grad_VD = whole_grad[padding:]
         target_weights = []
         for start in range(0, R, chunk):
             part = slice(start, start + chunk)
@@ -53,7 +59,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 table_grad_VD += weights.T @ low_rows_RD[part]
         rows_grad_RD -= table_VD[targets_R]
         table_grad_VD.index_add_(0, targets_R, rows_RD, alpha=-1)
-        ctx.save_for_backward(rows_grad_RD, table_grad_VD)
+        ctx.save_for_backward(rows_grad_RD, whole_grad)
         if not R:
             return rows_RD.new_zeros(())
         least = torch.finfo(dtype).tiny
@@ -62,8 +68,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        rows_grad_RD, table_grad_VD = ctx.saved_tensors
-        return grad * rows_grad_RD, grad * table_grad_VD, None, None
+        rows_grad_RD, whole_grad = ctx.saved_tensors
+        return grad * rows_grad_RD, grad * whole_grad, None, None, None
 
 
 def softmax_(logits_CV: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 Letters: B batch, T time, D model width, H heads = facets, K = D/H, V items, R predicted positions.
 
 FAME's score (Eq. 8–11) is Σ_h g_h (x_v W_f^h)·F^h = x_v·z with z = Σ_h g_h W_f^h F^h in R^D, so both
-models are trained with one linear cross entropy against the item table and ranked with one dot
+models are trained with one query per position against the item table and ranked with one dot
 product; scores of single facets exist only in `Fame.facet_queries`.
 """
 
@@ -19,8 +19,11 @@ from fame.attention import last_position
 from fame.batches import Batch
 from fame.blocks import FacetBlock, TransformerBlock
 from fame.config import BackboneConfig, ModelConfig, TrainConfig, require
-from fame.loss import linear_cross_entropy, product_dtype
+from fame.dropout import Dropout
+from fame.objective import Objective, Softmax
 from fame.registry import models
+
+EXACT = Softmax()
 
 
 class SequentialModel(nn.Module):
@@ -29,15 +32,13 @@ class SequentialModel(nn.Module):
     A model is built as `Model(config, item_count, max_length)`, is registered under a name, and says
     with `Config` which dataclass its `model` section is. It implements `hidden` (a query for every
     position) and `encode` (for the last one); an item's score is the dot product of a query with its
-    row of `item_table`. A model with another loss overrides `forward`.
+    row of `item_table`. A model whose table is an embedding names it with `item_embedding`. A model
+    with a loss of its own overrides `forward`.
     """
 
     Config: type
     Backbone: type[SequentialModel] | None = None
     """Model of the pre-training stage that this model can start from, if there is one."""
-
-    precision: str = "auto"
-    """`train.precision`, set by the training."""
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Queries of every position, [B, T, D]. Rows are padded on the right with 0."""
@@ -51,16 +52,26 @@ class SequentialModel(nn.Module):
         """Items as rows, [V, D]; row i is item number i + 1."""
         raise NotImplementedError
 
-    def forward(self, batch: Batch) -> Tensor:
+    def item_embedding(self) -> nn.Embedding | None:
+        """The embedding whose rows 1 to V are the item table, and whose row 0 is the padding.
+
+        A model that has one, and otherwise only looks items up in it, trains with a sampled loss at a
+        cost that does not grow with the catalogue. Without one a step costs what the table costs.
+        """
+        return None
+
+    def item_rows(self, items: Tensor) -> Tensor:
+        """Rows of the table for item numbers, [..., D]; what sampled losses read in place of the table."""
+        embedding = self.item_embedding()
+        return self.item_table()[items - 1] if embedding is None else embedding(items)
+
+    def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         """Loss of a batch: the sum over its targets, a scalar."""
         if batch.last_only:
-            rows_RD, targets_R = self.encode(batch.items_BT, batch.lengths_B), batch.targets_R
+            queries_RD = self.encode(batch.items_BT, batch.lengths_B)
         else:
-            hidden_BTD = self.hidden(batch.items_BT, batch.lengths_B)
-            rows_RD, targets_R = hidden_BTD.flatten(0, 1)[batch.positions_R], batch.targets_R
-        table_VD = self.item_table()
-        dtype = product_dtype(self.precision, table_VD.device)
-        return linear_cross_entropy(rows_RD, table_VD, targets_R - 1, dtype)
+            queries_RD = self.hidden(batch.items_BT, batch.lengths_B).flatten(0, 1)[batch.positions_R]
+        return objective(self, queries_RD, batch.targets_R)
 
     def start_from(self, backbone: SequentialModel, config: BackboneConfig) -> None:
         """Take over the weights of a trained `Backbone`."""
@@ -125,7 +136,7 @@ class SASRec(SequentialModel):
         absolute = config.positions in ("absolute", "absolute_right")
         self.positions = nn.Embedding(max_length, config.dim) if absolute else None
         self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(self._blocks())
         self.final_norm = nn.LayerNorm(config.dim, eps=1e-12) if config.norm == "pre" else nn.Identity()
         self.apply(self._initialise)
@@ -145,6 +156,9 @@ class SASRec(SequentialModel):
 
     def item_table(self) -> Tensor:
         return self.items.weight[1:]
+
+    def item_embedding(self) -> nn.Embedding:
+        return self.items
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B)))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,39 @@ class Workers:
         return values
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over all workers."""
+        """The model with gradients averaged over all workers, but for sparse ones: see `average_rows`."""
         if self.size == 1:
             return model
-        return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, list(_sparse_weights(model)))
+        return DistributedDataParallel(model, gradient_as_bucket_view=True)
+
+    def average_rows(self, model: nn.Module) -> None:
+        """Average over all workers the gradients that have rows (DDP can only with gloo)."""
+        if self.size > 1:
+            for weight in _sparse_weights(model).values():
+                weight.grad = self._average_rows(weight.grad.coalesce())
+
+    def _average_rows(self, grad: Tensor) -> Tensor:
+        rows, values = grad.indices()[0], grad.values()
+        counts = [int(count) for count in self._gather(rows.new_tensor([len(rows)]))]
+        padding = max(counts) - len(rows)  # all workers must send equally much
+        all_rows = self._gather(F.pad(rows, (0, padding)))
+        all_values = self._gather(F.pad(values, (0, 0, 0, padding)))
+        rows = torch.cat([part[:count] for part, count in zip(all_rows, counts, strict=True)])
+        values = torch.cat([part[:count] for part, count in zip(all_values, counts, strict=True)])
+        return torch.sparse_coo_tensor(rows[None], values / self.size, grad.shape, check_invariants=False)
+
+    def _gather(self, values: Tensor) -> list[Tensor]:
+        """Every worker's values, which have the same shape."""
+        parts = [torch.empty_like(values) for _ in range(self.size)]
+        distributed.all_gather(parts, values)
+        return parts
+
+
+def _sparse_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights whose gradients have rows, by name."""
+    return {
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) and module.sparse
+    }

@@ -74,6 +74,15 @@ def evaluation_windows(sequences: Sequences, part: Part, max_length: int) -> Win
     return Windows(starts=ends - lengths, lengths=lengths)
 
 
+def target_counts(sequences: Sequences) -> np.ndarray:
+    """How often each item is a target in training, int64 [V]; entry i is item number i + 1."""
+    is_target = np.ones(len(sequences.values), dtype=bool)
+    is_target[sequences.offsets[:-1]] = False
+    for place in range(1, HELD_OUT + 1):
+        is_target[sequences.offsets[1:] - place] = False
+    return np.bincount(sequences.values[is_target], minlength=sequences.item_count + 1)[1:]
+
+
 def training_windows(sequences: Sequences, mode: Literal["all", "prefix"], max_length: int) -> Windows:
     """Windows over the training part in which every (history → next item) pair is met once.
 

@@ -1,6 +1,6 @@
 """One stage of a training: a model, its optimiser and its data, epoch by epoch.
 
-Batch order and dropout of an epoch depend on the seed and the epoch's number alone, so that a resumed
+Batch order, negatives and dropout of an epoch depend on the seed and the epoch's number alone, so that a resumed
 stage needs no random state and repeats the uninterrupted one bit for bit (on CPU, with the same
 number of threads and workers).
 """
@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.batches import Batcher, device_values
+from fame.batches import Batch, Batcher, device_values
 from fame.checkpoint import optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 from fame.config import Experiment, TrainConfig
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
 from fame.model import SequentialModel
+from fame.objective import make_objective
+from fame.optimizer import clip_gradients, make_optimizer
 from fame.parallel import Workers
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
@@ -135,13 +137,13 @@ class StageRun:
             backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
             backbone.load_state_dict(start)
             model.start_from(backbone, experiment.backbone)
-        model.precision = stage.train.precision
+        self.objective = make_objective(stage.train, sequences, workers.device)
+        embedding = model.item_embedding()
+        if embedding is not None:
+            embedding.sparse = self.objective.row_gradients
         self.model = model.to(workers.device)
         self.wrapped = workers.wrap(self.model)
-        adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.train.optimizer]
-        self.optimizer = adam(
-            self.model.parameters(), lr=stage.train.lr, weight_decay=stage.train.weight_decay, fused=True
-        )
+        self.optimizer = make_optimizer(self.model.parameters(), stage.train)
         windows = training_windows(sequences, stage.train.mode, max_length)
         if not len(windows):
             raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
@@ -202,22 +204,16 @@ class StageRun:
     def _train_epoch(self, epoch: int, index: int) -> tuple[float, int]:
         """Mean loss and number of targets of one epoch; `index` counts the stage's epochs from 0."""
         config, device = self.stage.train, self.workers.device
-        # Batch order is common to all workers, dropout is each one's own.
+        # Batch order and negatives are common to all workers, dropout is each one's own.
         order = np.random.default_rng([self.seed, epoch])
+        self.objective.start_epoch(order.spawn(1)[0])
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.workers.rank]).generate_state(1)[0]))
         self.wrapped.train()
         total, targets = torch.zeros((), dtype=torch.float64, device=device), 0
         batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
         for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
             self._set_lr(step)
-            loss = self.wrapped(batch)
-            # DDP averages gradients over workers; the mean is over the targets of the whole batch.
-            (loss * (self.workers.size / batch.target_count)).backward()
-            if config.clip_norm:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            total += loss.detach()
+            total += self.step(batch)
             targets += batch.target_count
             if self.on_step:
                 self.on_step(step % self.steps_per_epoch + 1, self.steps_per_epoch)
@@ -225,6 +221,18 @@ class StageRun:
         if not math.isfinite(mean):
             raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
         return mean, targets
+
+    def step(self, batch: Batch) -> Tensor:
+        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets."""
+        loss = self.wrapped(batch, self.objective)
+        # DDP averages gradients over workers; the mean is over the targets of the whole batch.
+        (loss * (self.workers.size / batch.target_count)).backward()
+        self.workers.average_rows(self.model)
+        if self.stage.train.clip_norm:
+            clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss.detach()
 
     def _set_lr(self, step: int) -> None:
         config = self.stage.train

@@ -4,10 +4,9 @@ RecBole needs older packages than this project, so it gets an environment of its
 declared dependencies ray, thop, plotly and tabulate are left out: what is imported here does not use them.
 
     python3.11 -m venv /tmp/recbole-venv
-    /tmp/recbole-venv/bin/pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
     /tmp/recbole-venv/bin/pip install --no-deps recbole==1.2.1
-    /tmp/recbole-venv/bin/pip install numpy==1.26.4 scipy==1.11.4 pandas==2.1.4 scikit-learn==1.9.1 tqdm==4.70.1 \
-        colorlog==4.7.2 colorama==0.4.4 pyyaml==6.0.3 tensorboard==2.21.0 texttable==1.7.2 psutil==7.2.2
+    /tmp/recbole-venv/bin/pip install torch==2.13.0 numpy==1.26.4 scipy==1.11.4 pandas==2.1.4 scikit-learn==1.9.1 \
+        tqdm==4.70.1 colorlog==4.7.2 colorama==0.4.4 pyyaml==6.0.3 tensorboard==2.21.0 texttable==1.7.2 psutil==7.2.2
     OMP_NUM_THREADS=1 /tmp/recbole-venv/bin/python benchmarks/peers/recbole_sasrec.py --data FOLDER
 
 FOLDER holds `values.npy` (int32 [P], items 1..V) and `offsets.npy` (int64 [U+1]): the history of user u is
@@ -29,7 +28,9 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 try:
     import numpy as np
@@ -178,13 +179,12 @@ def time_training(trainer: Trainer, data: TrainDataLoader, steps: int) -> dict[s
     pairs = data.sample_size
     timed = min(steps * data.step, pairs)
     trainer._train_epoch(itertools.islice(data, 1), 0)
-    began = time.perf_counter()
-    loss = trainer._train_epoch(itertools.islice(data, steps), 1)
-    seconds = time.perf_counter() - began
+    loss, seconds, cpu_seconds = measure(lambda: trainer._train_epoch(itertools.islice(data, steps), 1))
     return {
         "train_pairs": pairs,
         "train_pairs_timed": timed,
         "train_seconds": round(seconds, 3),
+        "train_cpu_seconds": round(cpu_seconds, 3),
         "train_seconds_per_pair": seconds / timed,
         "train_seconds_per_epoch": round(seconds * pairs / timed, 2),
         "train_loss": round(loss / steps, 4),
@@ -198,17 +198,23 @@ def time_evaluation(trainer: Trainer, data: FullSortEvalDataLoader, users: int) 
     timed = min(math.ceil(users / data.step) * data.step, total) or total
     if timed < total:
         data = random_part(data, timed)
-    began = time.perf_counter()
-    metrics = trainer.evaluate(data, load_best_model=False)
-    seconds = time.perf_counter() - began
+    metrics, seconds, cpu_seconds = measure(lambda: trainer.evaluate(data, load_best_model=False))
     return {
         "evaluate_users": total,
         "evaluate_users_timed": timed,
         "evaluate_seconds": round(seconds, 3),
+        "evaluate_cpu_seconds": round(cpu_seconds, 3),
         "evaluate_seconds_per_user": seconds / timed,
         "evaluate_seconds_all": round(seconds * total / timed, 2),
         "ndcg@10": float(metrics["ndcg@10"]),
     }
+
+
+def measure(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What `work` returns, its seconds, and its CPU seconds (on one thread, fewer mean a busy machine)."""
+    began, began_cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return result, time.perf_counter() - began, time.process_time() - began_cpu
 
 
 def random_part(data: FullSortEvalDataLoader, users: int) -> FullSortEvalDataLoader:

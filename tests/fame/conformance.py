@@ -13,6 +13,7 @@ import torch
 
 from fame.batches import device_values
 from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.config import SAMPLED_LOSSES
 from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.evaluate import Evaluator
 from fame.fit import fit, read_trained
@@ -81,6 +82,22 @@ def loss_falls(name: str, folder: Path) -> None:
     assert torch.isfinite(scores(model.eval(), *random_rows(8, LENGTH, ITEMS, seed=1))).all()
 
 
+def sampled_losses_fall(name: str, folder: Path) -> None:
+    """With rows of the table alone."""
+    model, items = new(name), torch.tensor([[1, ITEMS], [3, 3]])
+    assert torch.equal(model.item_rows(items), model.item_table()[items - 1])
+    for loss in SAMPLED_LOSSES:
+        experiment = experiment_from_dict(
+            {
+                "data": {"max_length": LENGTH},
+                "model": {"name": name},
+                "train": {"epochs": 4, "batch_size": 8, "lr": 0.003, "loss": loss, "negatives": 8, "patience": 0},
+            }
+        )
+        reports = list(fit(experiment, data(), folder / loss, WORKERS))
+        assert reports[-1].loss < reports[0].loss
+
+
 def scores_are_finite_and_differ(name: str, folder: Path) -> None:
     """For the shortest and the longest history, and not the same for all."""
     found = scores(new(name), *random_rows(16, LENGTH, ITEMS, seed=2))
@@ -146,6 +163,7 @@ MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
     settings_are_an_experiment,
     shapes_are_those_of_the_protocol,
     loss_falls,
+    sampled_losses_fall,
     scores_are_finite_and_differ,
     later_items_never_change_an_earlier_query,
     padding_never_matters,

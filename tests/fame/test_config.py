@@ -60,8 +60,17 @@ fame_model = st.builds(
     facet_scale=maybe(positive),
 )
 models = st.builds(SASRecConfig, **plain_model) | fame_model
+losses = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {"loss": st.sampled_from(["sampled_softmax", "gbce"])},
+        optional={"negatives": st.integers(1, 9999), "negatives_power": st.floats(0, 1)},
+    ),
+    st.fixed_dictionaries({"loss": st.just("gbce"), "gbce_t": st.floats(0, 1)}),
+)
 trains = st.builds(
-    TrainConfig,
+    lambda loss, **settings: TrainConfig(**loss, **settings),
+    loss=losses,
     mode=st.sampled_from(["all", "prefix"]),
     epochs=st.integers(1, 500),
     batch_size=st.integers(1, 4096),
@@ -192,6 +201,14 @@ def test_numbers_that_yaml_reads_as_text_or_whole_are_numbers_all_the_same(text,
         ({"train": {"lr": 0}}, "train.lr = 0.0: must be positive"),
         ({"train": {"weight_decay": -1}}, "train.weight_decay = -1.0: must not be negative"),
         ({"train": {"clip_norm": -1}}, "train.clip_norm = -1.0: must not be negative"),
+        ({"train": {"loss": "bce"}}, "train.loss = 'bce': must be one of softmax, sampled_softmax, gbce"),
+        ({"train": {"negatives": 9}}, "train.negatives = 9: is ignored by train.loss = softmax; leave it out, or use sampled_softmax or gbce"),
+        ({"train": {"negatives_power": 0}}, "train.negatives_power = 0.0: is ignored by train.loss = softmax"),
+        ({"train": {"gbce_t": 0}}, "train.gbce_t = 0.0: is ignored by train.loss = softmax"),
+        ({"train": {"loss": "sampled_softmax", "gbce_t": 0.5}}, "train.gbce_t = 0.5: is ignored by train.loss = sampled_softmax"),
+        ({"train": {"loss": "gbce", "negatives": 0}}, "train.negatives = 0: must be at least 1"),
+        ({"train": {"loss": "gbce", "negatives_power": 2}}, "train.negatives_power = 2.0: must be between 0 and 1"),
+        ({"train": {"loss": "gbce", "gbce_t": -1}}, "train.gbce_t = -1.0: must be between 0 and 1"),
         ({"train": {"metric": "mrr"}}, "train.metric = 'mrr': must be one of hr@5, ndcg@5"),
         ({"train": {"metric": "ndcg@7"}}, "train.metric = 'ndcg@7': must be one of hr@5, ndcg@5"),
         ({"backbone": {"epochs": -1}}, "backbone.epochs = -1: must not be negative"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fame.evaluate
 from fame.batches import device_values
@@ -114,10 +116,54 @@ def test_small_blocks_of_users_and_scores_change_nothing(monkeypatch, tiny):
     scores, whole = torch.randn(30, 30, generator=torch.Generator().manual_seed(0)), {}
     for part in ("validation", "test"):
         whole[part] = evaluator(tiny, part).ranks(LastItemModel(scores))
-    monkeypatch.setattr(fame.evaluate, "CPU_SCORE_BYTES", 1)
-    monkeypatch.setattr(fame.evaluate, "ENCODE_USERS", 19)
-    for part, ranks in whole.items():
-        assert torch.equal(evaluator(tiny, part).ranks(LastItemModel(scores)), ranks)
+    for users, tile_bytes, encoded in [(19, 1, 1), (4, 4 * 4 * 7, 40), (1000, 1 << 20, 1 << 20)]:
+        monkeypatch.setattr(fame.evaluate, "RANK_USERS", users)
+        monkeypatch.setattr(fame.evaluate, "chunk_bytes", lambda device, size=tile_bytes: size)
+        monkeypatch.setattr(fame.evaluate, "CPU_ENCODE_ITEMS", encoded)
+        for part, ranks in whole.items():
+            assert torch.equal(evaluator(tiny, part).ranks(LastItemModel(scores)), ranks)
+
+
+class TwinItems(SequentialModel):
+    """Every second item has the same embedding as the one before it."""
+
+    def __init__(self, item_count: int, dim: int = 24) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.table_VD = nn.Parameter(torch.randn(item_count // 2, dim, generator=generator).repeat_interleave(2, 0))
+        self.queries_VD = nn.Parameter(torch.randn(item_count, dim, generator=generator))
+
+    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        return self.queries_VD[(items_BT - 1).clamp(min=0)]
+
+    def item_table(self) -> Tensor:
+        return self.table_VD
+
+
+@pytest.mark.parametrize("columns", [64, 100, 300])
+def test_items_of_equal_embedding_tie_in_whatever_tile_they_lie(columns, monkeypatch):
+    random = np.random.default_rng(0)
+    sequences = sequences_of([random.integers(1, 301, 5).tolist() for _ in range(200)], item_count=300)
+    monkeypatch.setattr(fame.evaluate, "chunk_bytes", lambda device: 4 * len(sequences) * columns)
+    ranks = evaluator(sequences, "test", exclude_seen=False).ranks(TwinItems(sequences.item_count))
+    assert (ranks % 1 == 0.5).all(), ranks
+
+
+def test_no_tensor_of_users_times_items_is_ever_made(tiny, monkeypatch):
+    monkeypatch.setattr(fame.evaluate, "RANK_USERS", 10)
+    monkeypatch.setattr(fame.evaluate, "chunk_bytes", lambda device: 4 * 10 * 6)
+    made = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            made.update([tuple(out.shape)] if isinstance(out, Tensor) else [])
+            return out
+
+    with Watch():
+        evaluator(tiny, "test").ranks(TwinItems(tiny.item_count, dim=2))
+    assert (10, 6) in made, "the tiles are not where this test looks for them"
+    assert max(rows * columns for rows, columns, *_ in [(*shape, 1, 1) for shape in made if len(shape) > 1]) < 10 * 30
 
 
 class Apart(Workers):

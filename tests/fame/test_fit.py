@@ -20,6 +20,7 @@ from fame.config import Experiment
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
 from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
+from fame.objective import Softmax
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
 from fame.stage import EpochReport, StageRun, stages
@@ -52,7 +53,15 @@ def assert_same_training(folder: Path, other: Path) -> None:
 # ---- Resuming.
 
 
-@pytest.mark.parametrize("changes", [{}, {"train": {"mode": "prefix", "warmup_steps": 9, "schedule": "cosine"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train": {"mode": "prefix", "warmup_steps": 9, "schedule": "cosine"}},
+        {"train": {"loss": "sampled_softmax", "negatives": 8, "weight_decay": 0.01}},
+        {"train": {"loss": "gbce", "negatives": 8, "mode": "prefix", "optimizer": "adamw", "weight_decay": 0.01}},
+    ],
+)
 def test_six_epochs_are_three_a_crash_and_three(changes, start, tmp_path):
     settings = experiment(**changes)
     straight = [timeless(report) for report in start(settings, tmp_path / "straight")]
@@ -177,10 +186,9 @@ def test_an_epoch_of_one_batch_is_one_step_written_by_hand(mode, optimizer, star
 
     torch.manual_seed(0)
     model = models.get("fame")(settings.model, tiny.item_count, 6)
-    model.precision = "float32"
     batcher = Batcher(device_values(tiny, CPU), training_windows(tiny, mode, 6))
     (batch,) = batcher.epoch(1000, mode == "prefix", np.random.default_rng(0))
-    loss = model(batch) / len(batch.targets_R)
+    loss = model(batch, Softmax("float32")) / len(batch.targets_R)
     loss.backward()
     assert report.loss == pytest.approx(loss.item(), rel=1e-6)
     norm = torch.sqrt(sum((p.grad**2).sum() for p in model.parameters()))
@@ -265,7 +273,9 @@ def test_reports_count_targets_and_padding(start, tiny, tmp_path):
 def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(start, tmp_path, monkeypatch):
     met, form = [], Batcher._batch
     monkeypatch.setattr(
-        Batcher, "_batch", lambda self, chosen, *more: (met.append(tuple(chosen)), form(self, chosen, *more))[1]
+        Batcher,
+        "_batch",
+        lambda self, starts, *more: (met.append(tuple(starts.tolist())), form(self, starts, *more))[1],
     )
     for run in ("one", "two"):
         list(start(experiment(train={"epochs": 2, "batch_size": 4}), tmp_path / run))
@@ -361,21 +371,23 @@ def test_early_stopping_of_the_backbone_goes_on_to_the_model(start, tmp_path, mo
 # ---- Two workers.
 
 
-def worker_settings(mode: str, **model) -> Experiment:
+def worker_settings(train: dict, **model) -> Experiment:
     """Batches of 9 do not divide by two, and the last one of an epoch may have a single row."""
     return experiment(
         data={"max_length": 5},
         model={"dropout": 0.0, "attention_dropout": 0.0, **model},
-        train={"epochs": 2, "batch_size": 9, "mode": mode},
+        train={"epochs": 2, "batch_size": 9, **train},
     )
 
 
 WORKER_RUNS = {
-    "all": worker_settings("all"),
-    "prefix": worker_settings("prefix"),
-    "absolute": worker_settings("all", positions="absolute", norm="pre", residual=False),
+    "all": worker_settings({"mode": "all"}),
+    "prefix": worker_settings({"mode": "prefix"}),
+    "absolute": worker_settings({"mode": "all"}, positions="absolute", norm="pre", residual=False),
+    "sampled_softmax": worker_settings({"loss": "sampled_softmax", "negatives": 6, "clip_norm": 0.1}),
+    "gbce": worker_settings({"loss": "gbce", "negatives": 6, "mode": "prefix", "weight_decay": 0.01}),
 }
-WITH_DROPOUT = experiment(train={"epochs": 2})
+WITH_DROPOUT = experiment(train={"epochs": 2, "loss": "sampled_softmax", "negatives": 6})
 
 
 def worker_data() -> Sequences:
@@ -409,7 +421,13 @@ def test_two_workers_train_and_validate_like_one(name, two_workers, start, tmp_p
             assert report["validation"] == pytest.approx(expected.validation, abs=1e-5)
     together, weights = read_trained(two_workers[0] / name).weights, read_trained(tmp_path).weights
     for key, weight in weights.items():
-        torch.testing.assert_close(together[key], weight, rtol=1e-3, atol=1e-4, msg=lambda m, key=key: f"{key}: {m}")
+        same = slice(None)
+        if key.endswith("key_value.bias"):
+            # A bias of keys adds the same to all scores of a query: its gradient is rounding, which Adam enlarges.
+            same = slice(len(weight) // 2, None)
+        torch.testing.assert_close(
+            together[key][same], weight[same], rtol=1e-3, atol=1e-4, msg=lambda m, key=key: f"{key}: {m}"
+        )
 
 
 def test_two_workers_evaluate_the_same_weights_to_the_same_number_as_one(two_workers, single):

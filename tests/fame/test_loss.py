@@ -134,3 +134,14 @@ def test_the_dtype_of_the_products_follows_the_setting_and_the_hardware(monkeypa
 
 def test_asking_the_hardware_for_bfloat16_answers_yes_or_no():
     assert multiplies_bfloat16_faster("cpu") in (True, False)
+
+
+def test_rows_of_padding_have_no_logit_and_no_gradient():
+    z, table, targets = problem(50, 9)
+    padded = torch.cat([torch.full((2, 7), 5.0, dtype=torch.float64), table.detach()]).requires_grad_()
+    loss = linear_cross_entropy(z, padded, targets + 2, torch.float64, padding=2)
+    rows_grad, padded_grad = torch.autograd.grad(loss, [z, padded])
+    expected = reference(z, table, targets)
+    for got, want in zip((loss, rows_grad, padded_grad[2:]), expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+    assert not padded_grad[:2].any()

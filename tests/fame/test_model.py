@@ -13,6 +13,7 @@ from fame.batches import Batch, Batcher, device_values
 from fame.config import BackboneConfig
 from fame.errors import UserError
 from fame.model import Fame, FameConfig, SASRec, SASRecConfig
+from fame.objective import Softmax
 from fame.sequences import training_windows
 from tests.fame.helpers import CPU, random_rows, randomise, same_tensors
 from tests.fame.naive import NaiveFame
@@ -205,14 +206,13 @@ def batch_of(model, mode: str, sequences) -> Batch:
 def test_the_loss_is_the_cross_entropy_of_each_target_given_its_history(mode, name, tiny):
     config = {"sasrec": SASRecConfig, "fame": FameConfig}[name](dim=8, inner=2, init_std=0.3, **NO_DROPOUT)
     model = {"sasrec": SASRec, "fame": Fame}[name](config, tiny.item_count, 6)
-    model.precision = "float32"
     batch = batch_of(model, mode, tiny)
     expected, targets = torch.zeros(()), iter(batch.targets_R)
     for row, length in zip(batch.items_BT, batch.lengths_B.tolist(), strict=True):
         for t in [length] if mode == "prefix" else range(1, length + 1):
             scores = model.encode(row[None, :t], torch.tensor([t])) @ model.items.weight[1:].T
             expected = expected + F.cross_entropy(scores, next(targets)[None] - 1, reduction="sum")
-    loss = model(batch)
+    loss = model(batch, Softmax("float32"))
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-4)
     weights = dict(model.named_parameters())
     got = torch.autograd.grad(loss, list(weights.values()))

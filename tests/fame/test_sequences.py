@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.sequences import Sequences, Windows, evaluation_windows, training_windows
+from fame.sequences import Sequences, Windows, evaluation_windows, target_counts, training_windows
 from tests.fame.helpers import jagged, sequences_of
 
 
@@ -83,3 +83,9 @@ def test_a_user_is_the_stretch_between_its_offsets():
     assert len(sequences) == 2
     assert sequences[1].tolist() == [4, 5, 6, 7]
     assert sequences.lengths.tolist() == [3, 4]
+
+
+@given(jagged())
+def test_target_counts_are_those_of_the_training_pairs(sequences):
+    counts = Counter(int(sequences.values[place]) for place in training_pairs(sequences))
+    assert target_counts(sequences).tolist() == [counts[item] for item in range(1, sequences.item_count + 1)]

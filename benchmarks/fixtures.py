@@ -1,0 +1,53 @@
+"""Pieces of a training, cut out so that they can be timed: some steps, one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.beauty import PAIRS
+from fame.batches import Batch
+from fame.config_tree import experiment_from_dict
+from fame.parallel import Workers
+from fame.sequences import Sequences
+from fame.stage import StageRun, stages
+
+RECBOLE_PAIRS = 2048
+"""Pairs of a step by RecBole's default; a step of as many is what compares with it."""
+RECBOLE_SEQUENCES = 350
+"""Sequences of Beauty that have about as many pairs."""
+
+
+def stage_run(sequences: Sequences, device: str = "cpu", **sections: dict[str, Any]) -> StageRun:
+    """A training with the default settings (FAME, D 64, 2 blocks, H 2, N 4, T 50) but for those given."""
+    experiment = experiment_from_dict(sections)
+    return StageRun(experiment, stages(experiment)[0], sequences, Workers(device=torch.device(device)), {}, None)
+
+
+def random_batches(run: StageRun, pairs: int) -> list[Batch]:
+    """The first batches of a shuffled epoch that have at least so many pairs."""
+    batches, last_only = [], run.stage.train.mode == "prefix"
+    for batch in run.batcher.epoch(run.stage.train.batch_size, last_only, np.random.default_rng(0)):
+        batches.append(batch)
+        if sum(b.target_count for b in batches) >= pairs:
+            break
+    return batches
+
+
+def steps(run: StageRun, batches: list[Batch]) -> Callable[[], None]:
+    """Training steps over the batches, as an epoch does them."""
+
+    def work() -> None:
+        run.wrapped.train()
+        for batch in batches:
+            run.step(batch)
+
+    return work
+
+
+def epoch_share(batches: list[Batch]) -> float:
+    """How often the batches' pairs make an epoch of Beauty."""
+    return PAIRS / sum(batch.target_count for batch in batches)

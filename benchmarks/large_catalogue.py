@@ -1,0 +1,103 @@
+"""Training with a sampled loss on a million items: `python -m benchmarks.large_catalogue`.
+
+Two catalogues with equally many sequences of the same lengths, one of 10,000 items and one of
+1,000,000: a step must cost nearly the same. And one process trains, evaluates and writes checkpoints
+through `fame.fit` at 1,000,000 items, and says how much memory it took.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Row, in_turns, peak_memory, publish
+from fame.config import Experiment
+from fame.config_tree import experiment_from_dict, to_dict
+from fame.fit import fit
+from fame.parallel import Workers
+from fame.sequences import Sequences
+from fame.stage import StageRun, stages
+
+SMALL, LARGE = 10_000, 1_000_000
+USERS, MEAN_LENGTH, LONGEST = 4_000, 8, 50
+EVALUATED_USERS = 2_000
+"""Users of the process that also evaluates: ranking 1,000,000 items costs more than training does."""
+GIBIBYTE = 1 << 30
+WORKERS = Workers(device=torch.device("cpu"))
+
+
+def settings() -> Experiment:
+    return experiment_from_dict(
+        {
+            "data": {"fingerprint": "zipf", "max_length": LONGEST},
+            "model": {"name": "fame", "dim": 64, "blocks": 2, "heads": 2, "experts": 4},
+            "train": {"loss": "sampled_softmax", "epochs": 1, "batch_size": 400},
+        }
+    )
+
+
+def zipf_sequences(users: int, item_count: int) -> Sequences:
+    """Lengths from 4 on, items by Zipf's law (exponent 1) over a random order of the catalogue."""
+    generator = np.random.default_rng(0)
+    lengths = np.minimum(4 + generator.geometric(1 / (MEAN_LENGTH - 3), users) - 1, LONGEST + 3)
+    cumulative = np.cumsum(1 / np.arange(1, item_count + 1))
+    ranks = np.searchsorted(cumulative, generator.random(lengths.sum()) * cumulative[-1])
+    number_of_rank = generator.permutation(item_count) + 1
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Sequences(values=number_of_rank[ranks].astype(np.int32), offsets=offsets, item_count=item_count)
+
+
+def epoch_of_training(item_count: int) -> tuple[Callable[[], None], int]:
+    """A function that trains one epoch, and the epoch's number of steps."""
+    experiment = settings()
+    run = StageRun(experiment, stages(experiment)[0], zipf_sequences(USERS, item_count), WORKERS, {}, None)
+    return lambda: run._train_epoch(1, 0), run.steps_per_epoch
+
+
+def fit_and_report_memory() -> None:
+    """What the process of the memory's row does; prints bytes."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in fit(settings(), zipf_sequences(EVALUATED_USERS, LARGE), Path(folder), WORKERS):
+            pass
+    print(peak_memory())
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    fitted = subprocess.run([sys.executable, "-m", __spec__.name, "fit"], stdout=subprocess.PIPE, text=True, check=True)
+    sizes = {"10,000": SMALL, "1,000,000": LARGE}
+    epochs = {name: epoch_of_training(item_count) for name, item_count in sizes.items()}
+    seconds = in_turns({name: epoch for name, (epoch, _) in epochs.items()}, rounds=5)
+    steps = {name: seconds[name] / epochs[name][1] * 1000 for name in sizes}
+    rows = [
+        *(Row(what=f"a step at {name} items", value=value, unit="ms") for name, value in steps.items()),
+        Row(
+            what="step time at 1,000,000 items ÷ at 10,000",
+            value=steps["1,000,000"] / steps["10,000"],
+            at_most=2,
+        ),
+        Row(
+            what="peak memory of training and evaluating at 1,000,000 items",
+            value=int(fitted.stdout) / GIBIBYTE,
+            unit="GiB",
+            at_most=8,
+        ),
+    ]
+    experiment = to_dict(dataclasses.replace(settings()))
+    publish(
+        "large_catalogue",
+        rows,
+        {"users": USERS, "evaluated users": EVALUATED_USERS, "threads": 1, "experiment": experiment},
+    )
+
+
+if __name__ == "__main__":
+    fit_and_report_memory() if sys.argv[1:] == ["fit"] else main()

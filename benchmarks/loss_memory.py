@@ -1,0 +1,55 @@
+"""Memory of the exact softmax: `python -m benchmarks.loss_memory`.
+
+Peak resident memory that the loss adds beyond its inputs and gradients, for some rows and four times as
+many, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import torch
+
+from benchmarks.beauty import ITEMS
+from benchmarks.harness import Row, peak_memory, publish
+from fame.loss import linear_cross_entropy
+
+ROWS, WIDTH = 2048, 64
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+def main() -> None:
+    rows = []
+    for dtype in DTYPES:
+        few, many = (in_own_process(count, dtype) for count in (ROWS, 4 * ROWS))
+        name = str(dtype).removeprefix("torch.")
+        rows += [
+            Row(what=f"{name}: {ROWS} rows", value=few / 2**20, unit="MiB"),
+            Row(what=f"{name}: {4 * ROWS} rows", value=many / 2**20, unit="MiB"),
+            # A logit matrix of the added rows would be 290 MiB; 8 MiB is what an allocator may round.
+            Row(what=f"{name}: growth with rows × 4", value=(many - few) / 2**20, unit="MiB", at_most=8),
+        ]
+    publish("loss_memory", rows, {"items": ITEMS, "width": WIDTH})
+
+
+def in_own_process(rows: int, dtype: torch.dtype) -> int:
+    """`extra_memory` in a new process: the peak of a process never falls."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(extra_memory, (rows, dtype))
+
+
+def extra_memory(rows: int, dtype: torch.dtype) -> int:
+    """Bytes that forward and backward add to the peak, without inputs and gradients."""
+    torch.set_num_threads(1)
+    rows_RD, table_VD = torch.randn(rows, WIDTH), torch.randn(ITEMS, WIDTH)
+    gradients = [torch.ones_like(t) for t in (rows_RD, table_VD)]
+    linear_cross_entropy(rows_RD[:16], table_VD[:16], torch.zeros(16, dtype=torch.long), dtype)  # loads libraries
+    del gradients
+    before = peak_memory()
+    rows_RD.requires_grad_(), table_VD.requires_grad_()
+    linear_cross_entropy(rows_RD, table_VD, torch.randint(ITEMS, (rows,)), dtype).backward()
+    return peak_memory() - before
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""RecBole's SASRec against ours: `python -m benchmarks.recbole --python VENV/bin/python [--data-dir FOLDER]`.
+
+VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_sasrec.py` says how to
+make it. Both train on the same 131,413 (history → next item) pairs with the same threads, D 64, 2 blocks,
+2 heads and about 2,048 pairs a step (RecBole's default), and rank all items for all users. RecBole and ours
+take turns; its training is timed on some steps of a shuffled epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import beauty
+from benchmarks.fixtures import RECBOLE_SEQUENCES, epoch_share, random_batches, stage_run, steps
+from benchmarks.harness import Row, in_turns, publish
+from fame.sequences import Sequences
+
+PEER = Path(__file__).parent / "peers" / "recbole_sasrec.py"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    beauty.add_options(parser)
+    parser.add_argument("--python", type=Path, required=True, help="interpreter of RecBole's environment")
+    parser.add_argument("--rounds", type=int, default=3, help="turns whose median counts (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=6, help="steps of RecBole to time (default: %(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    data = beauty.load(args.data_dir)
+    ours = {
+        (model, size): stage_run(data.sequences, model={"name": model}, train={"batch_size": size})
+        for model, size in (("fame", RECBOLE_SEQUENCES), ("sasrec", RECBOLE_SEQUENCES), ("fame", 64))
+    }
+    theirs: list[dict[str, Any]] = []
+    measured: list[dict[Any, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        write(data.sequences, Path(folder))
+        for _ in range(args.rounds):
+            theirs.append(recbole(args.python, Path(folder), args.threads, args.steps))
+            measured.append(one_round(ours))
+    epoch = {key: statistics.median(seconds[key] for seconds in measured) for key in ours}
+    evaluation = statistics.median(seconds["evaluation"] for seconds in measured)
+    their_epoch = statistics.median(run["train_seconds_per_epoch"] for run in theirs)
+    their_evaluation = statistics.median(run["evaluate_seconds_all"] for run in theirs)
+    same, default = epoch["fame", RECBOLE_SEQUENCES], epoch["fame", 64]
+    rows = [
+        Row(what="RecBole SASRec epoch", value=their_epoch, unit="s"),
+        Row(what="FAME epoch, as many pairs a step", value=same, unit="s"),
+        Row(what="RecBole SASRec ÷ FAME, as many pairs a step", value=their_epoch / same, at_least=60),
+        Row(what="RecBole SASRec ÷ FAME, our default of 64 sequences", value=their_epoch / default),
+        Row(what="RecBole SASRec ÷ SASRec, as many pairs", value=their_epoch / epoch["sasrec", RECBOLE_SEQUENCES]),
+        Row(what="RecBole full-sort evaluation ÷ ours", value=their_evaluation / evaluation, at_least=10),
+    ]
+    publish("recbole", rows, {"data": data.name, "threads": args.threads, "steps": args.steps, "peer": theirs[-1]})
+
+
+def one_round(ours: dict[Any, Any]) -> dict[Any, float]:
+    """Seconds of an epoch of each training, and of an evaluation of FAME."""
+    seconds = {}
+    for key, run in ours.items():
+        batches = random_batches(run, 12_000)
+        seconds[key] = in_turns({key: steps(run, batches)}, rounds=3)[key] * epoch_share(batches)
+    fame = ours["fame", RECBOLE_SEQUENCES]
+    seconds |= in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
+    return seconds
+
+
+def recbole(python: Path, folder: Path, threads: int, steps: int) -> dict[str, Any]:
+    """What the peer prints."""
+    command = [str(python), "-W", "ignore", str(PEER), "--data", str(folder), "--threads", str(threads)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment.pop("PYTHONPATH", None)  # an environment of its own
+    done = subprocess.run(
+        [*command, "--train-steps", str(steps)], capture_output=True, text=True, check=False, env=environment
+    )
+    if done.returncode:
+        sys.exit(f"RecBole failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def write(sequences: Sequences, folder: Path) -> None:
+    np.save(folder / "values.npy", sequences.values)
+    np.save(folder / "offsets.npy", sequences.offsets)
+
+
+if __name__ == "__main__":
+    main()
