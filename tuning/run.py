@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
+import threading
 from collections.abc import Iterator
 
 import ray
@@ -28,7 +30,6 @@ from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.callback import TrackingCallback
-from tuning.tracking.store import check_tracking_uri, connect
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
 
@@ -44,9 +45,9 @@ STATUS: dict[TrialState, Status] = {
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     """Run what is left of the sweep, export the best, print the table; returns the exit code."""
     options, resumed = plan.options, storage.exists
-    if options.address is None:  # what is wrong with these need not wait until Ray has started
+    if options.address is None:  # what is wrong with them need not wait until Ray has started
         resources.plan(options, *resources.found())
-        connect(check_tracking_uri(options.tracking_uri), dataset.config.name, None)
+    import_aside("mlflow.tracking")
     with resources.cluster(options.address, TRAINERS[options.trainer].dashboard):
         share = resources.plan(options, *resources.found())
         tracker = open_tracker(plan, storage, dataset)
@@ -63,6 +64,11 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     track_end(tracker, storage, best, interrupted)
     summary.print_results(plan, storage, search.study, best, tracker)
     return summary.conclude(plan, storage, search.study, interrupted, failures(results))
+
+
+def import_aside(module: str) -> None:
+    """Import a module while other things are done: MLflow takes seconds, in which Ray can start."""
+    threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
 
 @contextlib.contextmanager
