@@ -16,6 +16,7 @@ from typing import Any
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.schedulers import SCHEDULERS
+from tuning.trial import TRAINERS
 
 SAMPLERS = ("tpe", "gp", "random", "grid")
 """Ways to propose a point: tree-structured Parzen estimator, Gaussian process, at random, every point."""
@@ -36,6 +37,7 @@ class Options:
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
+    trainer: str = "torch"
     scheduler: str = "asha"
     sampler: str = "tpe"
     metric: str = "ndcg@10"
@@ -53,6 +55,7 @@ class Options:
             if value is not None and value < lowest:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
         _check_gpus(self.gpus_per_worker)
+        _check_trainer(self)
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must not be negative")
         if self.name is not None and plain_name(self.name) != self.name:
@@ -76,6 +79,21 @@ def _check_gpus(share: float | None) -> None:
         raise UserError(f"--gpus-per-worker {share:g}: must not be negative")
     if share > 1 and share != int(share):
         raise UserError(f"--gpus-per-worker {share:g}: above 1 it must be whole; only one GPU can be shared")
+
+
+def _check_trainer(options: Options) -> None:
+    if options.trainer != "inline":
+        return
+    if options.workers > 1:
+        raise UserError(
+            f"--trainer inline --workers {options.workers}: an inline trial is one process; "
+            "leave --workers out, or use --trainer torch"
+        )
+    if options.concurrent is not None and SCHEDULERS[options.scheduler].pauses:
+        raise UserError(
+            f"--trainer inline --concurrent {options.concurrent}: with --scheduler {options.scheduler}, which pauses "
+            "trials, only their CPUs and GPUs limit how many run; raise --cpus-per-worker, or use --trainer torch"
+        )
 
 
 DEFAULTS = Options()
@@ -144,6 +162,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="F",
         help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)",
+    )
+    where.add_argument(
+        "--trainer",
+        choices=list(TRAINERS),
+        help=_help("torch starts a Ray TorchTrainer for each trial; inline keeps processes, for 1 worker", "trainer"),
     )
     where.add_argument("--address", help="Ray cluster to use, such as auto or ray://HOST:10001 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")

@@ -46,12 +46,12 @@ class Resources:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None) -> Iterator[None]:
+def cluster(address: str | None, dashboard: bool) -> Iterator[None]:
     """Ray, connected to for as long as the block lasts. Raises `UserError` as `connect` does."""
     import ray
 
     try:
-        connect(address)
+        connect(address, dashboard)
         yield
     finally:
         ray.shutdown()
@@ -62,8 +62,10 @@ def tidy(trial_ids: Collection[str]) -> None:
     remove_when_left(trial_ids, LEAVING_SECONDS)
 
 
-def connect(address: str | None) -> None:
+def connect(address: str | None, dashboard: bool) -> None:
     """Connect to the Ray cluster at `address`, or start a local one that ends with this process.
+
+    `dashboard` says whether the local one needs Ray's dashboard, which takes a while to start.
 
     Raises `UserError` if the cluster does not answer.
     """
@@ -82,7 +84,7 @@ def connect(address: str | None) -> None:
         os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
         for left in reversed(range(STARTS)):
             try:
-                _start(quiet)
+                _start(quiet, dashboard)
                 return
             except Exception as error:  # Ray raises just that when its processes take more than half a minute
                 if not left:
@@ -99,7 +101,7 @@ def connect(address: str | None) -> None:
         ) from None
 
 
-def _start(quiet: dict[str, Any]) -> None:
+def _start(quiet: dict[str, Any], dashboard: bool) -> None:
     """Start a local cluster."""
     import ray
 
@@ -107,10 +109,31 @@ def _start(quiet: dict[str, Any]) -> None:
     # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
     # gives up if there are two, unless it is told the address: so the port is chosen here.
     port = _free_port()
-    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-    variables = {"PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")), "RAY_ADDRESS": f"{LOOPBACK}:{port}"}
-    runtime = {"env_vars": WORKER_ENVIRONMENT | variables}
-    ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=True, runtime_env=runtime, **quiet)
+    variables = {
+        **WORKER_ENVIRONMENT,
+        "RAY_GCS_SERVER_PORT": str(port),
+        "RAY_ADDRESS": f"{LOOPBACK}:{port}",
+        "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
+    }
+    # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
+    # each trial would wait for new ones.
+    with _environment(variables):
+        ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=dashboard, **quiet)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started within the block, and what those start."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def found() -> tuple[int, int]:

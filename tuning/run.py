@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
+import threading
 from collections.abc import Iterator
 
 import ray
@@ -28,8 +30,8 @@ from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.callback import TrackingCallback
-from tuning.tracking.store import check_tracking_uri, connect
-from tuning.trainable import DRIVER_RESOURCES, RETRIES, TrialPlan, driver_resources, run_trial
+from tuning.trial import RETRIES, TRAINERS
+from tuning.trial.plan import TrialPlan
 
 FOLDER = "tune"
 """Where Tune's own state lies in a sweep's storage."""
@@ -43,10 +45,10 @@ STATUS: dict[TrialState, Status] = {
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     """Run what is left of the sweep, export the best, print the table; returns the exit code."""
     options, resumed = plan.options, storage.exists
-    if options.address is None:  # what is wrong with these need not wait until Ray has started
+    if options.address is None:  # what is wrong with them need not wait until Ray has started
         resources.plan(options, *resources.found())
-        connect(check_tracking_uri(options.tracking_uri), dataset.config.name, None)
-    with resources.cluster(options.address):
+    import_aside("mlflow.tracking")
+    with resources.cluster(options.address, TRAINERS[options.trainer].dashboard):
         share = resources.plan(options, *resources.found())
         tracker = open_tracker(plan, storage, dataset)
         with ends_interrupted(tracker):
@@ -62,6 +64,11 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     track_end(tracker, storage, best, interrupted)
     summary.print_results(plan, storage, search.study, best, tracker)
     return summary.conclude(plan, storage, search.study, interrupted, failures(results))
+
+
+def import_aside(module: str) -> None:
+    """Import a module while other things are done: MLflow takes seconds, in which Ray can start."""
+    threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -95,7 +102,7 @@ class Trials:
         self, plan: Plan, storage: Storage, dataset: Dataset, share: Resources, tracker: Tracker, search: StudySearch
     ) -> None:
         self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
-        self.kind = SCHEDULERS[plan.options.scheduler]
+        self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
             base=plan.space.base,
             dataset=ray.put(dataset),
@@ -105,8 +112,7 @@ class Trials:
             gpus_per_worker=share.gpus_per_worker,
             interval=self.kind.interval(plan.epochs),
         )
-        needed = driver_resources(share.concurrent) if self.kind.pauses else DRIVER_RESOURCES
-        self.trainable = tune.with_resources(tune.with_parameters(run_trial, plan=shared), needed)
+        self.trainable = self.trainer.trainable(shared, share.concurrent if self.kind.pauses else None)
 
     def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
         """Run those that are left; returns the results and whether a signal ended it early."""
@@ -129,8 +135,9 @@ class Trials:
                 search_alg=self.search,
                 scheduler=scheduler,
                 num_samples=self.plan.trials,
-                # A paused trial counts here: their number is limited by what drivers take.
+                # A paused trial counts here: the number of actors is limited by what they take.
                 max_concurrent_trials=None if self.kind.pauses else self.share.concurrent,
+                reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
                 name=FOLDER,
@@ -200,6 +207,7 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
             "trials": plan.trials,
             "sampler": options.sampler,
             "scheduler": options.scheduler,
+            "trainer": options.trainer,
             "metric": options.metric,
             "seed": options.seed,
         }

@@ -52,6 +52,7 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
     table.add_row("resources", str(share))
+    table.add_row("", f"{options.trainer} trainer")
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
     Console().print(table, highlight=False, soft_wrap=True)
 

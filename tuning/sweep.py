@@ -7,6 +7,7 @@ stops, MLflow records, and the best configuration is exported, also after Ctrl-C
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sys
 import time
 from pathlib import Path
@@ -36,7 +37,10 @@ def main() -> int:
         return 0
     from tuning.run import run_sweep
 
-    return run_sweep(plan, storage, dataset)
+    try:
+        return run_sweep(plan, storage, dataset)
+    finally:
+        gc.freeze()  # Python would look through all of torch, Ray and MLflow before it ends: more than a second
 
 
 def new_plan(options: Options) -> tuple[Plan, Storage]:

@@ -63,3 +63,23 @@ def test_shares_of_one_gpu_and_whole_gpus_are_taken(share):
 def test_other_shares_are_refused(share):
     with pytest.raises(UserError, match=r"--gpus-per-worker .*must"):
         Options(gpus_per_worker=share)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--workers 2", "--trainer inline --workers 2: an inline trial is one process; leave --workers out"),
+        ("--scheduler pbt --concurrent 1", "--trainer inline --concurrent 1: with --scheduler pbt, which pauses"),
+        ("--scheduler hyperband --concurrent 2", "raise --cpus-per-worker, or use --trainer torch"),
+    ],
+)
+def test_what_inline_trials_cannot_do_is_an_error(args, words):
+    with pytest.raises(UserError) as caught:
+        parse(["--trainer", "inline", *args.split()])
+    assert words in str(caught.value)
+    assert parse(["--trainer", "torch", *args.split()])
+
+
+@pytest.mark.parametrize("args", ["", "--workers 1 --concurrent 1", "--scheduler pbt", "--gpus-per-worker 0.25"])
+def test_what_inline_trials_can_do_is_taken(args):
+    assert parse(["--trainer", "inline", *args.split()])[0].trainer == "inline"

@@ -14,7 +14,7 @@ from tuning.schedulers.population import Population, vary
 from tuning.schedulers.restart import Restart, leave_note, milestone_name, point_of, restart_of
 from tuning.space.domains import Choices, FloatRange, IntRange
 from tuning.space.file import space_from_dict
-from tuning.trainable import HEAD, driver_resources
+from tuning.trial.torch_trainer import HEAD, driver_resources
 
 TREE = {
     "base": {"model": {"name": "fame"}, "train": {"epochs": 8}},

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from fame.fit import CHECKPOINT, Trained, read_trained
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree
 from tuning.search import RAY_ID
+from tuning.trial import TRAINERS
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +28,11 @@ def trained(sweeps: Sweeps, name: str, trial_id: str) -> Trained:
     return read_trained(max(files, key=lambda file: file.stat().st_mtime).parent)
 
 
-def test_hyperband_pauses_stops_and_resumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer", list(TRAINERS))
+def test_hyperband_pauses_stops_and_resumes(tmp_path: Path, trainer: str) -> None:
     sweeps = Sweeps(tmp_path)
-    done = sweeps.run(*TINY, "--scheduler", "hyperband", "--trials", "2", "--epochs", "2", "--name", "halved")
+    options = ("--scheduler", "hyperband", "--trials", "2", "--epochs", "2", "--trainer", trainer)
+    done = sweeps.run(*TINY, *options, "--name", "halved")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "halved")
     trials = {trial.state: trial for trial in sweeps.study("halved")}
@@ -42,9 +45,11 @@ def test_hyperband_pauses_stops_and_resumes(tmp_path: Path) -> None:
     assert trained(sweeps, "halved", trial_id).history[0].train_seconds == reported[0]["train_seconds"]
 
 
-def test_a_population_takes_over_the_state_of_its_best(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer", list(TRAINERS))
+def test_a_population_takes_over_the_state_of_its_best(tmp_path: Path, trainer: str) -> None:
     sweeps = Sweeps(tmp_path)
-    done = sweeps.run(*TINY, "--scheduler", "pbt", "--trials", "4", "--epochs", "2", "--name", "population")
+    options = ("--scheduler", "pbt", "--trials", "4", "--epochs", "2", "--trainer", trainer)
+    done = sweeps.run(*TINY, *options, "--name", "population")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "population")
     trials = {trial.user_attrs[RAY_ID]: trial for trial in sweeps.study("population")}

@@ -1,0 +1,153 @@
+"""An inline trial step by step, as Tune drives it: alone, after another one, again after a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from ray.tune.result import TRIAL_INFO
+
+from fame.export import resolve
+from fame.fit import fit
+from tests.fame.helpers import CPU, TIMINGS
+from tuning.export import read_trial
+from tuning.schedulers.restart import NOTE, Restart
+from tuning.trial import loop
+from tuning.trial.inline import ENDED, InlineTrial
+from tuning.trial.plan import TrialPlan, trial_experiment
+
+pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
+
+SMALL, LARGE = {"train.lr": 1e-3}, {"train.lr": 1e-2, "model.dim": 16}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
+
+
+def configured(trial_id: str, point: dict[str, Any]) -> dict[str, Any]:
+    """A trial's configuration, as it comes to an actor."""
+    return {**point, TRIAL_INFO: SimpleNamespace(trial_id=trial_id)}
+
+
+def actor(plan: TrialPlan, trial_id: str, point: dict[str, Any]) -> InlineTrial:
+    class Actor(InlineTrial):
+        def setup(self, config: dict[str, Any]) -> None:
+            super().setup(config, plan)
+
+    return Actor(configured(trial_id, point))
+
+
+def steps(trial: InlineTrial) -> list[dict[str, Any]]:
+    """Results of all steps to the end, without what differs from run to run."""
+    return [stable(result) for result in iter(trial.step, ENDED)]
+
+
+def stable(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in TIMINGS}
+
+
+def alone(plan: TrialPlan, point: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """What the trial reports if it is trained without Ray."""
+    experiment = resolve(trial_experiment(plan.base, point), plan.dataset, CPU, plan.cpus_per_worker)
+    folder.mkdir()
+    reports = fit(experiment, plan.dataset.sequences, folder)
+    return [stable(loop.reported_metrics(report, experiment.train.metric)) for report in reports]
+
+
+def test_trials_in_one_process_are_those_that_run_alone(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> None:
+    plan = make_plan()
+    trial = actor(plan, "a", LARGE)
+    assert steps(trial) == alone(plan, LARGE, tmp_path / "large")
+    small = alone(plan, SMALL, tmp_path / "small")
+    assert trial.reset(configured("b", SMALL))
+    assert steps(trial) == small
+    # One that is stopped early, and then the first settings again, on threads that somebody changed.
+    assert trial.reset(configured("c", LARGE))
+    trial.step()
+    torch.set_num_threads(2)
+    assert trial.reset(configured("d", SMALL))
+    assert steps(trial) == small
+    assert torch.get_num_threads() == 1
+    trial.stop()
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_checkpoints_are_where_the_export_looks(make_plan: Callable[..., TrialPlan]) -> None:
+    plan = make_plan()
+    trial = actor(plan, "a", SMALL)
+    assert read_trial(f"{plan.folder}/a") is None
+    for epoch in (1, 2):
+        result = trial.step()
+        trained = read_trial(f"{plan.folder}/a")
+        assert trained.reached_model and trained.experiment.train.lr == SMALL["train.lr"]
+        assert [report.epoch for report in trained.history] == list(range(1, epoch + 1))
+        assert trained.history[-1].best == result["best_ndcg@10"]
+    assert len(list(Path(plan.folder, "a").glob("checkpoint_2*"))) == 1
+
+
+def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(
+    make_plan: Callable[..., TrialPlan], tmp_path: Path
+) -> None:
+    plan = make_plan()
+    whole = alone(plan, SMALL, tmp_path / "whole")
+    first = actor(plan, "a", SMALL).step()
+    again = actor(plan, "a", SMALL)
+    repeated = again.step()  # Tune may not have heard of it
+    assert repeated == first
+    assert [stable(repeated), *steps(again)] == whole
+    ended = actor(plan, "a", SMALL)
+    assert steps(ended) == whole and ended.step() == ENDED
+
+
+def test_a_paused_trial_reports_only_what_is_new_and_takes_over_another_state(
+    make_plan: Callable[..., TrialPlan],
+) -> None:
+    plan = make_plan(interval=1)
+    good = actor(plan, "good", SMALL)
+    bad = actor(plan, "bad", {"train.lr": 1e-2})
+    first, _ = good.step(), bad.step()
+    assert bad.save_checkpoint("unused") == {}
+    note = {NOTE: dataclasses.asdict(Restart(seen=1, generation=1, origin="good/epoch-1-0"))}
+    assert bad.reset(configured("bad", {"train.lr": 2e-3, **note}))
+    bad.load_checkpoint({})
+    assert [result["epoch"] for result in steps(bad)] == [2, 3]
+    trained = read_trial(f"{plan.folder}/bad")
+    assert trained.history[0].train_seconds == first["train_seconds"]
+    assert [change.origin for change in trained.changes] == ["good/epoch-1-0"]
+    assert Path(plan.folder, "bad", "epoch-2-1").is_dir() and Path(plan.folder, "bad", "epoch-1-0").is_dir()
+
+
+@pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("can't allocate memory: 4 bytes")])
+def test_hopeless_errors_are_reported_and_the_process_takes_the_next_trial(
+    make_plan: Callable[..., TrialPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    plan = make_plan()
+    trial = actor(plan, "a", {"train.lr": 1e30})
+    (end,) = steps(trial)
+    assert "finite" in end["diverged"] and math.isnan(end["ndcg@10"]) and end["best_ndcg@10"] == 0
+
+    def fails(*args: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", fails)
+        assert trial.reset(configured("b", SMALL))
+        (end,) = steps(trial)
+        assert end["diverged"] == str(error) and end["epoch"] == 1
+    assert trial.reset(configured("c", SMALL))
+    assert steps(trial) == alone(plan, SMALL, tmp_path / "alone")
+
+
+def test_other_errors_reach_tune(make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = actor(make_plan(), "a", SMALL)
+    monkeypatch.setattr(loop, "fit", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trial.step()

@@ -1,0 +1,44 @@
+"""What all trials of a sweep share, and the experiment of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fame.config import Experiment
+from fame.config_tree import experiment_from_dict, set_key
+
+if TYPE_CHECKING:
+    import ray
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan:
+    """What all trials of a sweep share."""
+
+    base: Mapping[str, Any]
+    """Settings of every trial, as nested dictionaries; a trial's own point is set into them."""
+    dataset: ray.ObjectRef
+    """The prepared dataset, once in the object store."""
+    folder: str
+    """Where trials keep their checkpoints, each in a folder of its id: a path or URI that every node reaches."""
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float
+    interval: int = 0
+    """Epochs between the checkpoints that are kept for other trials to start from; 0 keeps none."""
+
+    @property
+    def worker_resources(self) -> dict[str, float]:
+        """What one worker takes, in Ray's words."""
+        gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}
+        return {"CPU": self.cpus_per_worker, **gpus}
+
+
+def trial_experiment(base: Mapping[str, Any], point: Mapping[str, Any]) -> Experiment:
+    """The experiment of the trial at `point`."""
+    tree = {key: dict(value) if isinstance(value, Mapping) else value for key, value in base.items()}
+    for key, value in point.items():
+        set_key(tree, key, value)
+    return experiment_from_dict(tree)

@@ -1,0 +1,72 @@
+"""Trials by Ray Train: a Tune function that runs a `TorchTrainer`, whose workers run the training.
+
+The function lives in a small actor of its own, which only waits. The trainer's run has a stable name,
+so that a trial that is started again after a crash resumes from its last checkpoint by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ray
+from ray import train, tune
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from tuning.trial import RETRIES
+from tuning.trial.checkpoints import checkpoint_config
+from tuning.trial.loop import Place, reports
+from tuning.trial.plan import TrialPlan
+
+HEAD = "node:__internal_head__"
+DRIVER_RESOURCES = {"CPU": 0, HEAD: 0.001}
+"""What a trial's own actor takes. It only waits: a CPU of its own would starve the workers (deadlock).
+On the head node it outlives the death of a worker node."""
+
+
+def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
+    """What Tune runs for each trial."""
+    needed = DRIVER_RESOURCES if at_a_time is None else driver_resources(at_a_time)
+    return tune.with_resources(tune.with_parameters(run_trial, plan=plan), needed)
+
+
+def driver_resources(at_a_time: int) -> dict[str, float]:
+    """As `DRIVER_RESOURCES`, but only so many trials have an actor at a time.
+
+    For schedulers that pause trials: Tune counts paused trials where it limits the search, not here.
+    Some of the head node is left for actors of Ray's own, 0.001 each: one for all trainers, and one for
+    each trainer, also for a little while after its end. Without it no trainer starts.
+    """
+    share = 0.95 / at_a_time - 0.003
+    return {**DRIVER_RESOURCES, HEAD: max(DRIVER_RESOURCES[HEAD], math.floor(share * 10_000) / 10_000)}
+
+
+def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
+    """The Tune trainable."""
+    TorchTrainer(
+        train_loop,
+        train_loop_config={"trial": config, "plan": plan},
+        torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker >= 1 else "gloo"),
+        scaling_config=train.ScalingConfig(
+            num_workers=plan.workers, use_gpu=plan.gpus_per_worker > 0, resources_per_worker=plan.worker_resources
+        ),
+        run_config=train.RunConfig(
+            name=tune.get_context().get_trial_id(),
+            storage_path=plan.folder,
+            failure_config=train.FailureConfig(max_failures=RETRIES),
+            checkpoint_config=checkpoint_config(plan.interval),
+            callbacks=[TuneReportCallback()],
+        ),
+    ).fit()
+
+
+def train_loop(config: dict[str, Any]) -> None:
+    """What each worker of a trial runs."""
+    plan: TrialPlan = config["plan"]
+    place = Place(
+        trial_id=train.get_context().get_experiment_name(), device=get_device(), previous=train.get_checkpoint()
+    )
+    for report in reports(config["trial"], plan, ray.get(plan.dataset), place):
+        checkpoint = None if report.state is None else train.Checkpoint.from_directory(report.state)
+        train.report(report.metrics, checkpoint=checkpoint, checkpoint_dir_name=report.name)
