@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: sweep test test-slow lint clean
+.PHONY: sweep test test-slow lint bench bench-gpu clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
@@ -16,6 +16,14 @@ test: $(VENV)/.installed-test
 # Real Ray, several processes, kills and restarts: about ten minutes.
 test-slow: $(VENV)/.installed-test
 	$(RUN) -m pytest -m slow
+
+# Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
+bench: $(VENV)/.installed
+	$(RUN) -m benchmarks cpu
+
+# On a machine with a GPU; any Python that has torch will do: make bench-gpu RUN=python3
+bench-gpu:
+	$(RUN) -m benchmarks gpu
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import resource
 import statistics
 import time
@@ -62,6 +63,12 @@ def in_turns(actions: Mapping[str, Callable[[], object]], rounds: int = 5, warmu
 def peak_memory() -> int:
     """Most memory (bytes resident) that this process has ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def in_own_process(work: Callable[..., Any], *args: Any) -> Any:
+    """`work(*args)` in a new process: the peak of a process's memory never falls."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, args)
 
 
 def publish(name: str, rows: list[Row], settings: Mapping[str, Any]) -> None:

@@ -7,8 +7,7 @@ through `fame.fit` at 1,000,000 items, and says how much memory it took.
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, in_turns, peak_memory, publish
+from benchmarks.harness import Row, in_own_process, in_turns, peak_memory, publish
 from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, to_dict
 from fame.fit import fit
@@ -55,21 +54,22 @@ def epoch_of_training(item_count: int) -> tuple[Callable[[], None], int]:
     """A function that trains one epoch, and the epoch's number of steps."""
     experiment = settings()
     run = StageRun(experiment, stages(experiment)[0], zipf_sequences(item_count), WORKERS, {}, None)
-    return lambda: run._train_epoch(1, 0), run.steps_per_epoch
+    return lambda: run.train_epoch(1, 0), run.steps_per_epoch
 
 
-def fit_and_report_memory() -> None:
-    """What the process of the memory's row does; prints bytes."""
+def memory_of_fit() -> int:
+    """Peak bytes of a process that trains, evaluates and writes checkpoints."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         for _ in fit(settings(), zipf_sequences(LARGE), Path(folder), WORKERS):
             pass
-    print(peak_memory())
+    return peak_memory()
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     torch.set_num_threads(1)
-    fitted = subprocess.run([sys.executable, "-m", __spec__.name, "fit"], stdout=subprocess.PIPE, text=True, check=True)
+    memory = in_own_process(memory_of_fit)
     sizes = {"10,000": SMALL, "1,000,000": LARGE}
     epochs = {name: epoch_of_training(item_count) for name, item_count in sizes.items()}
     seconds = in_turns({name: epoch for name, (epoch, _) in epochs.items()}, rounds=5)
@@ -79,7 +79,7 @@ def main() -> None:
         Row(what="step time at 1,000,000 items ÷ at 10,000", value=steps["1,000,000"] / steps["10,000"], at_most=2),
         Row(
             what="peak memory of training and evaluating at 1,000,000 items",
-            value=int(fitted.stdout) / GIBIBYTE,
+            value=memory / GIBIBYTE,
             unit="GiB",
             at_most=8,
         ),
@@ -88,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    fit_and_report_memory() if sys.argv[1:] == ["fit"] else main()
+    main()

@@ -6,12 +6,12 @@ many, each in a process of its own.
 
 from __future__ import annotations
 
-import multiprocessing
+import argparse
 
 import torch
 
 from benchmarks.beauty import ITEMS
-from benchmarks.harness import Row, peak_memory, publish
+from benchmarks.harness import Row, in_own_process, peak_memory, publish
 from fame.loss import linear_cross_entropy
 
 ROWS, WIDTH = 2048, 64
@@ -19,9 +19,10 @@ DTYPES = (torch.float32, torch.bfloat16)
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     rows = []
     for dtype in DTYPES:
-        few, many = (in_own_process(count, dtype) for count in (ROWS, 4 * ROWS))
+        few, many = (in_own_process(extra_memory, count, dtype) for count in (ROWS, 4 * ROWS))
         name = str(dtype).removeprefix("torch.")
         rows += [
             Row(what=f"{name}: {ROWS} rows", value=few / 2**20, unit="MiB"),
@@ -30,12 +31,6 @@ def main() -> None:
             Row(what=f"{name}: growth with rows × 4", value=(many - few) / 2**20, unit="MiB", at_most=8),
         ]
     publish("loss_memory", rows, {"items": ITEMS, "width": WIDTH})
-
-
-def in_own_process(rows: int, dtype: torch.dtype) -> int:
-    """`extra_memory` in a new process: the peak of a process never falls."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(extra_memory, (rows, dtype))
 
 
 def extra_memory(rows: int, dtype: torch.dtype) -> int:

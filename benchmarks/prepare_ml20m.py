@@ -1,15 +1,13 @@
-"""Time and memory of preparing 20 million ratings: `python benchmarks/prepare_ml20m.py [--rows N]`.
+"""Time and memory of preparing 20 million ratings: `python -m benchmarks.prepare_ml20m`.
 
-Generates a ratings.csv of ml-20m's size and shape in a temporary folder, prepares it with
-`python -m fame.datasets ml-20m` in a process of its own, and prints the result as JSON.
+Generates a ratings.csv of ml-20m's size and shape in a temporary folder and prepares it with
+`python -m fame.datasets ml-20m` in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -18,6 +16,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.harness import Row, publish
 
 ROWS, USERS, ITEMS = 20_000_263, 138_493, 26_744
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -48,17 +48,11 @@ def main() -> None:
             sys.exit(done.stderr)
         # of all children, and this is the only one
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        result = {
-            "benchmark": "prepare_ml20m",
-            "rows": args.rows,
-            "recipe": args.recipe,
-            "file_mb": round(file.stat().st_size / 1e6),
-            "seconds": round(seconds, 1),
-            "peak_rss_mib": round(peak / 1024),
-            "cpus": len(os.sched_getaffinity(0)),
-            "machine": platform.machine(),
-        }
-    print(json.dumps(result))
+    rows = [
+        Row(what=f"preparing {args.rows:,} ratings", value=seconds, unit="s", at_most=180),
+        Row(what="peak memory", value=peak / 2**20, unit="GiB", at_most=4),
+    ]
+    publish("prepare_ml20m", rows, {"rows": args.rows, "recipe": args.recipe})
 
 
 def generate(file: Path, rows: int) -> None:
