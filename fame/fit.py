@@ -2,10 +2,12 @@
 
 A training has one or two stages (`fame.stage`): the backbone, if it is pre-trained, and the model
 itself. Epochs are counted through both. What a training has reached is one checkpoint file.
+Trainings can share the results of stages (`fame.sharing`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,12 +18,14 @@ from typing import Any
 
 from torch import Tensor
 
+from fame.artifacts import Folder
 from fame.checkpoint import load_checkpoint, save_checkpoint, with_prefix, without_prefix
 from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, to_dict
 from fame.errors import UserError
 from fame.parallel import Workers
 from fame.sequences import Sequences
+from fame.sharing import claimed, end_stage
 from fame.stage import Change, EpochReport, StageRun, State, stages
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -49,13 +53,15 @@ def fit(
     folder: Path,
     workers: Workers | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    shared: Folder | None = None,
 ) -> Iterator[EpochReport]:
     """Train, and yield a report after every epoch.
 
     Before each report the state is written to `folder/checkpoint.safetensors`; a file that is there
     is resumed from, and its earlier reports are not yielded again. The checkpoint carries the weights
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
-    epoch.
+    epoch. With `shared`, a stage that another training has left there is taken over: its reports follow
+    each other at once.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
     belongs to another experiment.
@@ -66,14 +72,26 @@ def fit(
     resumed = checkpoint.exists()
     state, tensors = _read_state(checkpoint, experiment) if resumed else (State(), {})
     while not (state.history and state.history[-1].finished):
-        run = StageRun(experiment, plan[state.stage], sequences, workers, state.previous_best, on_step)
-        if tensors:
-            run.restore(tensors)
-            tensors = {}
-        for report in run.epochs(state, last_stage=state.stage == len(plan) - 1):
-            if workers.first:
-                _write_state(checkpoint, experiment, state, run)
-            yield report
+        stage, seen = plan[state.stage], state.epoch
+        with claimed(stage, state, shared, workers) as claim:
+            if claim is not None and claim.found is not None:
+                end_stage(state, stage, claim, folder)
+                if workers.first:
+                    _write_state(checkpoint, experiment, state, None)
+                tensors = {}
+                yield from state.history[seen:]
+                continue
+            run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step)
+            if tensors:
+                run.restore(tensors)
+                tensors = {}
+            for report in run.epochs(state, last_stage=stage is plan[-1]):
+                if claim is not None and state.stage > stage.index:
+                    end_stage(state, stage, claim, folder)
+                if workers.first:
+                    _write_state(checkpoint, experiment, state, run)
+                with claim.lease.resting() if claim is not None else contextlib.nullcontext():
+                    yield report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +123,9 @@ def read_trained(folder: Path) -> Trained:
     )
 
 
-def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun) -> None:
+def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun | None) -> None:
     tensors = {**with_prefix("best.", state.best_weights), **with_prefix("previous.", state.previous_best)}
-    if run.stage.index == state.stage:  # else the stage has just ended, and only its best weights count
+    if run is not None and run.stage.index == state.stage:  # else a stage has just ended: its best weights count
         tensors |= run.tensors()
     header = {
         "experiment": to_dict(experiment),

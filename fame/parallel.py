@@ -45,6 +45,10 @@ class Workers:
             distributed.all_reduce(values)
         return values
 
+    def decided(self, answer: bool) -> bool:
+        """The first worker's answer, on all workers."""
+        return bool(self.sum(torch.tensor(float(answer and self.first), device=self.device)))
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model with gradients averaged over all workers, but for sparse ones: see `average_rows`."""
         if self.size == 1:

@@ -8,9 +8,11 @@ number of threads and workers).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ from torch import Tensor
 from fame.batches import Batch, Batcher, device_values
 from fame.checkpoint import optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 from fame.config import Experiment, TrainConfig
+from fame.config_tree import to_dict
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
 from fame.model import SequentialModel
@@ -32,6 +35,9 @@ from fame.sequences import Sequences, training_windows
 
 BACKBONE = "backbone"
 """Name of the stage that trains a model's backbone."""
+CODE_VERSION = 1
+"""Part of every stage's key: to be raised by a change after which a stage comes to another result from the
+same settings, or an `EpochReport` has other fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,23 @@ class Stage:
     model_class: type[SequentialModel]
     model: object
     train: TrainConfig
+    settings: Mapping[str, Any] | None = None
+    """What decides the stage's result, by the keys that it has in the experiment; None for the last stage,
+    whose result nothing starts from."""
+    before: Stage | None = None
+    """The stage that this one starts from."""
+
+    def key(self, workers: Workers) -> str:
+        """Short hash of everything that decides the stage's result, to the bit: how it is computed, too."""
+        assert self.settings is not None, f"stage '{self.name}' leaves nothing for another one"
+        content = {
+            "version": CODE_VERSION,
+            "stage": self.name,
+            "settings": dict(self.settings),
+            "computed by": [workers.device.type, workers.size],
+            "before": self.before and self.before.key(workers),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
 @dataclass
@@ -102,18 +125,37 @@ class State:
 
 def stages(experiment: Experiment) -> list[Stage]:
     """The stages of an experiment, in order."""
-    model_class = models.get(experiment.model.name)
-    parts = [(experiment.model.name, model_class, experiment.model, experiment.train)]
-    if experiment.backbone.epochs:
-        config_class = model_class.Backbone.Config
-        shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
-        shared["name"] = config_class.name
-        train = dataclasses.replace(experiment.train, epochs=experiment.backbone.epochs, lr=experiment.backbone.lr)
-        parts.insert(0, (BACKBONE, model_class.Backbone, config_class(**shared), train))
-    return [
-        Stage(index=index, name=name, model_class=model_class, model=model, train=train)
-        for index, (name, model_class, model, train) in enumerate(parts)
-    ]
+    before = _backbone(experiment) if experiment.backbone.epochs else None
+    last = Stage(
+        index=1 if before else 0,
+        name=experiment.model.name,
+        model_class=models.get(experiment.model.name),
+        model=experiment.model,
+        train=experiment.train,
+        before=before,
+    )
+    return [before, last] if before else [last]
+
+
+def _backbone(experiment: Experiment) -> Stage:
+    """The stage that trains the model's backbone, which has the model's settings as far as it knows them."""
+    model_class = models.get(experiment.model.name).Backbone
+    config_class = model_class.Config
+    shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
+    model = config_class(**{**shared, "name": config_class.name})
+    train = dataclasses.replace(experiment.train, epochs=experiment.backbone.epochs, lr=experiment.backbone.lr)
+    of_train = {f"train.{key}": value for key, value in to_dict(train).items() if key not in ("epochs", "lr")}
+    settings = {
+        **{f"model.{key}": value for key, value in to_dict(model).items()},
+        **of_train,
+        "backbone.epochs": train.epochs,
+        "backbone.lr": train.lr,
+        **{f"evaluate.{key}": value for key, value in to_dict(experiment.evaluate).items()},
+        "data.fingerprint": experiment.data.fingerprint,
+        "data.max_length": experiment.data.max_length,
+        "seed": experiment.seed,
+    }
+    return Stage(index=0, name=BACKBONE, model_class=model_class, model=model, train=train, settings=settings)
 
 
 class StageRun:

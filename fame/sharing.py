@@ -1,0 +1,94 @@
+"""Stages that trainings share: what `fit` claims before a stage, and does when one is through.
+
+Whether a stage was computed or taken over makes no difference to reports, weights or checkpoint. The
+file `stages.json` beside the checkpoint tells it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fame.artifacts import Artifact, Claim, Folder, claim
+from fame.parallel import Workers
+from fame.stage import EpochReport, Stage, State
+
+USES = "stages.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageUse:
+    """How a training came to the result of a shared stage."""
+
+    stage: str
+    shared: bool
+    """Whether it was taken over, and not computed."""
+    seconds: float
+    """What computing it took, whoever did."""
+    waited: float
+    """Seconds spent waiting for another training to compute it."""
+    rebuilt: bool
+    """Whether it was computed in place of a damaged one."""
+
+
+def read_uses(folder: Path) -> list[StageUse]:
+    """The shared stages that the training in `folder` is through with; none if it shares nothing."""
+    path = folder / USES
+    return [StageUse(**use) for use in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+
+
+def claimed(
+    stage: Stage, state: State, shared: Folder | None, workers: Workers
+) -> contextlib.AbstractContextManager[Claim | None]:
+    """A claim on the stage's artifact; None for a stage that is not shared.
+
+    A training whose settings changed on the way has a result that no settings stand for.
+    """
+    if shared is None or stage.settings is None or state.changes:
+        return contextlib.nullcontext()
+    return claim(shared, f"{stage.name}-{stage.key(workers)}", workers)
+
+
+def end_stage(state: State, stage: Stage, claim: Claim, folder: Path) -> None:
+    """Keep what was computed for others, or bring the state to where computing would have brought it."""
+    artifact = claim.found
+    if artifact is None:
+        artifact = _artifact(state, stage)
+        claim.keep(artifact)
+    else:
+        before = [report for report in state.history if report.stage != stage.name]
+        state.history = [*before, *(EpochReport(**report) for report in artifact.history)]
+        state.best_weights = state.previous_best = artifact.tensors
+        state.stage = stage.index + 1
+    if claim.workers.first:
+        _note(folder, stage, claim, artifact)
+
+
+def _artifact(state: State, stage: Stage) -> Artifact:
+    reports = [report for report in state.history if report.stage == stage.name]
+    return Artifact(
+        tensors=state.previous_best,
+        history=[dataclasses.asdict(report) for report in reports],
+        seconds=sum(report.train_seconds + report.evaluate_seconds for report in reports),
+    )
+
+
+def _note(folder: Path, stage: Stage, claim: Claim, artifact: Artifact) -> None:
+    earlier = read_uses(folder)
+    if any(use.stage == stage.name for use in earlier):
+        return  # it computed the stage itself, and was ended before its checkpoint said so
+    use = StageUse(
+        stage=stage.name,
+        shared=claim.found is not None,
+        seconds=artifact.seconds,
+        waited=claim.waited,
+        rebuilt=claim.rebuilds,
+    )
+    temporary = folder / f".{USES}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(json.dumps([dataclasses.asdict(each) for each in (*earlier, use)]), encoding="utf-8")
+    os.replace(temporary, folder / USES)
