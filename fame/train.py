@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from fame.artifacts import LocalFolder
 from fame.config import Experiment, require
 from fame.config_tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
@@ -25,6 +26,7 @@ from fame.export import export_model, resolve, writing
 from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.parallel import Workers
 from fame.paths import paths
+from fame.sharing import read_uses
 from fame.stage import EpochReport
 
 
@@ -42,10 +44,14 @@ def main() -> None:
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {_where(workers, threads)}; → {output}")
     for part, path in paths(experiment.train, workers.device).items():
         print(f"{part}: {path}")
+    shared = None
+    if args.stages is not None:
+        with writing(args.stages):
+            shared = LocalFolder(args.stages)
     results = []
     for seed in range(experiment.seed, experiment.seed + args.seeds):
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
-        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, workers))
+        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, workers, shared))
     if args.seeds > 1:
         _write_summary(output, results)
 
@@ -66,8 +72,13 @@ def read_settings(args: argparse.Namespace) -> Experiment:
     return experiment_from_dict(apply_overrides(tree, args.set))
 
 
-def train_one(experiment: Experiment, dataset: Dataset, folder: Path, workers: Workers) -> dict[str, Any]:
-    """Train (or go on training) in a folder and export the best epoch there; returns its metrics."""
+def train_one(
+    experiment: Experiment, dataset: Dataset, folder: Path, workers: Workers, shared: LocalFolder | None = None
+) -> dict[str, Any]:
+    """Train (or go on training) in a folder and export the best epoch there; returns its metrics.
+
+    Stages that other trainings need, too, are taken from `shared`, and kept there.
+    """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # before the first epoch, not after it
@@ -76,8 +87,11 @@ def train_one(experiment: Experiment, dataset: Dataset, folder: Path, workers: W
         _print_earlier(experiment, folder)
     progress = Progress()
     with writing(folder):
-        for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step):
+        for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step, shared=shared):
             progress.report(report, experiment.train.metric)
+    for use in read_uses(folder):
+        if use.shared:
+            print(f"{use.stage}: taken over, {use.seconds:.1f} s of training saved")
     model_folder = folder / "best"
     metrics = export_model(model_folder, read_trained(folder), dataset)
     name = experiment.train.metric
@@ -147,6 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")
     parser.add_argument("--seeds", type=int, default=1, metavar="K", help="train with K seeds (default: 1)")
     parser.add_argument("--output", type=Path, help="folder for checkpoint and model (default: under runs/train/)")
+    parser.add_argument(
+        "--stages", type=Path, metavar="DIR", help="folder to share pre-trained backbones in (default: none is shared)"
+    )
     return parser
 
 

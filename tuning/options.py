@@ -16,6 +16,7 @@ from typing import Any
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.schedulers import SCHEDULERS
+from tuning.storage import STAGES
 from tuning.trial import TRAINERS
 
 SAMPLERS = ("tpe", "gp", "random", "grid")
@@ -63,6 +64,8 @@ class Options:
                 f"--name {self.name!r}: must be a plain folder name: letters, digits, '-', '_' and '.', "
                 "not starting with '.' or '-'"
             )
+        if self.name == STAGES:
+            raise UserError(f"--name {STAGES}: is the folder in which sweeps share stages; choose another name")
 
 
 def plain_name(text: str) -> str:

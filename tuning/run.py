@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import logging
 import os
@@ -18,7 +19,7 @@ from ray.tune.logger import JsonLoggerCallback
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
-from tuning import resources, summary
+from tuning import resources, stages, summary
 from tuning.export import Best, export_best
 from tuning.interrupt import stops_softly
 from tuning.plan import Plan
@@ -61,7 +62,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     resources.tidy(known_ids(search))
     tracker.close_open_trials(outcomes(search))
     best = export_best(search.study, storage, dataset)
-    track_end(tracker, storage, best, interrupted)
+    track_end(tracker, storage, best, interrupted, stages.total(search.study))
     summary.print_results(plan, storage, search.study, best, tracker)
     return summary.conclude(plan, storage, search.study, interrupted, failures(results))
 
@@ -110,6 +111,8 @@ class Trials:
             workers=share.workers,
             cpus_per_worker=share.cpus_per_worker,
             gpus_per_worker=share.gpus_per_worker,
+            # A population's trials change their settings on the way: what their stages leave is their own.
+            stages=None if self.kind.changes else storage.stages,
             interval=self.kind.interval(plan.epochs),
         )
         self.trainable = self.trainer.trainable(shared, share.concurrent if self.kind.pauses else None)
@@ -215,9 +218,13 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
     return tracker
 
 
-def track_end(tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool) -> None:
-    """The exported model's files and metrics on the parent run."""
+def track_end(
+    tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: stages.Uses | None
+) -> None:
+    """The exported model's files and metrics on the parent run, and what sharing stages came to."""
     tags: dict[str, object] = {}
+    if uses is not None:
+        tracker.log_metrics(dataclasses.asdict(uses))
     if best is not None:
         for path in sorted(storage.best.iterdir()):
             tracker.log_file(path, "best")

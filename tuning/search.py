@@ -33,6 +33,7 @@ from fame.errors import UserError, nearest
 from tuning.options import SAMPLERS
 from tuning.space import Space
 from tuning.space.domains import Domain
+from tuning.stages import note_uses
 
 RAY_ID, LOST, ORIGIN = "ray_id", "lost", "origin"
 """Attributes: of a trial, its id in Tune, and that Tune knows nothing of it; of a study, what it searches."""
@@ -248,6 +249,7 @@ class StudySearch(Searcher):
         return None
 
     def _report(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
+        note_uses(self._storage, trial, result)
         value, epoch = result.get(self.metric), result.get("epoch")
         if value is None or epoch is None or not math.isfinite(value):
             return

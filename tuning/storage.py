@@ -5,6 +5,7 @@
     <storage>/<name>/tune/         Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/best/         the exported model
+    <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
 
 With a URI (`s3://…`, `gs://…`) Ray keeps its state and the checkpoints there; the small files that
 the driver alone writes stay in `runs/<name>`, and the exported model is copied to the URI.
@@ -23,6 +24,7 @@ from fame.config_tree import read_yaml, write_yaml
 from fame.errors import UserError
 
 RECORD = "sweep.yaml"
+STAGES = "stages"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +36,17 @@ class Storage:
     """Folder of the driver's own files."""
     shared: str
     """Path or URI of the folder that all nodes reach."""
+    stages: str
+    """Path or URI of the folder of shared stages, beside all sweeps."""
 
     @classmethod
     def of(cls, storage: str, name: str) -> Storage:
         """The places of the sweep `name` under a path or URI."""
         if is_remote(storage):
-            return cls(name=name, local=Path("runs").absolute() / name, shared=below(storage, name))
+            local, shared, stages = Path("runs").absolute() / name, below(storage, name), below(storage, STAGES)
+            return cls(name=name, local=local, shared=shared, stages=stages)
         folder = root(storage) / name
-        return cls(name=name, local=folder, shared=str(folder))
+        return cls(name=name, local=folder, shared=str(folder), stages=str(root(storage) / STAGES))
 
     @property
     def record(self) -> Path:

@@ -15,6 +15,7 @@ from rich.table import Table
 from fame.datasets import Dataset
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.export import load_catalogue
+from tuning import stages
 from tuning.export import Best, ranked, score
 from tuning.options import DEFAULTS
 from tuning.plan import Plan
@@ -51,6 +52,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
+    for line in stages.lines(plan):
+        table.add_row("stages", line)
     table.add_row("resources", str(share))
     table.add_row("", f"{options.trainer} trainer")
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
@@ -90,6 +93,8 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
         )
     console = Console()
     console.print(table, highlight=False)
+    if (uses := stages.total(study)) is not None:
+        console.print(f"stages  {uses}", highlight=False)
     if best is None:
         console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         return

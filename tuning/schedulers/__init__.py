@@ -47,6 +47,8 @@ class Kind:
     """Raises `UserError` for a plan that it cannot schedule."""
     pauses: bool = False
     """Whether it pauses trials for others: then there are more of them than run at a time."""
+    changes: bool = False
+    """Whether it changes a trial's settings on the way."""
     interval: Callable[[int], int] = lambda epochs: 0
     """Epochs between the checkpoints that other trials start from; 0 is none."""
 
@@ -111,6 +113,6 @@ SCHEDULERS = {
     "asha": Kind(build=_asha),
     "hyperband": Kind(build=_hyperband, pauses=True),
     "median": Kind(build=_median),
-    "pbt": Kind(build=_pbt, check=_check_pbt, pauses=True, interval=grace),
+    "pbt": Kind(build=_pbt, check=_check_pbt, pauses=True, changes=True, interval=grace),
     "none": Kind(build=_none),
 }

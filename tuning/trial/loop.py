@@ -20,11 +20,13 @@ from fame.config import Experiment
 from fame.datasets import Dataset
 from fame.errors import DivergedError
 from fame.export import resolve
-from fame.fit import fit, read_trained
+from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
 from fame.stage import EpochReport
+from tuning.remote_folder import open_folder
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
+from tuning.stages import reported_uses
 from tuning.storage import below
 from tuning.trial.eager import without_compiler
 from tuning.trial.plan import TrialPlan, trial_experiment
@@ -63,16 +65,20 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
     restart = restart_of(config)
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, threads)
     metric = experiment.train.metric
+    shared = open_folder(plan.stages) if plan.stages is not None else None
     with scratch_folder(place.trial_id) as folder:
         epoch = restart.seen
         for report in restore(folder, experiment, plan, restart, place.previous)[epoch:]:
             # What was reported while the sweep's driver was away, or had just paused the trial, never reached it.
-            yield Report(metrics=reported_metrics(report, metric))
+            yield Report(metrics=reported_metrics(report, metric) | reported_uses(folder))
             epoch = report.epoch
+        kept = None
         try:
-            for report in fit(experiment, dataset.sequences, folder, workers):
+            for report in fit(experiment, dataset.sequences, folder, workers, None, shared):
                 epoch = report.epoch
-                yield _with_state(report, metric, plan, restart, folder if workers.first else None)
+                state = folder if workers.first and _version(folder) != kept else None
+                yield _with_state(report, metric, plan, restart, state, reported_uses(folder))
+                kept = _version(folder)
         except (DivergedError, MemoryError, RuntimeError) as error:
             if not hopeless(error, workers):
                 raise
@@ -83,9 +89,22 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
             )
 
 
-def _with_state(report: EpochReport, metric: str, plan: TrialPlan, restart: Restart, state: Path | None) -> Report:
+def _version(folder: Path) -> int | None:
+    """Tells checkpoints apart: all reports of a stage that was taken over come with the same one."""
+    path = folder / CHECKPOINT
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _with_state(
+    report: EpochReport,
+    metric: str,
+    plan: TrialPlan,
+    restart: Restart,
+    state: Path | None,
+    uses: Mapping[str, float],
+) -> Report:
     """An epoch's report with the checkpoint in `state`; a milestone's is named for others to find it."""
-    metrics, name = reported_metrics(report, metric), None
+    metrics, name = reported_metrics(report, metric) | uses, None
     if plan.interval:
         metrics[MILESTONE] = report.epoch % plan.interval == 0
         name = milestone_name(report.epoch, restart.generation) if metrics[MILESTONE] else None

@@ -26,6 +26,8 @@ class TrialPlan:
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
+    stages: str | None = None
+    """Path or URI of the folder in which trials share stages; None if they share none."""
     interval: int = 0
     """Epochs between the checkpoints that are kept for other trials to start from; 0 keeps none."""
 
