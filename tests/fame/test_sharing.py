@@ -55,7 +55,9 @@ def start(tiny, tmp_path):
 def trained_stages(monkeypatch) -> list[str]:
     """Stages of which epochs are computed, in order."""
     names, epochs = [], StageRun.epochs
-    monkeypatch.setattr(StageRun, "epochs", lambda run, *a, **k: (names.append(run.stage.name), epochs(run, *a, **k))[1])
+    monkeypatch.setattr(
+        StageRun, "epochs", lambda run, *a, **k: (names.append(run.stage.name), epochs(run, *a, **k))[1]
+    )
     return names
 
 
@@ -122,7 +124,9 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
     known = {
         f"{name}.{f.name}" if dataclasses.is_dataclass(section) else name
         for name, section in sections.items()
-        for f in (dataclasses.fields(section) if dataclasses.is_dataclass(section) else [dataclasses.fields(SETTINGS)[0]])
+        for f in (
+            dataclasses.fields(section) if dataclasses.is_dataclass(section) else [dataclasses.fields(SETTINGS)[0]]
+        )
     }
     free = {key for key in known - backbone.settings.keys() if not key.startswith("data.")}
     assert free == {

@@ -1,0 +1,119 @@
+"""How many stage runs a space needs is known before, and how many there were after."""
+
+from __future__ import annotations
+
+import itertools
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame.config_tree import experiment_from_dict
+from fame.sharing import StageUse
+from fame.stage import stages
+from tests.fame.test_sharing import ONE
+from tuning.space.file import space_from_dict
+from tuning.stages import ATTRIBUTE, Uses, expected, note_uses, total
+
+FREE = {"model.experts": {"choices": [1, 2]}, "train.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
+
+
+def texts(search: dict, trials: int = 16, base: dict | None = None, constraints: tuple = ()) -> list[str]:
+    base = {"model": {"name": "fame"}, "backbone": {"epochs": 3}} if base is None else base
+    space = space_from_dict({"base": base, "search": search, "constraints": list(constraints)}, "test")
+    return [one.text(trials) for one in expected(space)]
+
+
+def test_what_decides_a_backbone_counts_and_nothing_else():
+    assert texts(FREE) == ["backbone: at most 1 run for 16 trials, shared by all"]
+    heads = {**FREE, "model.heads": {"choices": [1, 2, 4]}}
+    assert texts(heads) == ["backbone: at most 3 runs for 16 trials; trials that agree in model.heads share one"]
+    assert texts(heads, trials=2)[0].startswith("backbone: at most 2 runs for 2 trials")
+
+
+def test_trials_without_a_backbone_need_no_run():
+    none = {"model": {"name": "fame"}}
+    assert texts(FREE, base=none) == []
+    assert texts({"model.heads": {"choices": [1, 2]}}, base={"model": {"name": "sasrec"}}) == []
+    search = {
+        "model.heads": {"choices": [1, 2]},
+        "backbone.epochs": {"choices": [0, 2, 3]},
+        "backbone.lr": {"choices": [0.01, 0.02], "when": {"backbone.epochs": {"above": 2}}},
+    }
+    # Of each number of heads: one with 2 epochs, two with 3.
+    assert texts(search, base=none)[0].startswith("backbone: at most 6 runs for 16 trials; trials that agree in")
+
+
+def test_a_continuous_setting_may_be_another_one_in_each_trial():
+    search = {"backbone.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
+    assert texts(search) == ["backbone: at most 16 runs for 16 trials; trials that agree in backbone.lr share one"]
+
+
+def test_what_the_space_forbids_is_not_counted():
+    search = {"model.heads": {"choices": [1, 2, 4]}, "model.dim": {"choices": [32, 64]}, **FREE}
+    assert "at most 6 runs" in texts(search)[0]
+    assert "at most 4 runs" in texts(search, constraints=("model.heads <= 2",))[0]
+    assert "at most 6 runs" in texts(search, constraints=("model.heads != model.experts",))[0]
+
+
+SMALL = {
+    "model.heads": [1, 2],
+    "model.experts": [1, 2],
+    "model.dropout": [0.1, 0.2],
+    "backbone.epochs": [0, 1],
+    "backbone.noise": [0.0, 0.5],
+    "train.epochs": [1, 2],
+}
+
+
+@given(st.sets(st.sampled_from(sorted(SMALL)), min_size=1))
+def test_it_is_the_number_of_different_keys(keys):
+    base = {"model": {"name": "fame"}} if "backbone.epochs" in keys else {"backbone": {"epochs": 2}}
+    space = space_from_dict({"base": base, "search": {key: {"choices": SMALL[key]} for key in sorted(keys)}}, "test")
+    points = [
+        dict(zip(sorted(keys), values, strict=True)) for values in itertools.product(*map(SMALL.get, sorted(keys)))
+    ]
+    found = {
+        stage.key(ONE)
+        for point in points
+        for stage in stages(experiment_from_dict(space.experiment(point)))
+        if stage.settings is not None
+    }
+    assert [one.runs for one in expected(space)] == [len(found)]
+
+
+def use(shared: bool, seconds: float, waited: float = 0.0, rebuilt: bool = False) -> StageUse:
+    return StageUse(stage="backbone", shared=shared, seconds=seconds, waited=waited, rebuilt=rebuilt)
+
+
+def test_the_study_adds_up_what_trials_report():
+    study = optuna.create_study()
+    assert total(study) is None
+    of_trials = [[use(False, 3.0)], [use(True, 3.0, waited=2.0)], [use(False, 4.0, rebuilt=True), use(True, 1.0)], []]
+    for uses in of_trials:
+        trial = study.ask()
+        report = {"epoch": 1, **(vars(Uses.of(uses)) if uses else {})}
+        for _ in range(2):  # every report of a trial has it
+            note_uses(study._storage, study.get_trials()[trial.number], report)
+    assert [ATTRIBUTE in trial.user_attrs for trial in study.get_trials()] == [True, True, True, False]
+    found = total(study)
+    assert vars(found) == {
+        "stage_computed": 2,
+        "stage_shared": 2,
+        "stage_rebuilt": 1,
+        "stage_seconds_saved": 4.0,
+        "stage_seconds_waited": 2.0,
+    }
+    assert str(found) == ("2 computed (1 in place of a damaged one), 2 shared: 4.0 s of training saved, 2.0 s waited")
+    assert str(Uses.of([use(True, 3.0)])) == "0 computed, 1 shared: 3.0 s of training saved"
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "pbt"])
+def test_the_plan_says_it_but_for_populations(scheduler):
+    from tuning.options import parse
+    from tuning.plan import make_plan
+    from tuning.stages import lines
+
+    plan = make_plan(parse(["--scheduler", scheduler, "--set", "backbone.epochs=3"])[0])
+    assert [line.partition(":")[0] for line in lines(plan)] == (["backbone"] if scheduler == "asha" else [])
