@@ -76,22 +76,22 @@ def fit(
         with claimed(stage, state, shared, workers) as claim:
             if claim is not None and claim.found is not None:
                 end_stage(state, stage, claim, folder)
+                tensors.clear()
                 if workers.first:
                     _write_state(checkpoint, experiment, state, None)
-                tensors = {}
                 yield from state.history[seen:]
-                continue
-            run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step)
-            if tensors:
-                run.restore(tensors)
-                tensors = {}
-            for report in run.epochs(state, last_stage=stage is plan[-1]):
-                if claim is not None and state.stage > stage.index:
-                    end_stage(state, stage, claim, folder)
-                if workers.first:
-                    _write_state(checkpoint, experiment, state, run)
-                with claim.lease.resting() if claim is not None else contextlib.nullcontext():
-                    yield report
+            else:
+                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step)
+                if tensors:
+                    run.restore(tensors)
+                    tensors.clear()
+                for report in run.epochs(state, last_stage=stage is plan[-1]):
+                    if claim is not None and state.stage > stage.index:
+                        end_stage(state, stage, claim, folder)
+                    if workers.first:
+                        _write_state(checkpoint, experiment, state, run)
+                    with claim.lease.resting() if claim is not None else contextlib.nullcontext():
+                        yield report
 
 
 @dataclass(frozen=True, kw_only=True)

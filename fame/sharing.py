@@ -2,6 +2,11 @@
 
 Whether a stage was computed or taken over makes no difference to reports, weights or checkpoint. The
 file `stages.json` beside the checkpoint tells it.
+
+A training that takes a stage over yields all the stage's reports, one after the other: a scheduler that
+compares trials at an epoch finds the same value there for all who share it, and a chart has each epoch
+once. While it waits for another training it reports nothing, so nothing can stop it; it keeps the
+resources that it would have used to compute the stage itself in that time.
 """
 
 from __future__ import annotations

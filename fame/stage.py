@@ -94,7 +94,10 @@ class Stage:
     """The stage that this one starts from."""
 
     def key(self, workers: Workers) -> str:
-        """Short hash of everything that decides the stage's result, to the bit: how it is computed, too."""
+        """Short hash of everything that decides the stage's result: on CPUs to the bit.
+
+        (GPUs of different kinds, which differ in the last digits, count as one.)
+        """
         assert self.settings is not None, f"stage '{self.name}' leaves nothing for another one"
         content = {
             "version": CODE_VERSION,

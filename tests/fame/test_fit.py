@@ -23,6 +23,7 @@ from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.objective import Softmax
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
+from fame.sharing import read_uses
 from fame.stage import EpochReport, StageRun, stages
 from tests.fame.helpers import CPU, cyclic_sequences, experiment, same_tensors, sequences_of, timeless
 
@@ -445,6 +446,17 @@ def test_workers_agree_on_weights_and_reports(two_workers):
 
 def test_two_workers_resume_to_the_same_bits_with_dropout(two_workers):
     assert_same_training(two_workers[0] / "straight", two_workers[0] / "crashed")
+
+
+def test_two_workers_take_over_what_two_workers_computed(two_workers):
+    folder, results = two_workers
+    assert_same_training(folder / "computed", folder / "taken over")
+    for result in results:
+        assert result["computed"] == result["taken over"]
+    assert [[use.shared for use in read_uses(folder / name)] for name in ("computed", "taken over")] == [
+        [False],
+        [True],
+    ]
 
 
 def test_workers_that_all_see_bad_scores_all_raise_and_none_waits(two_workers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from argparse import Namespace
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_a_damaged_checkpoint_is_one_line():
     assert done.code == 2
     assert done.err.startswith(f"error: {Path('out/checkpoint.safetensors')} is not a checkpoint of this program")
     assert done.err.count("\n") == 1
+
+
+def test_a_backbone_is_shared_where_it_is_asked_for(work):
+    backbone = ("--config", "tiny.yaml", "--set", "backbone.epochs=1", "--stages", "shared")
+    alone = run(*backbone[:-2], "--output", "alone")
+    first, second = (run(*backbone, "--output", name) for name in ("first", "second"))
+    assert ["taken over" in done.out for done in (alone, first, second)] == [False, False, True]
+    assert re.search(r"^backbone: taken over, \d+\.\d s of training saved$", second.out, re.MULTILINE)
+    assert timeless(metrics_of("alone")) == timeless(metrics_of("first")) == timeless(metrics_of("second"))
+    assert len([*(work / "shared").iterdir()]) == 1
+    (work / "file").touch()
+    refused = call(train.main, *backbone[:-1], "file")
+    assert refused.code == 2 and refused.err.startswith("error: cannot write file: ")
 
 
 def test_settings_that_diverge_are_one_line_and_exit_code_1():

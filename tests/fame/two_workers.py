@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from fame.artifacts import LocalFolder
 from fame.batches import device_values
 from fame.errors import DivergedError
 from fame.evaluate import Evaluator
@@ -18,7 +19,7 @@ from fame.parallel import Workers
 from fame.registry import models
 from fame.stage import StageRun, State, stages
 from tests.fame.helpers import CPU, timeless
-from tests.fame.test_fit import WITH_DROPOUT, WORKER_RUNS, worker_data
+from tests.fame.test_fit import TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 
 
 def main(folder: Path, rank: int) -> None:
@@ -49,6 +50,11 @@ def main(folder: Path, rank: int) -> None:
         evaluator.metrics(model)
     except DivergedError as error:
         results["bad scores"] = type(error).__name__
+
+    shared = LocalFolder(folder / "stages")
+    for name in ("computed", "taken over"):
+        reports = fit(TWO_STAGES, sequences, folder / name, workers, None, shared)
+        results[name] = [timeless(report) for report in reports]
 
     list(fit(WITH_DROPOUT, sequences, folder / "straight", workers))
     first = fit(WITH_DROPOUT, sequences, folder / "crashed", workers)

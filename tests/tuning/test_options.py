@@ -45,6 +45,11 @@ def test_plain_names_are_taken(name):
     assert Options(name=name).name == name
 
 
+def test_the_folder_of_shared_stages_is_no_name():
+    with pytest.raises(UserError, match=r"--name stages: .* choose another name"):
+        Options(name="stages")
+
+
 @pytest.mark.parametrize(
     "name", ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "a?b", "a#b", "a%20b", "a\nb", "../x"]
 )

@@ -54,6 +54,7 @@ def test_places_of_a_local_sweep(work):
         assert not is_remote(storage)
         assert places.shared == str(places.local) == str(work / "there" / "mine")
         assert places.trials == str(work / "there" / "mine" / "trials")
+        assert places.stages == str(work / "there" / "stages")
         assert {places.record.parent, places.study.parent, places.best.parent} == {places.local}
     assert Storage.of("~/there", "mine").local == Path.home() / "there" / "mine"
 
@@ -62,6 +63,7 @@ def test_places_of_a_remote_sweep(work):
     places = Storage.of(f"s3://bucket/x{QUERY}", "mine")
     assert places.shared == f"s3://bucket/x/mine{QUERY}"
     assert places.trials == f"s3://bucket/x/mine/trials{QUERY}"
+    assert places.stages == f"s3://bucket/x/stages{QUERY}"
     assert places.local == work / "runs" / "mine"
 
 

@@ -94,3 +94,19 @@ def test_a_sweep_killed_in_a_backbone_resumes_and_trains_each_once(sweeps: Sweep
     heads = {trial.params["model.heads"] for trial in sweeps.study("k")}
     assert len(stages(sweeps)) == len(heads)
     assert uses(sweeps, "k").stage_computed <= len(heads)
+
+
+def test_trials_of_torch_trainers_share_under_asha_and_none_is_stopped_while_it_waits(sweeps: Sweeps) -> None:
+    space = {"base": {**SPACE["base"], "backbone": {"epochs": 6}}, "search": {**SPACE["search"]}}
+    space["search"].pop("model.heads")
+    (sweeps.folder / "space.yaml").write_text(yaml.safe_dump(space))
+    args = [
+        word if word not in ("none", "inline") else {"none": "asha", "inline": "torch"}[word] for word in command("t")
+    ]
+    done = sweeps.run(*args, "--trials", "3")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_agree(sweeps, "t")
+    found = uses(sweeps, "t")
+    assert (found.stage_computed, found.stage_shared) == (1, 2)
+    # They are the same in their backbones, so none can be worse there.
+    assert all(len(trial.intermediate_values) == 7 for trial in sweeps.study("t"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +83,17 @@ def test_a_trial_stopped_in_its_backbone_leaves_it_to_the_next_one_in_the_proces
     assert names == ["backbone", "backbone", "fame", "fame"]
     assert read_trial(f"{plan.folder}/c").reached_model
     trial.stop()
+
+
+def test_a_trial_that_waits_reports_nothing_until_it_has_all(plan: TrialPlan) -> None:
+    owner, waiting, results = actor(plan, "a", POINT), actor(plan, "b", POINT | {"model.experts": 2}), []
+    owner.step()  # its backbone has begun
+    thread = threading.Thread(target=lambda: results.extend(steps(waiting)))
+    thread.start()
+    thread.join(timeout=1.0)
+    assert thread.is_alive() and not results
+    assert [result["epoch"] for result in steps(owner)] == [2, 3]
+    thread.join(timeout=60.0)
+    assert [result["epoch"] for result in results] == [1, 2, 3]
+    assert [result["stage_shared"] for result in results] == [1, 1, 1]
+    assert results[0]["stage_seconds_waited"] > 0.5
