@@ -53,24 +53,40 @@ def claimed(
 
     A training whose settings changed on the way has a result that no settings stand for.
     """
-    if shared is None or stage.settings is None or state.changes:
+    if shared is None or stage.recipe is None or state.changes:
         return contextlib.nullcontext()
-    return claim(shared, f"{stage.name}-{stage.key(workers)}", workers)
+    return claim(shared, stage.recipe, workers)
 
 
 def end_stage(state: State, stage: Stage, claim: Claim, folder: Path) -> None:
     """Keep what was computed for others, or bring the state to where computing would have brought it."""
-    artifact = claim.found
-    if artifact is None:
-        artifact = _artifact(state, stage)
-        claim.keep(artifact)
+    if claim.found is None:
+        claim.keep(_artifact(state, stage))
     else:
         before = [report for report in state.history if report.stage != stage.name]
-        state.history = [*before, *(EpochReport(**report) for report in artifact.history)]
-        state.best_weights = state.previous_best = artifact.tensors
+        state.history = [*before, *(EpochReport(**report) for report in claim.found.history)]
+        state.best_weights = state.previous_best = claim.found.tensors
         state.stage = stage.index + 1
-    if claim.workers.first:
-        _note(folder, stage, claim, artifact)
+    note_use(folder, claim)
+
+
+def note_use(folder: Path, claim: Claim) -> None:
+    """Tell beside the checkpoint in `folder` how a claim ended, unless an earlier run has."""
+    earlier, name = read_uses(folder), claim.recipe.stage
+    # A training that was ended after it kept a stage, and before its checkpoint said so, finds its own.
+    if not claim.workers.first or any(use.stage == name for use in earlier):
+        return
+    use = StageUse(
+        stage=name,
+        shared=claim.shared,
+        seconds=claim.found.seconds,
+        waited=claim.waited,
+        rebuilt=claim.rebuilds,
+    )
+    temporary = folder / f".{USES}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(json.dumps([dataclasses.asdict(each) for each in (*earlier, use)]), encoding="utf-8")
+    os.replace(temporary, folder / USES)
 
 
 def _artifact(state: State, stage: Stage) -> Artifact:
@@ -80,20 +96,3 @@ def _artifact(state: State, stage: Stage) -> Artifact:
         history=[dataclasses.asdict(report) for report in reports],
         seconds=sum(report.train_seconds + report.evaluate_seconds for report in reports),
     )
-
-
-def _note(folder: Path, stage: Stage, claim: Claim, artifact: Artifact) -> None:
-    earlier = read_uses(folder)
-    if any(use.stage == stage.name for use in earlier):
-        return  # it computed the stage itself, and was ended before its checkpoint said so
-    use = StageUse(
-        stage=stage.name,
-        shared=claim.found is not None,
-        seconds=artifact.seconds,
-        waited=claim.waited,
-        rebuilt=claim.rebuilds,
-    )
-    temporary = folder / f".{USES}.tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps([dataclasses.asdict(each) for each in (*earlier, use)]), encoding="utf-8")
-    os.replace(temporary, folder / USES)

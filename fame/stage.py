@@ -8,11 +8,9 @@ number of threads and workers).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fame.artifacts import Recipe
 from fame.batches import Batch, Batcher, device_values
 from fame.checkpoint import optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 from fame.config import Experiment, TrainConfig
@@ -35,9 +34,9 @@ from fame.sequences import Sequences, training_windows
 
 BACKBONE = "backbone"
 """Name of the stage that trains a model's backbone."""
-CODE_VERSION = 1
-"""Part of every stage's key: to be raised by a change after which a stage comes to another result from the
-same settings, or an `EpochReport` has other fields."""
+BACKBONE_VERSION = 1
+"""To be raised by a change after which a backbone with the same settings is another one, or an `EpochReport`
+has other fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,26 +86,8 @@ class Stage:
     model_class: type[SequentialModel]
     model: object
     train: TrainConfig
-    settings: Mapping[str, Any] | None = None
-    """What decides the stage's result, by the keys that it has in the experiment; None for the last stage,
-    whose result nothing starts from."""
-    before: Stage | None = None
-    """The stage that this one starts from."""
-
-    def key(self, workers: Workers) -> str:
-        """Short hash of everything that decides the stage's result: on CPUs to the bit.
-
-        (GPUs of different kinds, which differ in the last digits, count as one.)
-        """
-        assert self.settings is not None, f"stage '{self.name}' leaves nothing for another one"
-        content = {
-            "version": CODE_VERSION,
-            "stage": self.name,
-            "settings": dict(self.settings),
-            "computed by": [workers.device.type, workers.size],
-            "before": self.before and self.before.key(workers),
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+    recipe: Recipe | None = None
+    """What decides the stage's result; None for the last stage, whose result no other training needs."""
 
 
 @dataclass
@@ -128,16 +109,21 @@ class State:
 
 def stages(experiment: Experiment) -> list[Stage]:
     """The stages of an experiment, in order."""
-    before = _backbone(experiment) if experiment.backbone.epochs else None
+    before = [_backbone(experiment)] if experiment.backbone.epochs else []
+    model_class = models.get(experiment.model.name)
     last = Stage(
-        index=1 if before else 0,
+        index=len(before),
         name=experiment.model.name,
-        model_class=models.get(experiment.model.name),
+        model_class=model_class,
         model=experiment.model,
         train=experiment.train,
-        before=before,
     )
-    return [before, last] if before else [last]
+    return [*before, last]
+
+
+def recipes(experiment: Experiment) -> list[Recipe]:
+    """Of all that an experiment's training can share with others, in order."""
+    return [stage.recipe for stage in stages(experiment) if stage.recipe is not None]
 
 
 def _backbone(experiment: Experiment) -> Stage:
@@ -147,10 +133,9 @@ def _backbone(experiment: Experiment) -> Stage:
     shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
     model = config_class(**{**shared, "name": config_class.name})
     train = dataclasses.replace(experiment.train, epochs=experiment.backbone.epochs, lr=experiment.backbone.lr)
-    of_train = {f"train.{key}": value for key, value in to_dict(train).items() if key not in ("epochs", "lr")}
     settings = {
         **{f"model.{key}": value for key, value in to_dict(model).items()},
-        **of_train,
+        **{f"train.{key}": value for key, value in to_dict(train).items() if key not in ("epochs", "lr")},
         "backbone.epochs": train.epochs,
         "backbone.lr": train.lr,
         **{f"evaluate.{key}": value for key, value in to_dict(experiment.evaluate).items()},
@@ -158,7 +143,14 @@ def _backbone(experiment: Experiment) -> Stage:
         "data.max_length": experiment.data.max_length,
         "seed": experiment.seed,
     }
-    return Stage(index=0, name=BACKBONE, model_class=model_class, model=model, train=train, settings=settings)
+    return Stage(
+        index=0,
+        name=BACKBONE,
+        model_class=model_class,
+        model=model,
+        train=train,
+        recipe=Recipe(stage=BACKBONE, version=BACKBONE_VERSION, settings=settings),
+    )
 
 
 class StageRun:

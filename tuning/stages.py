@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fame.artifacts import Recipe
 from fame.config_tree import experiment_from_dict
 from fame.errors import UserError
 from fame.sharing import StageUse, read_uses
-from fame.stage import Stage, stages
+from fame.stage import recipes
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space
 from tuning.space.domains import Parameter
@@ -108,8 +109,8 @@ class Expected:
 
 def expected(space: Space) -> list[Expected]:
     """The stages whose results trials of a space can share, in order."""
-    names = {stage.name: stage for point in _some_points(space) for stage in _shared(space, point)}
-    return [_expected(space, stage) for stage in names.values()]
+    found = {recipe.stage: recipe for point in _some_points(space) for recipe in _recipes(space, point)}
+    return [_expected(space, recipe) for recipe in found.values()]
 
 
 def lines(plan: Plan) -> list[str]:
@@ -119,17 +120,22 @@ def lines(plan: Plan) -> list[str]:
     return [one.text(plan.trials) for one in expected(plan.space)]
 
 
-def _expected(space: Space, stage: Stage) -> Expected:
-    deciding = tuple(key for key in space.search if key in stage.settings)
+def _expected(space: Space, recipe: Recipe) -> Expected:
+    deciding = tuple(key for key in space.search if key in _settings(recipe))
     search = _with_conditions(space, deciding)
     others = space.search.keys() - search.keys()
     constraints = tuple(c for c in space.constraints if others.isdisjoint(c.names()))
     part = dataclasses.replace(space, search=search, constraints=constraints, start=())
     runs = None
     if part.is_small():
-        found = [s.settings for point in part.points() for s in _shared(part, point) if s.name == stage.name]
-        runs = len({tuple(sorted((key, repr(value)) for key, value in settings.items())) for settings in found})
-    return Expected(stage=stage.name, runs=runs, deciding=deciding)
+        found = [r for point in part.points() for r in _recipes(part, point) if r.stage == recipe.stage]
+        runs = len({repr(sorted(_settings(one).items())) for one in found})
+    return Expected(stage=recipe.stage, runs=runs, deciding=deciding)
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What decides a result, with what decides that which it starts from."""
+    return {**(_settings(recipe.before) if recipe.before else {}), **recipe.settings}
 
 
 def _with_conditions(space: Space, keys: Sequence[str]) -> dict[str, Parameter]:
@@ -146,11 +152,11 @@ def _some_points(space: Space) -> list[dict[str, Any]]:
     return [{}, *({key: end} for key, parameter in space.search.items() for end in parameter.domain.ends())]
 
 
-def _shared(space: Space, point: Mapping[str, Any]) -> list[Stage]:
-    """Stages of a point whose result others can share; none for a point that is not allowed."""
+def _recipes(space: Space, point: Mapping[str, Any]) -> list[Recipe]:
+    """What trials at a point can share; nothing for a point that is not allowed."""
     if space.constraint_problem(point):
         return []
     try:
-        return [stage for stage in stages(experiment_from_dict(space.experiment(point))) if stage.settings is not None]
+        return recipes(experiment_from_dict(space.experiment(point)))
     except UserError:
         return []

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from fame.artifacts.artifact import Artifact
 from fame.artifacts.folder import Folder
-from fame.artifacts.lease import PATIENCE, Lease
+from fame.artifacts.lease import Lease
+from fame.artifacts.recipe import Recipe
 from fame.errors import UserError
 from fame.parallel import Workers
 
@@ -24,10 +25,13 @@ class Claim:
     Of several workers only the first one asks and keeps; the others do as it does.
     """
 
-    def __init__(self, folder: Folder, name: str, workers: Workers, patience: float = PATIENCE) -> None:
-        self.folder, self.name, self.workers = folder, f"{name}.safetensors", workers
-        self.lease = Lease(folder, name, patience)
+    def __init__(self, folder: Folder, recipe: Recipe, workers: Workers) -> None:
+        name = f"{recipe.stage}-{recipe.key(workers)}"
+        self.folder, self.recipe, self.workers, self.name = folder, recipe, workers, f"{name}.safetensors"
+        self.lease = Lease(folder, name)
         self.found: Artifact | None = None
+        self.shared = False
+        """Whether somebody else has computed it."""
         self.waited = 0.0
         """Seconds until somebody else had computed it, or had given up."""
         self.rebuilds = False
@@ -46,12 +50,14 @@ class Claim:
         if self.workers.decided(self.found is not None) and self.found is None:
             self.found = Artifact.load(self.folder, self.name)
             assert self.found is not None, f"{self.name} is not where the first worker has found it"
+        self.shared = self.found is not None
 
     def keep(self, artifact: Artifact) -> None:
         """Store what was computed, for all others."""
         if self.workers.first:
             artifact.save(self.folder, self.name)
             self.lease.release()
+        self.found = artifact
 
     def _is_settled(self) -> bool:
         if self._look() is None:
@@ -78,9 +84,9 @@ class Claim:
 
 
 @contextlib.contextmanager
-def claim(folder: Folder, name: str, workers: Workers) -> Iterator[Claim]:
+def claim(folder: Folder, recipe: Recipe, workers: Workers) -> Iterator[Claim]:
     """A settled claim, given up at the end of the block whatever has become of it."""
-    one = Claim(folder, name, workers)
+    one = Claim(folder, recipe, workers)
     try:
         one.settle()
         yield one

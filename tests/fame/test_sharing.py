@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.artifacts import LocalFolder, claims
+from fame.artifacts import LocalFolder, Recipe, claims
 from fame.config import Experiment
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
 from fame.sharing import read_uses
-from fame.stage import BACKBONE, CODE_VERSION, EpochReport, StageRun, stages
+from fame.stage import BACKBONE, BACKBONE_VERSION, EpochReport, StageRun, recipes
 from tests.fame.helpers import CPU, experiment, timeless
 from tests.fame.test_fit import assert_same_training
 
@@ -65,7 +65,7 @@ def trained_stages(monkeypatch) -> list[str]:
 
 
 def keys(settings: Experiment, workers: Workers = ONE) -> list[str]:
-    return [stage.key(workers) for stage in stages(settings)[:-1]]
+    return [recipe.key(workers) for recipe in recipes(settings)]
 
 
 DECIDING = {
@@ -119,7 +119,7 @@ def test_keys_are_equal_if_and_only_if_deciding_settings_are(left, right):
 
 def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
     """A new field goes into the key, unless somebody says here that it need not."""
-    (backbone, _) = stages(SETTINGS)
+    (backbone,) = recipes(SETTINGS)
     sections = {f.name: getattr(SETTINGS, f.name) for f in dataclasses.fields(SETTINGS)}
     known = {
         f"{name}.{f.name}" if dataclasses.is_dataclass(section) else name
@@ -139,15 +139,15 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
 def test_who_computes_and_the_code_are_in_the_key(monkeypatch):
     (key,) = keys(SETTINGS)
     assert keys(SETTINGS, Workers(size=2, device=CPU)) != [key]
-    monkeypatch.setattr("fame.stage.CODE_VERSION", CODE_VERSION + 1)
+    monkeypatch.setattr("fame.stage.BACKBONE_VERSION", BACKBONE_VERSION + 1)
     assert keys(SETTINGS) != [key]
 
 
-def test_the_stage_before_is_in_the_key():
-    (backbone,) = stages(SETTINGS)[:-1]
-    after = dataclasses.replace(backbone, before=backbone)
-    other = dataclasses.replace(backbone, before=dataclasses.replace(backbone, settings={}))
-    assert len({stage.key(ONE) for stage in (backbone, after, other)}) == 3
+def test_what_it_starts_from_is_in_the_key():
+    (backbone,) = recipes(SETTINGS)
+    text = Recipe(stage="text", version=1, settings={"text.temperature": 0.1})
+    befores = [None, text, dataclasses.replace(text, version=2), dataclasses.replace(text, settings={})]
+    assert len({dataclasses.replace(backbone, before=before).key(ONE) for before in befores}) == len(befores)
 
 
 # ---- Taken over is computed.

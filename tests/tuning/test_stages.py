@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fame.config_tree import experiment_from_dict
 from fame.sharing import StageUse
-from fame.stage import stages
+from fame.stage import recipes
 from tests.fame.test_sharing import ONE
 from tuning.space.file import space_from_dict
 from tuning.stages import ATTRIBUTE, Uses, expected, note_uses, total
@@ -74,12 +74,7 @@ def test_it_is_the_number_of_different_keys(keys):
     points = [
         dict(zip(sorted(keys), values, strict=True)) for values in itertools.product(*map(SMALL.get, sorted(keys)))
     ]
-    found = {
-        stage.key(ONE)
-        for point in points
-        for stage in stages(experiment_from_dict(space.experiment(point)))
-        if stage.settings is not None
-    }
+    found = {recipe.key(ONE) for point in points for recipe in recipes(experiment_from_dict(space.experiment(point)))}
     assert [one.runs for one in expected(space)] == [len(found)]
 
 

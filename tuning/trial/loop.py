@@ -22,7 +22,7 @@ from fame.errors import DivergedError
 from fame.export import resolve
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
-from fame.stage import EpochReport, stages
+from fame.stage import EpochReport, recipes
 from tuning.remote_folder import open_folder
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
@@ -65,8 +65,7 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
     restart = restart_of(config)
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, threads)
     metric = experiment.train.metric
-    several = len(stages(experiment)) > 1
-    shared = open_folder(plan.stages) if plan.stages is not None and several else None
+    shared = open_folder(plan.stages) if plan.stages is not None and recipes(experiment) else None
     with scratch_folder(place.trial_id) as folder:
         epoch = restart.seen
         for report in restore(folder, experiment, plan, restart, place.previous)[epoch:]:
