@@ -26,7 +26,6 @@ from fame.stage import EpochReport
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
 from tuning.storage import below
-from tuning.trial.eager import without_compiler
 from tuning.trial.plan import TrialPlan, trial_experiment
 
 MILESTONE = "milestone"
@@ -57,7 +56,6 @@ class Report:
 def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place) -> Iterator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch."""
     threads = plan.cpus_per_worker
-    without_compiler()
     torch.set_num_threads(threads)  # for each trial: what ran here before may have changed it
     workers = Workers.current(place.device)
     restart = restart_of(config)
