@@ -26,7 +26,7 @@ from fame.fit import fit
 from fame.parallel import Workers
 
 SOURCES = Path(__file__).parents[1]
-DATA = {"name": "synthetic", "size": {"users": 800, "items": 1000}}
+DATA = {"name": "synthetic", "size": {"users": 3000, "items": 2000}}
 BASE = {
     "model": {"name": "fame", "heads": 2, "experts": 4},
     "backbone": {"epochs": 0},

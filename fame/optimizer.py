@@ -15,6 +15,7 @@ models whose gradients are all sparse, and no faster (docs/LOG.md).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,17 @@ from fame.config import TrainConfig
 
 
 class RowAdam(torch.optim.Adam):
-    """Adam for dense gradients, and row by row for sparse ones."""
+    """Adam for dense gradients, and row by row for sparse ones.
+
+    The methods that torch decorates are used as they are underneath: the decorators import torch's compiler
+    (dynamo and sympy, seconds of every new process) only to tell it to stay away. Nothing here is compiled.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    _dense_step = inspect.unwrap(torch.optim.Adam.step)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -34,7 +45,7 @@ class RowAdam(torch.optim.Adam):
                 if weight.grad is not None and weight.grad.is_sparse:
                     self._step_rows(weight, group)
                     weight.grad = None  # done: nothing is left for the dense step
-        super().step()
+        self._dense_step()
 
     def _step_rows(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
@@ -53,9 +64,9 @@ class RowAdam(torch.optim.Adam):
         mean = state["exp_avg"][rows].lerp_(grad, 1 - beta1)
         square = state["exp_avg_sq"][rows].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         state["exp_avg"][rows], state["exp_avg_sq"][rows] = mean, square
-        step = state["step"].item()
+        step = state["step"].double()  # stays on its device: to ask for its value would be to wait for a GPU
         scale = square.div_(1 - beta2**step).sqrt_().add_(group["eps"])
-        weight[rows] = values.addcdiv_(mean, scale, value=-lr / (1 - beta1**step))
+        weight[rows] = values.sub_(mean.div_(scale).mul_(lr / (1 - beta1**step)))
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], train: TrainConfig) -> RowAdam:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -114,3 +117,24 @@ def test_clipping_rows_is_clipping_the_dense_gradient(largest):
         gradients.append([embedding.weight.grad.to_dense(), linear.weight.grad])
     for got, want in zip(*gradients, strict=True):
         torch.testing.assert_close(got, want)
+
+
+ONE_STEP = """
+import sys
+import torch
+from fame.config import TrainConfig
+from fame.optimizer import clip_gradients, make_optimizer
+layer = torch.nn.Linear(3, 2)
+optimizer = make_optimizer(layer.parameters(), TrainConfig())
+layer(torch.ones(1, 3)).sum().backward()
+clip_gradients(layer.parameters(), 0.1)
+optimizer.step()
+optimizer.zero_grad()
+optimizer.load_state_dict(optimizer.state_dict())
+print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
+"""
+
+
+def test_training_does_not_import_the_compiler():
+    done = subprocess.run([sys.executable, "-c", ONE_STEP], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

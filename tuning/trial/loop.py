@@ -28,7 +28,6 @@ from tuning.schedulers.restart import Restart, milestone_name, point_of, restart
 from tuning.scratch import scratch_folder
 from tuning.stages import reported_uses
 from tuning.storage import below
-from tuning.trial.eager import without_compiler
 from tuning.trial.plan import TrialPlan, trial_experiment
 
 MILESTONE = "milestone"
@@ -59,7 +58,6 @@ class Report:
 def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place) -> Iterator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch."""
     threads = plan.cpus_per_worker
-    without_compiler()
     torch.set_num_threads(threads)  # for each trial: what ran here before may have changed it
     workers = Workers.current(place.device)
     restart = restart_of(config)
