@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fame.artifacts import LocalFolder, Recipe, claims
@@ -107,6 +108,7 @@ def at(point: dict[str, Any]) -> Experiment:
     return experiment(**sections)
 
 
+@hypothesis_settings(max_examples=15)
 @given(points, points)
 def test_keys_are_equal_if_and_only_if_deciding_settings_are(left, right):
     same = all(left[key] == right[key] for key in DECIDING)

@@ -87,10 +87,10 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
             )
 
 
-def _version(folder: Path) -> int | None:
+def _version(folder: Path) -> tuple[int, int] | None:
     """Tells checkpoints apart: all reports of a stage that was taken over come with the same one."""
     path = folder / CHECKPOINT
-    return path.stat().st_mtime_ns if path.exists() else None
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
 
 def _with_state(

@@ -56,9 +56,9 @@ def test_it_has_one_owner_until_it_is_released(folder):
 
 
 def test_an_owner_with_a_heartbeat_is_waited_for(folder, elsewhere):
-    first, second = Lease(folder, "a", patience=0.5), Lease(folder, "a", patience=0.5)
+    first, second = Lease(folder, "a", patience=1.5), Lease(folder, "a", patience=1.5)
     assert first.acquire()
-    deadline = time.monotonic() + 1.5
+    deadline = time.monotonic() + 2.5
     while time.monotonic() < deadline:
         assert not second.acquire()
         time.sleep(0.02)
@@ -67,10 +67,10 @@ def test_an_owner_with_a_heartbeat_is_waited_for(folder, elsewhere):
 
 def test_of_many_that_wait_for_a_dead_owner_one_takes_over(folder, elsewhere):
     folder.create("a.lease-000004", "somebody")
-    leases, owners = [Lease(folder, "a", patience=0.4) for _ in range(6)], []
+    leases, owners = [Lease(folder, "a", patience=1.0) for _ in range(6)], []
 
     def wait(lease: Lease) -> None:
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + 2.5
         while time.monotonic() < deadline:
             if lease.acquire():
                 owners.append(lease)
