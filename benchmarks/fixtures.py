@@ -27,14 +27,16 @@ def stage_run(sequences: Sequences, device: str = "cpu", **sections: dict[str, A
     return StageRun(experiment, stages(experiment)[0], sequences, Workers(device=torch.device(device)), {}, None)
 
 
-def random_batches(run: StageRun, pairs: int) -> list[Batch]:
-    """The first batches of a shuffled epoch that have at least so many pairs."""
-    batches, last_only = [], run.stage.train.mode == "prefix"
-    for batch in run.batcher.epoch(run.stage.train.batch_size, last_only, np.random.default_rng(0)):
-        batches.append(batch)
-        if sum(b.target_count for b in batches) >= pairs:
-            break
-    return batches
+def sample_batches(run: StageRun, pairs: int) -> list[Batch]:
+    """Every so manieth batch of an epoch in the order of their sizes, with about so many pairs.
+
+    Batches are of sequences of one length, so a few random ones would not stand for the epoch.
+    """
+    last_only = run.stage.train.mode == "prefix"
+    batches = list(run.batcher.epoch(run.stage.train.batch_size, last_only, np.random.default_rng(0)))
+    batches.sort(key=lambda batch: batch.target_count)
+    every = max(1, round(sum(batch.target_count for batch in batches) / pairs))
+    return batches[every // 2 :: every]
 
 
 def steps(run: StageRun, batches: list[Batch]) -> Callable[[], None]:

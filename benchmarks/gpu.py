@@ -18,7 +18,7 @@ from math import prod
 import torch
 
 from benchmarks.beauty import ACTIONS, ITEMS, USERS, random_sequences
-from benchmarks.fixtures import random_batches, stage_run
+from benchmarks.fixtures import sample_batches, stage_run
 from benchmarks.harness import Row, publish, table
 from benchmarks.products import Call, recorded
 from fame.stage import StageRun
@@ -96,7 +96,7 @@ def measured(case: Case, users: int | None, epochs: int, device: torch.device, f
 
 def roofline(run: StageRun, flops: float, copy: float) -> float:
     """Seconds that an epoch needs at least: for its products, or for what they and the optimiser read and write."""
-    batches = random_batches(run, 20_000)
+    batches = sample_batches(run, 20_000)
     calls = recorded(lambda: [run.step(batch) for batch in batches])
     whole = sum(run.batcher.windows.lengths) / sum(batch.target_count for batch in batches)
     # Adam reads a weight, its gradient and two moments, and writes all but the gradient.

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from benchmarks import beauty
-from benchmarks.fixtures import RECBOLE_SEQUENCES, epoch_share, random_batches, stage_run, steps
+from benchmarks.fixtures import RECBOLE_SEQUENCES, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
 from fame.sequences import Sequences
+from fame.stage import StageRun
 
 PEER = Path(__file__).parent / "peers" / "recbole_sasrec.py"
 
@@ -65,15 +66,14 @@ def main() -> None:
     publish("recbole", rows, {"data": data.name, "threads": args.threads, "steps": args.steps, "peer": theirs[-1]})
 
 
-def one_round(ours: dict[Any, Any]) -> dict[Any, float]:
-    """Seconds of an epoch of each training, and of an evaluation of FAME."""
-    seconds = {}
+def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:
+    """Seconds of a whole epoch of each training, and of an evaluation of FAME."""
+    seconds: dict[Any, float] = {}
     for key, run in ours.items():
-        batches = random_batches(run, 12_000)
-        seconds[key] = in_turns({key: steps(run, batches)}, rounds=3)[key] * epoch_share(batches)
+        steps(run, sample_batches(run, 12_000))()
+        seconds |= in_turns({key: lambda run=run: run.train_epoch(1, 0)}, rounds=1, warmup=0)
     fame = ours["fame", RECBOLE_SEQUENCES]
-    seconds |= in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
-    return seconds
+    return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
 
 
 def recbole(python: Path, folder: Path, threads: int, steps: int) -> dict[str, Any]:

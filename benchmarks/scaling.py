@@ -20,7 +20,7 @@ import torch
 from torch import distributed
 
 from benchmarks import beauty
-from benchmarks.fixtures import random_batches, stage_run, steps
+from benchmarks.fixtures import sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
 from fame.sequences import Sequences
 from fame.stage import StageRun
@@ -41,7 +41,7 @@ def main() -> None:
     training: dict[str, list[tuple[float, float]]] = {}
     evaluation: dict[str, list[tuple[float, float]]] = {}
     for curve, x, run in points():
-        batches = random_batches(run, PAIRS)
+        batches = sample_batches(run, PAIRS)
         seconds = in_turns(
             {"train": steps(run, batches), "evaluate": lambda run=run: run.evaluator.ranks(run.model)}, args.rounds
         )
@@ -108,7 +108,7 @@ def one_worker(rank: int, workers: int, port: int) -> float:
         store = distributed.TCPStore("127.0.0.1", port, workers, is_master=rank == 0, timeout=timedelta(seconds=60))
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
     run = stage_run(histories(), train={"batch_size": 256})
-    batches = random_batches(run, 4 * PAIRS)
+    batches = sample_batches(run, 4 * PAIRS)
     work = steps(run, batches)
     work()
     began = time.perf_counter()

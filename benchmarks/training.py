@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks import beauty
-from benchmarks.fixtures import epoch_share, random_batches, stage_run, steps
+from benchmarks.fixtures import epoch_share, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
 from benchmarks.peers.naive_fame import NaiveFame
 from benchmarks.products import recorded, replay
@@ -31,14 +31,15 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     data = beauty.load(args.data_dir)
     run, sasrec = stage_run(data.sequences), stage_run(data.sequences, model={"name": "sasrec"})
-    batches = random_batches(run, PAIRS)
+    batches = sample_batches(run, PAIRS)
     products = replay(recorded(steps(run, batches)))
     seconds = in_turns(
         {"fame": steps(run, batches), "products": products, "sasrec": steps(sasrec, batches)}, args.rounds
     )
-    share, naive_share = epoch_share(batches), epoch_share(batches[:1])
-    naive = in_turns({"naive": naive_steps(data.sequences, batches[:1])}, rounds=3)["naive"] * naive_share
-    fame = seconds["fame"] * share
+    fame = seconds["fame"] * epoch_share(batches)
+    # All its steps are padded to the full length, so one is as long as any other.
+    middle = batches[len(batches) // 2]
+    naive = run.steps_per_epoch * in_turns({"naive": naive_steps(data.sequences, [middle])}, rounds=3)["naive"]
     rows = [
         Row(what="FAME epoch", value=fame, unit="s"),
         Row(what="FAME pairs a second", value=beauty.PAIRS / fame),

@@ -25,7 +25,7 @@ from fame.sequences import HELD_OUT, Part, Sequences, evaluation_windows
 
 RANK_USERS = 1024
 """Users that are ranked together."""
-CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 2048, 1 << 18
+CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 4096, 1 << 18
 """Items of histories (with padding) that are encoded together: on CPU their hidden states should stay in cache."""
 
 

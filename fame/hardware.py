@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -9,21 +11,39 @@ from pathlib import Path
 import torch
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
+KEPT_BYTES = 1 << 30
+LARGEST_MMAP_THRESHOLD = 32 << 20
+"""More is refused."""
 UNITS = {"K": 10, "M": 20}
 USUAL_CACHE_BYTES = 32 << 20
 """Last-level cache that is taken for granted where the system does not tell (Linux does)."""
 
 
 @cache
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next ones, once for a process.
+
+    By default it gives large blocks back to the system, which has to hand out every page again, zeroed, at the
+    next step: a tenth of a step (docs/LOG.md). Elsewhere than with glibc nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+
+
+@cache
 def chunk_bytes(device: torch.device) -> int:
     """Bytes of the blocks in which work on users × items is done on a device.
 
-    On CPU an eighth of the last-level cache, which other threads and processes use, too (docs/LOG.md);
+    On CPU a quarter of the last-level cache, which other threads and processes use, too (docs/LOG.md);
     on a GPU a sixty-fourth of its memory.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory // 64
-    return last_level_cache() // 8
+    return last_level_cache() // 4
 
 
 def last_level_cache() -> int:

@@ -25,6 +25,7 @@ from fame.config import Experiment, TrainConfig
 from fame.config_tree import to_dict
 from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
+from fame.hardware import keep_freed_memory
 from fame.model import SequentialModel
 from fame.objective import make_objective
 from fame.optimizer import clip_gradients, make_optimizer
@@ -165,6 +166,7 @@ class StageRun:
         start: dict[str, Tensor],
         on_step: Callable[[int, int], None] | None,
     ) -> None:
+        keep_freed_memory()
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
         max_length = experiment.data.max_length
         torch.manual_seed(experiment.seed)
@@ -177,7 +179,9 @@ class StageRun:
         self.objective = make_objective(stage.train, sequences, workers.device)
         embedding = model.item_embedding()
         if embedding is not None:
-            embedding.sparse = self.objective.row_gradients
+            # Also on a CPU alone: there, adding rows to the loss's gradient of the table is less than adding a table.
+            alone_on_cpu = workers.size == 1 and workers.device.type == "cpu"
+            embedding.sparse = self.objective.row_gradients or alone_on_cpu
         self.model = model.to(workers.device)
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)

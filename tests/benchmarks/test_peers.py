@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import beauty
-from benchmarks.fixtures import random_batches, stage_run
+from benchmarks.fixtures import sample_batches, stage_run
 from benchmarks.peers.naive_fame import NaiveFame
 from benchmarks.training import naive_steps
 from fame.sequences import training_windows
@@ -46,7 +46,7 @@ def test_naive_fame_reads_no_later_item_and_no_target_of_zero():
 
 def test_the_naive_peer_trains_on_the_targets_of_the_batches(monkeypatch):
     run = stage_run(beauty.random_sequences(40, 30, 300), data={"max_length": 8}, train={"batch_size": 8})
-    batches, met = random_batches(run, 50), []
+    batches, met = sample_batches(run, 50), []
     real = NaiveFame.forward
     monkeypatch.setattr(
         NaiveFame, "forward", lambda self, items, targets: (met.append(targets), real(self, items, targets))[1]

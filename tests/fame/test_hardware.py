@@ -30,7 +30,7 @@ def test_a_system_that_does_not_tell_gets_the_usual_one(tmp_path, monkeypatch):
     assert last_level_cache() == USUAL_CACHE_BYTES
 
 
-def test_chunks_on_cpu_are_an_eighth_of_the_cache():
+def test_chunks_on_cpu_are_a_quarter_of_the_cache():
     chunk_bytes.cache_clear()
-    assert chunk_bytes(CPU) == last_level_cache() // 8
+    assert chunk_bytes(CPU) == last_level_cache() // 4
     assert chunk_bytes(torch.device("cpu", 0)) == chunk_bytes(CPU)
