@@ -1,0 +1,41 @@
+"""What a training does with the text stage's result: how items start, and what holds them there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fame.config import TextConfig
+
+
+class ItemStart:
+    """Item vectors to start from.
+
+    `text.freeze_epochs` keeps the item table as it is in the first epochs of the stage that starts
+    from it. With `text.delta` = λ items are x = c + δ: frozen content c from text and a delta that
+    starts at 0 and decays by lr·λ a step. The weight of the embedding is the sum, so that evaluation,
+    checkpoints and serving know nothing of it: δ ← (1 − lr·λ) δ is x ← x + lr·λ (c − x).
+    """
+
+    def __init__(self, config: TextConfig, stage: dict[str, Tensor]) -> None:
+        self.config = config
+        self.table_VD = stage["table_VD"] * config.scale
+        self.known_V = stage["known_V"]
+
+    def to(self, device: torch.device) -> ItemStart:
+        self.table_VD, self.known_V = self.table_VD.to(device), self.known_V.to(device)
+        return self
+
+    @torch.no_grad()
+    def hold(self, embedding: nn.Embedding, lr: float, frozen: bool) -> None:
+        """Between a backward pass and the optimiser's step: leave the table out of it, or let the delta decay."""
+        weight = embedding.weight
+        if frozen:
+            weight.grad = None
+        elif self.config.delta and weight.grad is not None:
+            # Rows that the step does not read stay where they are, as in the optimiser.
+            sparse = weight.grad.is_sparse
+            rows = weight.grad.coalesce().indices()[0] if sparse else torch.arange(len(weight), device=weight.device)
+            rows = rows[rows > 0]
+            pull_V1 = lr * self.config.delta * self.known_V[rows - 1, None]
+            weight[rows] += pull_V1 * (self.table_VD[rows - 1] - weight[rows])
