@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -23,6 +23,10 @@ from fame.errors import UserError
 from fame.parallel import Workers
 from fame.sequences import Sequences
 from fame.stage import Change, EpochReport, StageRun, State, stages
+from fame.text.start import ItemStart
+
+if TYPE_CHECKING:
+    from fame.datasets.dataset import Dataset
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -49,13 +53,14 @@ def fit(
     folder: Path,
     workers: Workers | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    dataset: Dataset | None = None,
 ) -> Iterator[EpochReport]:
     """Train, and yield a report after every epoch.
 
     Before each report the state is written to `folder/checkpoint.safetensors`; a file that is there
     is resumed from, and its earlier reports are not yielded again. The checkpoint carries the weights
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
-    epoch.
+    epoch. `dataset` has the items' text for an experiment that starts from it.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
     belongs to another experiment.
@@ -65,8 +70,11 @@ def fit(
     plan = stages(experiment)
     resumed = checkpoint.exists()
     state, tensors = _read_state(checkpoint, experiment) if resumed else (State(), {})
+    text = None
     while not (state.history and state.history[-1].finished):
-        run = StageRun(experiment, plan[state.stage], sequences, workers, state.previous_best, on_step)
+        if experiment.text.enabled and text is None:
+            text = _items_from_text(experiment, dataset, workers)
+        run = StageRun(experiment, plan[state.stage], sequences, workers, state.previous_best, on_step, text)
         if tensors:
             run.restore(tensors)
             tensors = {}
@@ -74,6 +82,21 @@ def fit(
             if workers.first:
                 _write_state(checkpoint, experiment, state, run)
             yield report
+
+
+def _items_from_text(experiment: Experiment, dataset: Dataset | None, workers: Workers) -> ItemStart:
+    """Run the text stage. It is run again when a training is resumed: it gives the same, in a short time."""
+    from fame.datasets import print_to_stderr
+    from fame.text.pretrain import text_stage
+
+    if dataset is None:
+        raise UserError("text.epochs, text.plain: the text stage needs the items' text; load the data as a dataset")
+    heads, dim = experiment.model.item_blocks()
+    report = print_to_stderr if workers.first else lambda line: None
+    items, facets, seed = dataset.items, dataset.facets, experiment.seed
+    return ItemStart(
+        experiment.text, text_stage(experiment.text, heads, dim, items, facets, seed, workers.device, report)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

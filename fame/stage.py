@@ -29,6 +29,7 @@ from fame.optimizer import clip_gradients, make_optimizer
 from fame.parallel import Workers
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
+from fame.text.start import ItemStart
 
 BACKBONE = "backbone"
 """Name of the stage that trains a model's backbone."""
@@ -127,6 +128,7 @@ class StageRun:
         workers: Workers,
         start: dict[str, Tensor],
         on_step: Callable[[int, int], None] | None,
+        text: ItemStart | None = None,
     ) -> None:
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
         max_length = experiment.data.max_length
@@ -137,11 +139,15 @@ class StageRun:
             backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
             backbone.load_state_dict(start)
             model.start_from(backbone, experiment.backbone)
+        elif text is not None:
+            model.start_from_items(text.table_VD, text.known_V)
         self.objective = make_objective(stage.train, sequences, workers.device)
         embedding = model.item_embedding()
         if embedding is not None:
             embedding.sparse = self.objective.row_gradients
         self.model = model.to(workers.device)
+        self.text = text.to(workers.device) if text is not None else None
+        self.frozen_epochs = 0 if start else experiment.text.freeze_epochs
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)
         windows = training_windows(sequences, stage.train.mode, max_length)
@@ -213,7 +219,7 @@ class StageRun:
         batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
         for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
             self._set_lr(step)
-            total += self.step(batch)
+            total += self.step(batch, frozen=index < self.frozen_epochs)
             targets += batch.target_count
             if self.on_step:
                 self.on_step(step % self.steps_per_epoch + 1, self.steps_per_epoch)
@@ -222,12 +228,17 @@ class StageRun:
             raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
         return mean, targets
 
-    def step(self, batch: Batch) -> Tensor:
-        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets."""
+    def step(self, batch: Batch, frozen: bool = False) -> Tensor:
+        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets.
+
+        frozen: leave the items that start from text as they are.
+        """
         loss = self.wrapped(batch, self.objective)
         # DDP averages gradients over workers; the mean is over the targets of the whole batch.
         (loss * (self.workers.size / batch.target_count)).backward()
         self.workers.average_rows(self.model)
+        if self.text is not None:
+            self.text.hold(self.model.item_embedding(), self.optimizer.param_groups[0]["lr"], frozen)
         if self.stage.train.clip_norm:
             clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
         self.optimizer.step()

@@ -76,7 +76,7 @@ def train_one(experiment: Experiment, dataset: Dataset, folder: Path, workers: W
         _print_earlier(experiment, folder)
     progress = Progress()
     with writing(folder):
-        for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step):
+        for report in fit(experiment, dataset.sequences, folder, workers, progress.step, dataset):
             progress.report(report, experiment.train.metric)
     model_folder = folder / "best"
     metrics = export_model(model_folder, read_trained(folder), dataset)

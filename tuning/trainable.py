@@ -123,7 +123,7 @@ def train_loop(config: dict[str, Any]) -> None:
             train.report(reported_metrics(report, metric))
             epoch = report.epoch
         try:
-            for report in fit(experiment, dataset.sequences, folder, workers):
+            for report in fit(experiment, dataset.sequences, folder, workers, dataset=dataset):
                 epoch = report.epoch
                 checkpoint = train.Checkpoint.from_directory(folder) if workers.first else None
                 metrics, name = reported_metrics(report, metric), None
