@@ -33,9 +33,12 @@ class ItemStart:
         if frozen:
             weight.grad = None
         elif self.config.delta and weight.grad is not None:
-            # Rows that the step does not read stay where they are, as in the optimiser.
-            sparse = weight.grad.is_sparse
-            rows = weight.grad.coalesce().indices()[0] if sparse else torch.arange(len(weight), device=weight.device)
-            rows = rows[rows > 0]
-            pull_V1 = lr * self.config.delta * self.known_V[rows - 1, None]
-            weight[rows] += pull_V1 * (self.table_VD[rows - 1] - weight[rows])
+            # More than 1 would throw the delta to the other side.
+            pull_V1 = min(1.0, lr * self.config.delta) * self.known_V[:, None].to(weight.dtype)
+            if weight.grad.is_sparse:
+                # Rows that the step does not read stay where they are, as in the optimiser.
+                rows = weight.grad.coalesce().indices()[0]
+                rows = rows[rows > 0]
+                weight[rows] = weight[rows].lerp_(self.table_VD[rows - 1], pull_V1[rows - 1])
+            else:
+                weight[1:].lerp_(self.table_VD, pull_V1)
