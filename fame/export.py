@@ -210,14 +210,16 @@ def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, thre
     """The experiment with everything written out that the data or the machine decide.
 
     A resolved experiment repeats elsewhere: preparation and fingerprint of the data, the dtype that
-    `train.precision: auto` stands for, the number of threads.
+    `train.precision: auto` stands for, where the text encoder lies, the number of threads.
     """
     from fame.loss import product_dtype
+    from fame.text.encoder import absolute_encoder
 
     precision = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
     data = dataclasses.replace(dataset.config, max_length=experiment.data.max_length)
     return dataclasses.replace(
         experiment,
         data=data,
+        text=dataclasses.replace(experiment.text, encoder=absolute_encoder(experiment.text.encoder)),
         train=dataclasses.replace(experiment.train, precision=precision, threads=threads),
     )

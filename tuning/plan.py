@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fame.config import Experiment
 from fame.config_tree import apply_overrides, experiment_from_dict
 from fame.errors import UserError
+from fame.text.encoder import absolute_encoder
 from tuning.options import DATA_OPTIONS, PLACE, Options
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space, flatten
@@ -97,6 +98,9 @@ def make_plan(options: Options) -> Plan:
         if options.space is not None:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
         settings["model.name"] = options.model
+    encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
+    if isinstance(encoder, str):  # trials run in other folders
+        settings["text.encoder"] = absolute_encoder(encoder)
     space = fix(space, settings)
     if options.sampler == "grid":
         points = len(space.grid())

@@ -39,13 +39,19 @@ CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1024, 1 << 16
 def encoder_folder(name: str) -> Path:
     """The encoder's files: a local folder, an installed package, or the Hugging Face hub (and its cache)."""
     if Path(name).expanduser().is_dir():
-        return Path(name).expanduser().absolute()
+        return Path(absolute_encoder(name))
     if name in PACKAGED:
         try:
             return Path(str(importlib.resources.files(PACKAGED[name]) / "model"))
         except ModuleNotFoundError:
             name = HUB_NAMES[name]
     return _from_hub(name)
+
+
+def absolute_encoder(name: str) -> str:
+    """`name` for processes with another working folder: the folder's whole path, if it is one."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.is_dir() else name
 
 
 def _from_hub(name: str) -> Path:

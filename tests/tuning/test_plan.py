@@ -55,6 +55,15 @@ def test_settings_are_those_of_space_options_and_set(space):
     assert list(plan_of("--space", space(), "--set", "model.heads=4").space.search) == ["model.experts"]
 
 
+def test_the_folder_of_an_encoder_is_found_from_other_folders(space, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    in_file = {"base": {**SPACE["base"], "text": {"encoder": "mine"}}}
+    for plan in (plan_of("--space", space(), "--set", "text.encoder=mine"), plan_of("--space", space(**in_file))):
+        assert plan.experiment.text.encoder == str(tmp_path / "mine")
+    assert plan_of("--space", space()).experiment.text.encoder == "all-MiniLM-L6-v2"
+
+
 @pytest.mark.parametrize(
     ("search", "args"),
     [({"text.epochs": {"choices": [0, 5]}}, []), ({}, ["--set", "text.epochs=2"]), ({}, ["--set", "text.plain=true"])],

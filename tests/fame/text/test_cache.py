@@ -65,6 +65,26 @@ def test_what_a_killed_process_left_is_not_read(vectors, own_cache):
     assert vectors(["a hat"]).encoded == 1
 
 
+def test_what_was_encoded_before_an_interruption_is_kept(vectors, monkeypatch):
+    texts = ["a hat", "a shoe", "red", "blue", "green"]
+    monkeypatch.setattr(cache, "SEGMENT_TEXTS", 2)
+    encode, calls = cache.Encoder.encode, []
+
+    def interrupted(self, part, title):
+        calls.append(part)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(self, part, title)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.Encoder, "encode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            vectors(texts)
+    rest = vectors(texts)
+    assert rest.encoded == 1
+    assert torch.equal(vectors(texts).vectors, rest.vectors)
+
+
 @pytest.mark.slow
 def test_two_processes_at_once_encode_once(tiny_bert, own_cache):
     code = (
