@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fame.text.facets import read_facet
-from fame.text.heatmap import heat_map
 from fame.text.probe import best_match, probe, purity
 
 
@@ -56,11 +55,3 @@ def test_the_best_match_gives_different_heads_to_facets():
     assert best_match([[0.9, 0.8], [0.9, 0.1]]) == pytest.approx(0.85)
     assert best_match([[0.9], [0.8]]) == pytest.approx(0.9)
     assert best_match([[0.1, 0.2, 0.7]]) == pytest.approx(0.7)
-
-
-def test_the_heat_map_is_svg_with_every_value():
-    from xml.etree import ElementTree
-
-    text = heat_map("a & b", ["x<y", "z"], ["head 0", "head 1"], [[0.0, 1.0], [0.25, 0.5]])
-    found = [element.text for element in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
-    assert found == ["a & b", "head 0", "head 1", "x<y", "0.00", "1.00", "z", "0.25", "0.50"]
