@@ -23,7 +23,7 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
     )
     settings = "\n".join(
         f"| {section}.{key} | {value} |"
-        for section in ("data", "model", "train", "backbone", "evaluate")
+        for section in ("data", "model", "train", "text", "backbone", "evaluate")
         for key, value in to_dict(getattr(experiment, section)).items()
         if section != "data" or key in PREPARATION
     )

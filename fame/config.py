@@ -11,6 +11,7 @@ name in `fame.registry.models` says with its attribute `Config` which dataclass 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -182,6 +183,71 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Text stage (FAME+): item vectors from text, disentangled by facet, to start from (`fame.text`)."""
+
+    epochs: int = 0
+    """Epochs of the contrastive stage; 0 switches it off."""
+    plain: bool = False
+    """Without the contrastive stage: items start from the principal components of their text vectors."""
+    encoder: str = "all-MiniLM-L6-v2"
+    """Frozen text encoder: a Hugging Face model by name, or the folder of one."""
+    columns: tuple[str, ...] | None = None
+    """Item columns that make an item's text; None is title, description, labels, as far as they are there."""
+    facets: tuple[str, ...] | None = None
+    """Item columns whose labels are facets, `NAME:BINS` for numbers; None is those that the dataset declares."""
+    rare: int = 5
+    """Labels of fewer items are merged into none."""
+    temperature: float = 0.1
+    """τ of the contrastive loss."""
+    period: int = 1
+    """Steps that one facet is trained for before the next one has its turn."""
+    lr: float = 1e-3
+    """Learning rate of the facets' projections."""
+    batch_size: int = 256
+    """Items of one step."""
+    dropout: float = 0.2
+    """Dropout of text vectors in the stage."""
+    scale: float = 1.0
+    """Norm of an item's vector at the start; a random one's is about `model.init_std` · √D."""
+    freeze_epochs: int = 0
+    """First epochs of the training in which the item table stays as it is."""
+    delta: float = 0.0
+    """Items are frozen content plus a trainable delta that starts at 0, and this is the delta's weight decay;
+    at 0 nothing pulls items back to their text."""
+
+    def __post_init__(self) -> None:
+        lowest = {"epochs": 0, "rare": 2, "period": 1, "batch_size": 4, "freeze_epochs": 0, "delta": 0}
+        for key, value in lowest.items():
+            require(getattr(self, key) >= value, f"text.{key}", getattr(self, key), f"must be at least {value}")
+        for key in ("temperature", "lr", "scale"):
+            require(getattr(self, key) > 0, f"text.{key}", getattr(self, key), "must be positive")
+        require(0 <= self.dropout < 1, "text.dropout", self.dropout, "must be in [0, 1)")
+        for key in ("columns", "facets"):
+            value = getattr(self, key)
+            require(value is None or len(value) == len(set(value)) > 0, f"text.{key}", value, "must name columns, once")
+        self._check_ignored()
+
+    def _check_ignored(self) -> None:
+        if self.epochs:
+            require(
+                not self.plain, "text.plain", True, f"is without the stage that text.epochs = {self.epochs} asks for"
+            )
+            return
+        # What text there is may be said in any case: trials of one sweep differ in whether they read it.
+        ignored = ("rare", "temperature", "period", "lr", "batch_size", "dropout")
+        ignored += () if self.plain else ("scale", "freeze_epochs", "delta")
+        for f in dataclasses.fields(self):
+            value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"
+            require(f.name not in ignored or value == f.default, f"text.{f.name}", value, rule)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether items start from text."""
+        return self.epochs > 0 or self.plain
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """Full-ranking evaluation, leave-one-out."""
 
@@ -207,6 +273,10 @@ class ModelConfig:
     name: str
     """Name under which the model is registered."""
 
+    def item_blocks(self) -> tuple[int, int] | None:
+        """Heads H and width D of item vectors that can start from text: H blocks of D/H side by side."""
+        return None
+
     def check_training(self, train: TrainConfig) -> None:
         """Raise `UserError` for a way of training that does not go with these settings."""
 
@@ -219,6 +289,7 @@ class Experiment:
     model: ModelConfig = None  # type: ignore[assignment]  # made in __post_init__: the default is registered
     """Settings of the model; the dataclass that the model's class names as `Config`."""
     train: TrainConfig = field(default_factory=TrainConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
@@ -231,6 +302,10 @@ class Experiment:
         known = self.evaluate.metrics()
         require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
         self.model.check_training(self.train)
+        if self.text.enabled:
+            key = "text.epochs" if self.text.epochs else "text.plain"
+            rule = f"model '{self.model.name}' does not say of what its item vectors consist; leave it out"
+            require(self.model.item_blocks() is not None, key, getattr(self.text, key[5:]), rule)
         if self.backbone.epochs:
             require(
                 models.get(self.model.name).Backbone is not None,

@@ -21,8 +21,10 @@ from fame.hardware import chunk_bytes
 from fame.metrics import metric_sums
 from fame.model import SequentialModel
 from fame.parallel import Workers
-from fame.sequences import HELD_OUT, Part, Sequences, evaluation_windows
+from fame.sequences import HELD_OUT, Part, Sequences, evaluation_windows, train_counts
 
+FREQUENCIES = {"0-5": 5, "6-20": 20, "21+": np.inf}
+"""Groups of `Evaluator.by_frequency`: the largest number of occurrences that belongs to each."""
 RANK_USERS = 1024
 """Users that are ranked together."""
 CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 4096, 1 << 18
@@ -56,11 +58,30 @@ class Evaluator:
 
         Raises `DivergedError` if a score is not a number: after the sum, so that all workers do.
         """
-        sums = metric_sums(self.ranks(model), self.config.cutoffs)
+        return self._means(self.ranks(model), len(self.sequences))
+
+    def by_frequency(self, model: SequentialModel) -> dict[str, dict[str, float]]:
+        """Metrics by how often the target occurs in the training parts, with the number of `users`.
+
+        Groups without users are left out. Raises `DivergedError` as `metrics` does.
+        """
+        ranks_U = self.ranks(model).cpu()
+        targets = self.sequences.values[self.sequences.offsets[:-1][self.users] + self.history_lengths[self.users]]
+        group_of_user = np.searchsorted(list(FREQUENCIES.values()), train_counts(self.sequences)[targets])
+        results = {}
+        for number, name in enumerate(FREQUENCIES):
+            ours_U = torch.from_numpy(group_of_user == number)
+            users = int(self.workers.sum(ours_U.sum().to(self.workers.device)))
+            if users:
+                results[name] = {"users": users, **self._means(ranks_U[ours_U], users)}
+        return results
+
+    def _means(self, ranks_U: Tensor, users: int) -> dict[str, float]:
+        sums = metric_sums(ranks_U, self.config.cutoffs)
         totals = self.workers.sum(torch.stack(list(sums.values())).cpu().to(self.workers.device))
         if not torch.isfinite(totals).all():
             raise DivergedError("the model's scores are not finite; lower train.lr or set train.clip_norm")
-        return {name: float(total) / len(self.sequences) for name, total in zip(sums, totals, strict=True)}
+        return {name: float(total) / users for name, total in zip(sums, totals, strict=True)}
 
     @torch.no_grad()
     def ranks(self, model: SequentialModel) -> Tensor:

@@ -63,13 +63,15 @@ class ExportedModel:
 
 def evaluate_weights(
     experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor], workers: Workers
-) -> dict[str, dict[str, float]]:
-    """Validation and test metrics of trained weights."""
+) -> dict[str, Any]:
+    """Validation and test metrics of trained weights, and both `by_frequency` of the target."""
     model = build_model(experiment, dataset.sequences.item_count, weights).to(workers.device)
     values = device_values(dataset.sequences, workers.device)
     settings = (experiment.data.max_length, experiment.evaluate, workers)
+    evaluators = {part: Evaluator(dataset.sequences, values, part, *settings) for part in ("validation", "test")}
     return {
-        part: Evaluator(dataset.sequences, values, part, *settings).metrics(model) for part in ("validation", "test")
+        **{part: evaluator.metrics(model) for part, evaluator in evaluators.items()},
+        "by_frequency": {part: evaluator.by_frequency(model) for part, evaluator in evaluators.items()},
     }
 
 
@@ -102,6 +104,7 @@ def export_model(
             "name": dataset.config.name,
             "recipe": dataset.config.recipe,
             "fingerprint": dataset.fingerprint,
+            "items_fingerprint": dataset.items_fingerprint,
             "statistics": dict(dataset.statistics),
         },
         **({"changes": [dataclasses.asdict(change) for change in trained.changes]} if trained.changes else {}),
@@ -207,14 +210,16 @@ def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, thre
     """The experiment with everything written out that the data or the machine decide.
 
     A resolved experiment repeats elsewhere: preparation and fingerprint of the data, the dtype that
-    `train.precision: auto` stands for, the number of threads.
+    `train.precision: auto` stands for, where the text encoder lies, the number of threads.
     """
     from fame.loss import product_dtype
+    from fame.text.encoder import absolute_encoder
 
     precision = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
     data = dataclasses.replace(dataset.config, max_length=experiment.data.max_length)
     return dataclasses.replace(
         experiment,
         data=data,
+        text=dataclasses.replace(experiment.text, encoder=absolute_encoder(experiment.text.encoder)),
         train=dataclasses.replace(experiment.train, precision=precision, threads=threads),
     )

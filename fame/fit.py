@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -25,8 +25,11 @@ from fame.config_tree import experiment_from_dict, to_dict
 from fame.errors import UserError
 from fame.parallel import Workers
 from fame.sequences import Sequences
-from fame.sharing import claimed, end_stage
+from fame.sharing import claimed, end_stage, items_from_text
 from fame.stage import Change, EpochReport, StageRun, State, stages
+
+if TYPE_CHECKING:
+    from fame.datasets.dataset import Dataset
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -54,23 +57,25 @@ def fit(
     workers: Workers | None = None,
     on_step: Callable[[int, int], None] | None = None,
     shared: Folder | None = None,
+    dataset: Dataset | None = None,
 ) -> Iterator[EpochReport]:
     """Train, and yield a report after every epoch.
 
     Before each report the state is written to `folder/checkpoint.safetensors`; a file that is there
     is resumed from, and its earlier reports are not yielded again. The checkpoint carries the weights
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
-    epoch. With `shared`, a stage that another training has left there is taken over: its reports follow
-    each other at once.
+    epoch. `dataset` has the items' text for an experiment that starts from it. With `shared`, a stage that
+    another training has left there is taken over: its reports follow each other at once.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
     belongs to another experiment.
     """
     workers = workers or Workers.current()
     checkpoint = folder / CHECKPOINT
-    plan = stages(experiment)
+    plan = stages(experiment, dataset)
     resumed = checkpoint.exists()
     state, tensors = _read_state(checkpoint, experiment) if resumed else (State(), {})
+    text = None
     while not (state.history and state.history[-1].finished):
         stage, seen = plan[state.stage], state.epoch
         with claimed(stage, state, shared, workers) as claim:
@@ -81,7 +86,9 @@ def fit(
                     _write_state(checkpoint, experiment, state, None)
                 yield from state.history[seen:]
             else:
-                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step)
+                if experiment.text.enabled and text is None:
+                    text = items_from_text(experiment, dataset, workers, folder, shared)
+                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step, text)
                 if tensors:
                     run.restore(tensors)
                     tensors.clear()

@@ -77,6 +77,16 @@ class SequentialModel(nn.Module):
         """Take over the weights of a trained `Backbone`."""
         raise NotImplementedError
 
+    @torch.no_grad()
+    def start_from_items(self, table_VD: Tensor, known_V: Tensor) -> None:
+        """Take over item vectors, where they are known, in place of the initial ones.
+
+        A model whose `Config.item_blocks` says how they are made up has an `item_embedding`, or overrides this.
+        """
+        embedding = self.item_embedding()
+        assert embedding is not None, f"{type(self).__name__} has no item embedding to start from text"
+        embedding.weight[1:][known_V] = table_VD[known_V]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SASRecConfig(ModelConfig):
@@ -112,6 +122,9 @@ class SASRecConfig(ModelConfig):
         for key in ("dropout", "attention_dropout"):
             require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
         require(self.init_std > 0, "model.init_std", self.init_std, "must be positive")
+
+    def item_blocks(self) -> tuple[int, int]:
+        return self.heads, self.dim
 
     def check_training(self, train: TrainConfig) -> None:
         # Elsewhere a position's code would say how many items follow it, which nothing knows when it serves.

@@ -16,7 +16,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("torch", "numpy", "ray", "optuna", "mlflow")
+PACKAGES = ("torch", "numpy", "transformers", "ray", "optuna", "mlflow")
 """Packages whose version decides a result; only those installed are named."""
 
 

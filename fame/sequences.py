@@ -74,6 +74,15 @@ def evaluation_windows(sequences: Sequences, part: Part, max_length: int) -> Win
     return Windows(starts=ends - lengths, lengths=lengths)
 
 
+def train_counts(sequences: Sequences) -> np.ndarray:
+    """How often each item number occurs in the training parts, int64, [V + 1]; 0 for padding."""
+    values, ends, size = sequences.values, sequences.offsets[1:], sequences.item_count + 1
+    counts = np.bincount(values, minlength=size)
+    for place in range(1, HELD_OUT + 1):
+        counts -= np.bincount(values[ends - place], minlength=size)
+    return counts
+
+
 def target_counts(sequences: Sequences) -> np.ndarray:
     """How often each item is a target in training, int64 [V]; entry i is item number i + 1."""
     is_target = np.ones(len(sequences.values), dtype=bool)

@@ -15,12 +15,22 @@ import contextlib
 import dataclasses
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from fame.artifacts import Artifact, Claim, Folder, claim
+from fame.config import Experiment
+from fame.errors import UserError
 from fame.parallel import Workers
 from fame.stage import EpochReport, Stage, State
+from fame.text.start import ItemStart, text_recipe
+
+if TYPE_CHECKING:
+    from fame.datasets.dataset import Dataset
 
 USES = "stages.json"
 
@@ -68,6 +78,37 @@ def end_stage(state: State, stage: Stage, claim: Claim, folder: Path) -> None:
         state.best_weights = state.previous_best = claim.found.tensors
         state.stage = stage.index + 1
     note_use(folder, claim)
+
+
+def items_from_text(
+    experiment: Experiment, dataset: Dataset | None, workers: Workers, folder: Path, shared: Folder | None
+) -> ItemStart:
+    """The text stage's result, computed or taken over.
+
+    A training that is resumed asks again; without `shared` it computes it again, to the same, in a short time.
+    Raises `UserError` without the items' text.
+    """
+    from fame.datasets import print_to_stderr
+    from fame.text.pretrain import text_stage
+
+    if dataset is None:
+        raise UserError("text.epochs, text.plain: the text stage needs the items' text; load the data as a dataset")
+    heads, dim = experiment.model.item_blocks()
+    report = print_to_stderr if workers.first else lambda line: None
+
+    def compute() -> dict[str, Tensor]:
+        items, facets, seed = dataset.items, dataset.facets, experiment.seed
+        return text_stage(experiment.text, heads, dim, items, facets, seed, workers.device, report)
+
+    if shared is None:
+        return ItemStart(experiment.text, compute())
+    with claim(shared, text_recipe(experiment, dataset), workers) as one:
+        if one.found is None:
+            began = time.perf_counter()
+            tensors = compute()
+            one.keep(Artifact(tensors=tensors, history=[], seconds=time.perf_counter() - began))
+        note_use(folder, one)
+        return ItemStart(experiment.text, one.found.tensors)
 
 
 def note_use(folder: Path, claim: Claim) -> None:

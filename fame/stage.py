@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,10 @@ from fame.optimizer import clip_gradients, make_optimizer
 from fame.parallel import Workers
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
+from fame.text.start import AFTER, ItemStart, text_recipe
+
+if TYPE_CHECKING:
+    from fame.datasets.dataset import Dataset
 
 BACKBONE = "backbone"
 """Name of the stage that trains a model's backbone."""
@@ -108,9 +112,9 @@ class State:
         return len(self.history)
 
 
-def stages(experiment: Experiment) -> list[Stage]:
-    """The stages of an experiment, in order."""
-    before = [_backbone(experiment)] if experiment.backbone.epochs else []
+def stages(experiment: Experiment, dataset: Dataset | None = None) -> list[Stage]:
+    """The stages of an experiment that train a model, in order; `dataset` is for their recipes."""
+    before = [_backbone(experiment, dataset)] if experiment.backbone.epochs else []
     model_class = models.get(experiment.model.name)
     last = Stage(
         index=len(before),
@@ -124,10 +128,11 @@ def stages(experiment: Experiment) -> list[Stage]:
 
 def recipes(experiment: Experiment) -> list[Recipe]:
     """Of all that an experiment's training can share with others, in order."""
-    return [stage.recipe for stage in stages(experiment) if stage.recipe is not None]
+    text = text_recipe(experiment)
+    return ([text] if text else []) + [stage.recipe for stage in stages(experiment) if stage.recipe is not None]
 
 
-def _backbone(experiment: Experiment) -> Stage:
+def _backbone(experiment: Experiment, dataset: Dataset | None) -> Stage:
     """The stage that trains the model's backbone, which has the model's settings as far as it knows them."""
     model_class = models.get(experiment.model.name).Backbone
     config_class = model_class.Config
@@ -144,13 +149,20 @@ def _backbone(experiment: Experiment) -> Stage:
         "data.max_length": experiment.data.max_length,
         "seed": experiment.seed,
     }
+    if experiment.text.enabled:
+        settings |= {f"text.{key}": getattr(experiment.text, key) for key in AFTER}
     return Stage(
         index=0,
         name=BACKBONE,
         model_class=model_class,
         model=model,
         train=train,
-        recipe=Recipe(stage=BACKBONE, version=BACKBONE_VERSION, settings=settings),
+        recipe=Recipe(
+            stage=BACKBONE,
+            version=BACKBONE_VERSION,
+            settings=settings,
+            before=text_recipe(experiment, dataset),
+        ),
     )
 
 
@@ -165,6 +177,7 @@ class StageRun:
         workers: Workers,
         start: dict[str, Tensor],
         on_step: Callable[[int, int], None] | None,
+        text: ItemStart | None = None,
     ) -> None:
         keep_freed_memory()
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
@@ -176,6 +189,8 @@ class StageRun:
             backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
             backbone.load_state_dict(start)
             model.start_from(backbone, experiment.backbone)
+        elif text is not None:
+            model.start_from_items(text.table_VD, text.known_V)
         self.objective = make_objective(stage.train, sequences, workers.device)
         embedding = model.item_embedding()
         if embedding is not None:
@@ -183,6 +198,8 @@ class StageRun:
             alone_on_cpu = workers.size == 1 and workers.device.type == "cpu"
             embedding.sparse = self.objective.row_gradients or alone_on_cpu
         self.model = model.to(workers.device)
+        self.text = text.to(workers.device) if text is not None else None
+        self.frozen_epochs = 0 if start else experiment.text.freeze_epochs
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)
         windows = training_windows(sequences, stage.train.mode, max_length)
@@ -254,7 +271,7 @@ class StageRun:
         batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
         for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
             self._set_lr(step)
-            total += self.step(batch)
+            total += self.step(batch, frozen=index < self.frozen_epochs)
             targets += batch.target_count
             if self.on_step:
                 self.on_step(step % self.steps_per_epoch + 1, self.steps_per_epoch)
@@ -263,12 +280,17 @@ class StageRun:
             raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
         return mean, targets
 
-    def step(self, batch: Batch) -> Tensor:
-        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets."""
+    def step(self, batch: Batch, frozen: bool = False) -> Tensor:
+        """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets.
+
+        frozen: leave the items that start from text as they are.
+        """
         loss = self.wrapped(batch, self.objective)
         # DDP averages gradients over workers; the mean is over the targets of the whole batch.
         (loss * (self.workers.size / batch.target_count)).backward()
         self.workers.average_rows(self.model)
+        if self.text is not None:
+            self.text.hold(self.model.item_embedding(), self.optimizer.param_groups[0]["lr"], frozen)
         if self.stage.train.clip_norm:
             clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
         self.optimizer.step()

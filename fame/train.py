@@ -87,7 +87,10 @@ def train_one(
         _print_earlier(experiment, folder)
     progress = Progress()
     with writing(folder):
-        for report in fit(experiment, dataset.sequences, folder, workers, on_step=progress.step, shared=shared):
+        reports = fit(
+            experiment, dataset.sequences, folder, workers, on_step=progress.step, dataset=dataset, shared=shared
+        )
+        for report in reports:
             progress.report(report, experiment.train.metric)
     for use in read_uses(folder):
         if use.shared:

@@ -12,12 +12,18 @@ import pytest
 from fame import recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
+from fame.text import __main__ as text_stage
 from tuning import options
 from tuning.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/*.md")])
-PARSERS = {"fame.train": train._parser, "fame.recommend": recommend._parser, "fame.datasets": datasets._parser}
+PARSERS = {
+    "fame.train": train._parser,
+    "fame.recommend": recommend._parser,
+    "fame.datasets": datasets._parser,
+    "fame.text": text_stage._parser,
+}
 OTHER_MODULES = {"venv", "pip", "pytest", "ruff"}
 SHELL = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1"}
 

@@ -108,6 +108,7 @@ DATA_OPTIONS = {
     "data.path": "--data",
     "data.columns": "--columns",
     "data.items": "--items",
+    "text.facets": "--facets",
 }
 """The option behind each key of `Options.data`."""
 

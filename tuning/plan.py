@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment
 from fame.config_tree import apply_overrides, experiment_from_dict
 from fame.errors import UserError
+from fame.text.encoder import absolute_encoder
 from tuning.options import DATA_OPTIONS, PLACE, Options
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space, flatten
 from tuning.space.file import default_space, fix, read_space, space_from_dict
+
+if TYPE_CHECKING:
+    from fame.datasets import Dataset
 
 TRIALS = 8
 """Trials of a sweep that asks for no number."""
@@ -46,6 +50,17 @@ class Plan:
     def epochs(self) -> int:
         """Most epochs of a trial, over its stages."""
         return self._most("train.epochs") + self._most("backbone.epochs")
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise `UserError` if trials need more than the dataset has."""
+        from fame.text.texts import text_columns
+
+        reads_text = self._most("text.epochs") or self._most("text.plain")
+        if reads_text and not text_columns(dataset.items, self.experiment.text.columns):
+            raise UserError(
+                f"text.epochs, text.plain: trials start from the items' text, and {dataset.config.name} has none; "
+                "give a table with --items or --data-dir, or leave the text stage out with --set text.epochs=0"
+            )
 
     def _most(self, key: str) -> int:
         parameter = self.space.search.get(key)
@@ -83,6 +98,9 @@ def make_plan(options: Options) -> Plan:
         if options.space is not None:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
         settings["model.name"] = options.model
+    encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
+    if isinstance(encoder, str):  # trials run in other folders
+        settings["text.encoder"] = absolute_encoder(encoder)
     space = fix(space, settings)
     if options.sampler == "grid":
         points = len(space.grid())

@@ -30,6 +30,7 @@ def main() -> int:
     else:
         plan, storage = new_plan(options)
     dataset = load_dataset(plan.experiment.data)
+    plan.check_data(dataset)
     if options.dry_run:
         from tuning import resources, summary
 

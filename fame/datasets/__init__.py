@@ -36,7 +36,7 @@ from fame.sequences import Sequences
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
-PREPARATION = 1
+PREPARATION = 2
 """To be raised when the same source and settings come out differently."""
 
 

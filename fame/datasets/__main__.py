@@ -54,7 +54,7 @@ def _config(args: argparse.Namespace) -> DataConfig:
     tree = apply_overrides(tree, args.set)
     other = sorted(set(tree) - {"data"})
     if other:
-        raise UserError(f"--set {other[0]}: only data.* can be set here, for example data.core=10")
+        raise UserError(f"{other[0]}: only data.* can be set here, for example --set data.core=10")
     if not tree:
         raise UserError(f"which dataset? Give a name ({', '.join(datasets.names())}) or --data FILE")
     return section_from_dict(DataConfig, tree["data"], "data")

@@ -28,6 +28,20 @@ def movie_columns(columns: dict[str, list[str]]) -> dict[str, list[str]]:
     return {**columns, "genres": genres, "year": years, "decade": [f"{y[:3]}0s" if len(y) == 4 else "" for y in years]}
 
 
+CATEGORY_LEVELS = 3
+
+
+def product_columns(columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Adds `category_1` to `category_3`, the levels of `categories`; a brand "Unknown" is none."""
+    paths = [path.split("|") for path in columns.get("categories", [])]
+    levels = {
+        f"category_{level}": [path[level - 1] if len(path) >= level else "" for path in paths]
+        for level in range(1, CATEGORY_LEVELS + 1)
+    }
+    brands = {"brand": ["" if b == "Unknown" else b for b in columns["brand"]]} if "brand" in columns else {}
+    return {**columns, **brands, **(levels if paths else {})}
+
+
 def _grouplens(
     name: str,
     layout: Layout,
@@ -64,11 +78,13 @@ def _amazon(name: str, stem: str, checksums: tuple[str, str], about: str, paper:
         about=about,
         origin=Published(files=files, layout=s3rec(stem)),
         recipes=FIVE_CORE,
-        facets=("categories", "brand", "brand_id", "attributes"),
+        # the second level first: of the first there are only a few, which it implies
+        facets=("category_2", "brand", "brand_id", "category_3", "category_1", "attributes"),
         paper=paper,
         citation="R. He & J. McAuley, Ups and Downs, WWW 2016; J. McAuley et al., Image-Based Recommendations on "
         "Styles and Substitutes, SIGIR 2015; sequences of K. Zhou et al., S3-Rec, CIKM 2020",
         licence="the owner (J. McAuley, UCSD) states none and asks to cite; research use, do not redistribute",
+        enrich=product_columns,
     )
     datasets.register(name)(entry)
 

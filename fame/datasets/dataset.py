@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fame.config import DataConfig
-from fame.sequences import Sequences
+from fame.sequences import Sequences, train_counts
 
 FINGERPRINT_LENGTH = 16
 
@@ -106,12 +106,8 @@ class Dataset:
 
     @cached_property
     def train_counts(self) -> np.ndarray:
-        """How often each item number occurs in the training parts, int64, [V + 1]; 0 for padding."""
-        values, ends, size = self.sequences.values, self.sequences.offsets[1:], self.sequences.item_count + 1
-        counts = np.bincount(values, minlength=size)
-        for held_out in (ends - 1, ends - 2):
-            counts -= np.bincount(values[held_out], minlength=size)
-        return counts
+        """`fame.sequences.train_counts`."""
+        return train_counts(self.sequences)
 
 
 def find_id(ids: np.ndarray, text: str) -> int | None:

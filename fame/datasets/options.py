@@ -10,7 +10,7 @@ from fame.errors import UserError
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--dataset`, `--data-dir`, `--data`, `--columns` and `--items`."""
+    """Add `--dataset`, `--data-dir`, `--data`, `--columns`, `--items` and `--facets`."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", metavar="NAME", help="a registered dataset, or the name to give to --data")
     group.add_argument(
@@ -21,10 +21,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--columns", metavar="ROLE=NAME,…", help="columns of --data: user=…,item=…,time=…[,rating=…] (default: guessed)"
     )
     group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
+    group.add_argument(
+        "--facets", metavar="NAME,…", help="item columns that the text stage learns from, NAME:BINS for numbers"
+    )
 
 
 def data_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The options given, as configuration keys: `data.name`, `data.dir`, `data.path`, …"""
+    """The options given, as configuration keys: `data.name`, `data.dir`, …, `text.facets`."""
     name = args.dataset
     if name is None and args.data is not None:
         name = Path(args.data).name.split(".")[0] or None
@@ -34,6 +37,7 @@ def data_settings(args: argparse.Namespace) -> dict[str, Any]:
         "data.path": args.data,
         "data.columns": None if args.columns is None else parse_columns(args.columns),
         "data.items": args.items,
+        "text.facets": None if args.facets is None else [name.strip() for name in args.facets.split(",")],
     }
     return {key: value for key, value in settings.items() if value is not None}
 

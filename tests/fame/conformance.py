@@ -142,6 +142,20 @@ def save_and_load_give_the_same_scores(name: str, folder: Path) -> None:
     assert torch.equal(scores(other, *rows), scores(model, *rows))
 
 
+def items_start_from_text(name: str, folder: Path) -> None:
+    """If the model says of what its item vectors consist: those that are known start as they are given."""
+    model = new(name)
+    layout = models.get(name).Config().item_blocks()
+    if layout is None:
+        return
+    heads, dim = layout
+    before, known = model.item_table().detach().clone(), torch.arange(ITEMS) % 3 > 0
+    assert before.shape[1] == dim and dim % heads == 0
+    given = torch.randn(ITEMS, dim)
+    model.start_from_items(given, known)
+    torch.testing.assert_close(model.item_table(), torch.where(known[:, None], given, before))
+
+
 def evaluation_is_naive_evaluation(name: str, folder: Path) -> None:
     model, sequences = new(name), data()
     config = experiment_from_dict({"model": {"name": name}}).evaluate
@@ -168,6 +182,7 @@ MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
     later_items_never_change_an_earlier_query,
     padding_never_matters,
     save_and_load_give_the_same_scores,
+    items_start_from_text,
     evaluation_is_naive_evaluation,
 )
 """Each takes a registered model's name and an empty folder, and fails with an assertion."""

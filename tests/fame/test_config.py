@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, TrainConfig
+from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, TextConfig, TrainConfig
 from fame.config_tree import apply_overrides, experiment_from_dict, read_experiment, to_dict, write_yaml
 from fame.errors import UserError
 from fame.model import FameConfig, SASRecConfig
@@ -91,8 +91,25 @@ evaluates = st.builds(
     exclude_seen=st.booleans(),
 )
 seeds = st.integers(0, 2**31)
+contrast = {
+    "rare": st.integers(2, 50),
+    "temperature": positive,
+    "period": st.integers(1, 99),
+    "lr": positive,
+    "batch_size": st.integers(4, 999),
+    "dropout": share,
+}
+text_use = {"scale": positive, "freeze_epochs": st.integers(0, 9), "delta": st.floats(0, 9)}
+names = maybe(st.lists(text, min_size=1, max_size=3, unique=True).map(tuple))
+text_source = {"encoder": text, "columns": names, "facets": names}
+texts = st.one_of(
+    st.builds(TextConfig, **text_source),
+    st.builds(TextConfig, plain=st.just(True), **text_source, **text_use),
+    st.builds(TextConfig, epochs=st.integers(1, 50), **text_source, **text_use, **contrast),
+)
 with_backbone = st.builds(
     Experiment,
+    text=texts,
     data=data_configs,
     model=fame_model,
     train=trains,

@@ -217,3 +217,28 @@ def test_the_models_mode_is_as_it_was_before_and_dropout_is_off_meanwhile(traini
     evaluator(tiny, "test").metrics(model)
     assert set(seen) == {(False, False)}
     assert model.training is training
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_metrics_by_the_targets_frequency_in_training(part, single):
+    """Item 1 is met 25 times in training, item 2 six times, item 3 five times, item 4 never."""
+    users = [[1] * 25 + [2, 3], [2] * 6 + [3, 4], [3] * 5 + [4, 1], [5, 1, 2]]
+    sequences = sequences_of(users)
+    scores = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+    model, config = LastItemModel(scores), EvaluateConfig(cutoffs=CUTOFFS, exclude_seen=False)
+    found = Evaluator(sequences, device_values(sequences, CPU), part, 9, config, single).by_frequency(model)
+    targets = {"validation": [2, 3, 4, 1], "test": [3, 4, 1, 2]}[part]
+    group = {1: "21+", 2: "6-20", 3: "0-5", 4: "0-5"}
+    ranks = naive_ranks(sequences, part, lambda history: scores[history[-1] - 1].tolist(), False)
+    for name in ("0-5", "6-20", "21+"):
+        ours = [rank for rank, target in zip(ranks, targets, strict=True) if group[target] == name]
+        expected = naive_metrics(ours, CUTOFFS)
+        assert found[name].pop("users") == len(ours)
+        assert found[name] == pytest.approx(expected)
+
+
+def test_a_group_without_users_is_left_out(single):
+    sequences = sequences_of([[1, 2, 3], [3, 1, 2]])
+    config = EvaluateConfig(cutoffs=CUTOFFS)
+    evaluator = Evaluator(sequences, device_values(sequences, CPU), "test", 9, config, single)
+    assert list(evaluator.by_frequency(LastItemModel(torch.randn(3, 3)))) == ["0-5"]

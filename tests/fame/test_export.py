@@ -58,6 +58,11 @@ def test_returns_what_metrics_json_holds(made, tmp_path):
     assert metrics["validation"] == trained.history[trained.history[-1].best_epoch - 1].validation
     assert metrics["test"].keys() == metrics["validation"].keys()
     assert metrics["test"] != metrics["validation"]
+    for part, groups in metrics["by_frequency"].items():
+        assert sum(group["users"] for group in groups.values()) == len(dataset.sequences)
+        for name, value in metrics[part].items():
+            together = sum(group["users"] * group[name] for group in groups.values()) / len(dataset.sequences)
+            assert together == pytest.approx(value)
     assert metrics["dataset"]["fingerprint"] == dataset.fingerprint == trained.experiment.data.fingerprint
     assert (metrics["epochs"], len(metrics["history"])) == (4, 4)
     assert metrics["provenance"]["command"]

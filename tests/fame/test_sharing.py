@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fame.artifacts import LocalFolder, Recipe, claims
-from fame.config import Experiment
+from fame.config import Experiment, TextConfig
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
 from fame.sharing import read_uses
@@ -121,7 +121,10 @@ def test_keys_are_equal_if_and_only_if_deciding_settings_are(left, right):
 
 def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
     """A new field goes into the key, unless somebody says here that it need not."""
-    (backbone,) = recipes(SETTINGS)
+    with_text = dataclasses.replace(SETTINGS, text=TextConfig(epochs=1))
+    text, backbone = recipes(with_text)
+    assert backbone.before == text
+    deciding = text.settings | backbone.settings
     sections = {f.name: getattr(SETTINGS, f.name) for f in dataclasses.fields(SETTINGS)}
     known = {
         f"{name}.{f.name}" if dataclasses.is_dataclass(section) else name
@@ -130,12 +133,12 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
             dataclasses.fields(section) if dataclasses.is_dataclass(section) else [dataclasses.fields(SETTINGS)[0]]
         )
     }
-    free = {key for key in known - backbone.settings.keys() if not key.startswith("data.")}
+    free = {key for key in known - deciding.keys() if not key.startswith("data.")}
     assert free == {
         *("model.experts", "model.residual", "model.facet_init", "model.facet_scale"),
         *("train.epochs", "train.lr", "backbone.query", "backbone.noise"),
     }
-    assert {"data.fingerprint", "data.max_length"} <= backbone.settings.keys() <= known
+    assert {"data.fingerprint", "data.max_length"} <= deciding.keys() <= known
 
 
 def test_who_computes_and_the_code_are_in_the_key(monkeypatch):

@@ -47,7 +47,7 @@ def timeless(metrics: dict) -> dict:
 
 
 def settings(*, config: str | None = None, overrides: tuple[str, ...] = (), **data: str):
-    given = {"dataset": None, "data_dir": None, "data": None, "columns": None, "items": None} | data
+    given = {"dataset": None, "data_dir": None, "data": None, "columns": None, "items": None, "facets": None} | data
     return train.read_settings(Namespace(config=config, set=list(overrides), **given))
 
 

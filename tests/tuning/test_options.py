@@ -22,11 +22,13 @@ def test_only_what_was_given_is_kept_apart_even_if_it_is_the_default():
 
 def test_data_options_are_settings_of_the_data():
     args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
+    args += ["--facets", "brand, price:8"]
     options, given = parse(args)
     assert given == {"data": options.data}
     assert options.data.keys() == DATA_OPTIONS.keys()
     assert options.data["data.name"] == "clicks"
     assert options.data["data.columns"] == {"user": "u", "item": "i", "time": "t"}
+    assert options.data["text.facets"] == ["brand", "price:8"]
     assert parse(["--dataset", "beauty"])[0].data == {"data.name": "beauty"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -52,6 +53,32 @@ def test_settings_are_those_of_space_options_and_set(space):
     assert (experiment.train.epochs, experiment.train.metric, experiment.backbone.epochs) == (5, "ndcg@10", 2)
     assert list(plan.space.search) == ["model.heads", "model.experts"]
     assert list(plan_of("--space", space(), "--set", "model.heads=4").space.search) == ["model.experts"]
+
+
+def test_the_folder_of_an_encoder_is_found_from_other_folders(space, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    in_file = {"base": {**SPACE["base"], "text": {"encoder": "mine"}}}
+    for plan in (plan_of("--space", space(), "--set", "text.encoder=mine"), plan_of("--space", space(**in_file))):
+        assert plan.experiment.text.encoder == str(tmp_path / "mine")
+    assert plan_of("--space", space()).experiment.text.encoder == "all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize(
+    ("search", "args"),
+    [({"text.epochs": {"choices": [0, 5]}}, []), ({}, ["--set", "text.epochs=2"]), ({}, ["--set", "text.plain=true"])],
+)
+def test_trials_that_read_text_need_a_dataset_with_text(space, search, args):
+    file = space(search={**SPACE["search"], **search})
+    columns = {"title": ["a"], "kind": ["b"]}
+    described, bare = (
+        SimpleNamespace(items=SimpleNamespace(columns=found), config=SimpleNamespace(name="mine"))
+        for found in (columns, {"kind": ["b"]})
+    )
+    plan_of("--space", file, *args).check_data(described)
+    with pytest.raises(UserError, match=r"mine has none.*--set text.epochs=0"):
+        plan_of("--space", file, *args).check_data(bare)
+    plan_of("--space", file, "--set", "text.epochs=0").check_data(bare)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
             epoch = report.epoch
         kept = None
         try:
-            for report in fit(experiment, dataset.sequences, folder, workers, None, shared):
+            for report in fit(experiment, dataset.sequences, folder, workers, dataset=dataset, shared=shared):
                 epoch = report.epoch
                 state = folder if workers.first and _version(folder) != kept else None
                 yield _with_state(report, metric, plan, restart, state, reported_uses(folder))

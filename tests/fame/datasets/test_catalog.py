@@ -108,6 +108,21 @@ def test_prepared_form_goes_by_position(tmp_path):
         load("beauty", dir=str(folder))
 
 
+def test_products_have_their_category_levels_and_no_brand_that_is_unknown(tmp_path):
+    folder = tmp_path / "toys"
+    folder.mkdir()
+    rows = "".join(f"{user},{item},{item}\n" for user in range(1, 6) for item in range(1, 6))
+    (folder / "interactions.csv.gz").write_bytes(gzip.compress(f"user_id,item_id,position\n{rows}".encode()))
+    table = "item_id,brand,categories\n1,Lego,A|B|C|D\n2,Unknown,A|B\n3,,\n4,Lego,A\n5,x,B\n"
+    (folder / "items.csv.gz").write_bytes(gzip.compress(table.encode()))
+    dataset = load("toys", dir=str(tmp_path))
+    assert dataset.facets == ("category_2", "brand", "category_3", "category_1")
+    columns = dataset.items.columns
+    assert list(columns["brand"]) == ["Lego", "", "", "Lego", "x"]
+    levels = [list(columns[f"category_{level}"]) for level in (1, 2, 3)]
+    assert levels == [["A", "A", "", "A", "B"], ["B", "B", "", "", ""], ["C", "", "", "", ""]]
+
+
 def test_s3rec_files(tmp_path):
     (tmp_path / "Beauty.txt").write_text("".join(f"{u} 3 1 2 5 4\n" for u in range(1, 6)))
     assert load("beauty", dir=str(tmp_path)).facets == ()
@@ -116,6 +131,7 @@ def test_s3rec_files(tmp_path):
     assert dataset.sequences[4].tolist() == [3, 1, 2, 5, 4]
     assert list(dataset.items.columns["attributes"]) == ["9", "", "7|8", "", ""]
     assert dataset.facets == ("attributes",)
+    assert load("beauty", dir=str(tmp_path)).items.columns.keys() == {"attributes"}
     (tmp_path / "Beauty.txt").write_text("1 2 x\n")
     with pytest.raises(UserError, match=r"cannot read .*Beauty.txt"):
         load("beauty", dir=str(tmp_path))

@@ -1,0 +1,128 @@
+"""Facets: what columns of the item table say that items have in common.
+
+A facet is asked for as `NAME`, a column of labels (several are joined by `|`), or as `NAME:BINS`, a
+column of numbers that is cut into so many bins of equal frequency. Labels of few items are merged into
+none; a facet that says nothing after that is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fame.errors import UserError, nearest
+
+LOWEST_SHARE = 0.05
+"""Items that need a label for a facet to be one, as a share of the catalogue."""
+_BINNED = re.compile(r"(.+):(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facet:
+    """Labels of the items as a jagged array: item v has `labels[offsets[v]:offsets[v + 1]]`.
+
+    labels: int64, rising within an item, each label with at least two items; offsets: int64, [V + 1].
+    """
+
+    name: str
+    labels: np.ndarray
+    offsets: np.ndarray
+    names: tuple[str, ...]
+    """Name of each label."""
+    merged: int
+    """Labels that were merged into none."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Labels of each item, [V]."""
+        return np.diff(self.offsets)
+
+    def restricted(self, items: np.ndarray) -> Facet:
+        """The same labels for some of the items only; labels of fewer than two of them are dropped."""
+        labels = [self.labels[self.offsets[v] : self.offsets[v + 1]] for v in items]
+        return _facet(self.name, [[self.names[label] for label in row] for row in labels], 2, self.merged)
+
+    def line(self) -> str:
+        """What the facet is, for a person."""
+        covered = float((self.counts > 0).mean())
+        merged = f", {self.merged:,} rare ones merged into none" if self.merged else ""
+        return f"{self.name}: {len(self.names):,} labels{merged}; {covered:.1%} of the items have one"
+
+
+def read_facet(spec: str, columns: Mapping[str, Sequence[str]], rare: int) -> Facet:
+    """The facet that `spec` asks for; labels of fewer than `rare` items are merged into none.
+
+    Raises `UserError` if there is no such column, or nothing to learn from it.
+    """
+    binned = None if spec in columns else _BINNED.fullmatch(spec)
+    name = binned[1] if binned else spec
+    if name not in columns:
+        raise UserError(f"text.facets: the items have no column {name!r}; {nearest(name, columns)}")
+    texts = columns[name]
+    rows = _bins(name, texts, int(binned[2])) if binned else [_split(text) for text in texts]
+    facet = _facet(spec, rows, rare)
+    _check(facet, rare, texts)
+    return facet
+
+
+def _check(facet: Facet, rare: int, texts: Sequence[str]) -> None:
+    if len(facet.names) < 2:
+        hint = f"; for numbers, ask for bins: {facet.name}:8" if _are_numbers(texts) else ""
+        raise UserError(
+            f"text.facets: {facet.name!r} has {len(facet.names)} labels that at least {rare} items have "
+            f"({facet.merged:,} rarer ones), and a facet needs two; lower text.rare, or leave it out{hint}"
+        )
+    covered = float((facet.counts > 0).mean())
+    if covered < LOWEST_SHARE:
+        hint = f"; for numbers, ask for bins: {facet.name}:8" if _are_numbers(texts) else ""
+        raise UserError(
+            f"text.facets: {facet.name!r}: only {covered:.1%} of the items have a label that at least {rare} items have "
+            f"(needed: {LOWEST_SHARE:.0%}); lower text.rare, or leave it out{hint}"
+        )
+
+
+def _split(text: str) -> list[str]:
+    return [label for part in text.split("|") if (label := part.strip())]
+
+
+def _are_numbers(texts: Sequence[str]) -> bool:
+    return all(_number(text) is not None for text in texts if text)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.strip().lstrip("$€£"))
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _bins(name: str, texts: Sequence[str], bins: int) -> list[list[str]]:
+    """One label per item: the quantile that its number lies in."""
+    if bins < 2:
+        raise UserError(f"text.facets: '{name}:{bins}': needs at least 2 bins")
+    numbers = [_number(text) if text else None for text in texts]
+    wrong = next((text for text, number in zip(texts, numbers, strict=True) if text and number is None), None)
+    if wrong is not None:
+        raise UserError(f"text.facets: '{name}:{bins}' asks for bins of numbers, and {wrong!r} is none; use {name!r}")
+    known = np.array([number for number in numbers if number is not None])
+    if not len(known):
+        return [[] for _ in texts]
+    # Equal numbers share a bin, so there may be fewer bins than asked for.
+    edges = np.unique(np.quantile(known, np.arange(1, bins) / bins))
+    edges = edges[edges > known.min()]
+    return [[] if n is None else [f"bin {int(np.searchsorted(edges, n, side='right'))}"] for n in numbers]
+
+
+def _facet(name: str, rows: list[list[str]], rare: int, merged: int = 0) -> Facet:
+    rows = [sorted(set(row)) for row in rows]
+    names, counts = np.unique([label for row in rows for label in row] or np.empty(0, str), return_counts=True)
+    kept = [str(label) for label, count in zip(names, counts, strict=True) if count >= rare]
+    number = {label: index for index, label in enumerate(kept)}
+    labels = [[number[label] for label in row if label in number] for row in rows]
+    offsets = np.cumsum([0, *map(len, labels)]).astype(np.int64)
+    flat = np.array([label for row in labels for label in row], np.int64)
+    return Facet(name=name, labels=flat, offsets=offsets, names=tuple(kept), merged=merged + len(names) - len(kept))

@@ -1,0 +1,180 @@
+"""A training starts from the text stage's vectors, and holds them as it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from fame.checkpoint import load_checkpoint
+from fame.config import TextConfig
+from fame.errors import UserError
+from fame.fit import CHECKPOINT, fit, read_trained
+from fame.model import Fame, FameConfig, SASRec, SASRecConfig
+from fame.parallel import Workers
+from fame.sharing import items_from_text
+from fame.stage import StageRun, stages
+from fame.text.start import ItemStart, text_recipe
+from tests.fame.helpers import CPU, experiment, same_tensors, timeless
+
+HEADS, DIM = 2, 8
+
+
+@pytest.fixture
+def settings(tiny_bert):
+    def make(text: dict | None = None, **sections):
+        stage = {"encoder": str(tiny_bert), "epochs": 1, "batch_size": 64, "scale": 0.5, **(text or {})}
+        sections = {"train": {"epochs": 2}, **sections}
+        return experiment(data={"fingerprint": None}, text=stage, **sections)
+
+    return make
+
+
+@pytest.fixture
+def table(synthetic):
+    """A table whose first item is unknown."""
+    generator = torch.Generator().manual_seed(0)
+    known = torch.ones(len(synthetic.items), dtype=torch.bool)
+    known[0] = False
+    rows = torch.nn.functional.normalize(torch.randn(len(known), DIM, generator=generator), dim=1)
+    return {"table_VD": rows * known[:, None], "known_V": known}
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_before_any_sequence_training_head_h_scores_with_facet_h_alone(table, heads, scale):
+    model = Fame(FameConfig(dim=DIM, heads=heads, facet_scale=scale), len(table["known_V"]), 6)
+    model.start_from_items(**table)
+    width, rows = DIM // heads, model.item_table()
+    for h in range(heads):
+        block = slice(h * width, (h + 1) * width)
+        seen = rows @ model.facet_projection[:, block]
+        torch.testing.assert_close(seen, rows[:, block] * (scale or heads))
+
+
+@pytest.mark.parametrize(("model_class", "config"), [(SASRec, SASRecConfig), (Fame, FameConfig)])
+def test_items_with_text_start_from_it_and_the_others_as_usual(table, model_class, config):
+    torch.manual_seed(0)
+    usual = model_class(config(dim=DIM), len(table["known_V"]), 6).items.weight.detach().clone()
+    torch.manual_seed(0)
+    model = model_class(config(dim=DIM), len(table["known_V"]), 6)
+    model.start_from_items(**table)
+    assert torch.equal(model.items.weight[:2], usual[:2])
+    assert torch.equal(model.items.weight[2:], table["table_VD"][1:])
+
+
+def start_of(settings, synthetic, index: int = 0, start: dict | None = None):
+    text = items_from_text(settings, synthetic, Workers(device=CPU), Path(), None)
+    run = StageRun(settings, stages(settings)[index], synthetic.sequences, Workers(device=CPU), start or {}, None, text)
+    return run, text
+
+
+def test_the_scale_is_the_norm_of_an_item_at_the_start(settings, synthetic):
+    run, _ = start_of(settings({"scale": 0.3}), synthetic)
+    norms = run.model.item_table().norm(dim=1)
+    torch.testing.assert_close(norms, torch.full_like(norms, 0.3))
+
+
+def test_the_backbone_starts_from_text_and_the_model_from_the_backbone(settings, synthetic):
+    both = settings(backbone={"epochs": 1})
+    run, text = start_of(both, synthetic)
+    assert torch.equal(run.model.item_table(), text.table_VD)
+    trained = {key: value + 1 for key, value in run.model.state_dict().items()}
+    second, _ = start_of(both, synthetic, 1, trained)
+    assert torch.equal(second.model.item_table(), trained["items.weight"][1:])
+
+
+@pytest.mark.parametrize("loss", ["softmax", "gbce"])
+def test_the_item_table_is_frozen_in_the_first_epochs(settings, synthetic, tmp_path, loss):
+    train = {"epochs": 3, "loss": loss, **({"negatives": 8} if loss == "gbce" else {})}
+    frozen = settings({"freeze_epochs": 2}, train=train)
+    _, text = start_of(frozen, synthetic)
+    tables = []
+    for _ in fit(frozen, synthetic.sequences, tmp_path, Workers(device=CPU), dataset=synthetic):
+        tables.append(load_checkpoint(tmp_path / CHECKPOINT)[0]["model.items.weight"][1:])
+    assert torch.equal(tables[0], text.table_VD) and torch.equal(tables[1], text.table_VD)
+    assert not torch.equal(tables[2], text.table_VD)
+
+
+def test_a_frozen_training_resumes_bit_for_bit(settings, synthetic, tmp_path):
+    held = settings({"freeze_epochs": 1, "delta": 0.5}, train={"epochs": 3})
+    workers = Workers(device=CPU)
+    straight = [timeless(r) for r in fit(held, synthetic.sequences, tmp_path / "a", workers, dataset=synthetic)]
+    found = []
+    for _ in range(3):
+        found.append(timeless(next(fit(held, synthetic.sequences, tmp_path / "b", workers, dataset=synthetic))))
+    assert found == straight
+    assert same_tensors(read_trained(tmp_path / "a").weights, read_trained(tmp_path / "b").weights)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_delta_decays_towards_the_content(table, sparse):
+    """As if x = c + δ were two tensors and δ had a decoupled weight decay."""
+    held = ItemStart(TextConfig(epochs=1, scale=2.0, delta=0.25), table)
+    embedding = torch.nn.Embedding(len(table["known_V"]) + 1, DIM, padding_idx=0, sparse=sparse)
+    before = embedding.weight.detach().clone()
+    embedding(torch.tensor([1, 2, 3, 3])).sum().backward()
+    held.hold(embedding, lr=0.1, frozen=False)
+    content = torch.cat([torch.zeros(1, DIM), table["table_VD"] * 2.0])
+    expected = content + (before - content) * (1 - 0.1 * 0.25)
+    rows = torch.tensor([2, 3]) if sparse else torch.arange(2, len(before))
+    torch.testing.assert_close(embedding.weight[rows], expected[rows])
+    assert torch.equal(embedding.weight[:2], before[:2])  # the padding, and an item without text
+    if sparse:
+        assert torch.equal(embedding.weight[4:], before[4:])
+
+
+def test_a_strong_delta_keeps_items_nearer_to_their_text(settings, synthetic, tmp_path):
+    distances = []
+    for number, delta in enumerate((0.0, 50.0)):
+        held = settings({"delta": delta}, train={"epochs": 2, "lr": 0.01})
+        _, text = start_of(held, synthetic)
+        list(fit(held, synthetic.sequences, tmp_path / str(number), Workers(device=CPU), dataset=synthetic))
+        weights = load_checkpoint(tmp_path / str(number) / CHECKPOINT)[0]["model.items.weight"][1:]
+        distances.append(float((weights - text.table_VD).norm()))
+    assert distances[1] < 0.7 * distances[0]
+
+
+def test_without_a_dataset_the_error_says_what_is_missing(settings, synthetic, tmp_path):
+    with pytest.raises(UserError, match="needs the items' text"):
+        next(fit(settings(), synthetic.sequences, tmp_path, Workers(device=CPU)))
+
+
+def test_a_model_that_says_nothing_of_its_items_does_not_start_from_text(settings, monkeypatch):
+    monkeypatch.setattr(SASRecConfig, "item_blocks", lambda self: None)
+    with pytest.raises(UserError, match=r"text.epochs = 1: model 'fame' does not say"):
+        settings()
+
+
+def test_the_stage_is_off_by_default():
+    assert not experiment().text.enabled
+    assert TextConfig(plain=True).enabled and TextConfig(epochs=1).enabled
+
+
+@pytest.mark.parametrize(
+    "ignored", [{"temperature": 0.2}, {"period": 2}, {"scale": 2.0}, {"freeze_epochs": 1}, {"delta": 0.1}, {"rare": 3}]
+)
+def test_a_setting_of_a_stage_that_is_off_is_an_error(ignored):
+    with pytest.raises(UserError, match=f"text.{next(iter(ignored))} = .* is ignored with text.epochs = 0"):
+        TextConfig(**ignored)
+
+
+def test_what_text_there_is_may_be_said_in_any_case():
+    TextConfig(facets=("brand",), columns=("title",), encoder="x")
+    TextConfig(plain=True, scale=2.0, delta=0.1, freeze_epochs=3)
+    for wrong in ({"plain": True, "epochs": 3}, {"plain": True, "temperature": 0.2}):
+        with pytest.raises(UserError, match=r"text\."):
+            TextConfig(**wrong)
+    assert dataclasses.replace(TextConfig(epochs=3), temperature=0.3).temperature == 0.3
+
+
+def test_what_training_does_with_the_result_does_not_decide_it():
+    def recipe(**text):
+        return text_recipe(experiment(text={"epochs": 2, **text}))
+
+    for changed in ({"scale": 2.0}, {"freeze_epochs": 3}, {"delta": 0.1}):
+        assert recipe(**changed) == recipe()
+    assert recipe(temperature=0.2) != recipe()
+    assert text_recipe(experiment()) is None
