@@ -26,7 +26,7 @@ def lines() -> list[str]:
 @pytest.fixture
 def stage(tiny_bert, synthetic, lines):
     def run(heads=2, dim=16, items=synthetic.items, declared=synthetic.facets, seed=0, **settings):
-        config = TextConfig(encoder=str(tiny_bert), **{"batch_size": 64, "epochs": 2, **settings})
+        config = TextConfig(**{"encoder": str(tiny_bert), "batch_size": 64, "epochs": 2, **settings})
         return text_stage(config, heads, dim, items, declared, seed, CPU, lines.append)
 
     return run
