@@ -132,11 +132,15 @@ def draw(training: dict[str, Any], evaluation: dict[str, Any]) -> None:
         for curve, values in curves.items():
             title, _, variant = curve.partition(", ")
             panels.setdefault(title, []).append((kind + (f" ({variant})" if variant else ""), values))
-    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained")
+    # One scale of cost for all: what is flat has to look flat.
+    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained", sharey=True)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         for label, values in lines:
             axis.loglog(*zip(*values, strict=True), marker="o", markersize=3, label=label)
         axis.set_title(title)
+        at = sorted({x for _, values in lines for x, _ in values})
+        axis.set_xticks(at, [f"{x:,.0f}" for x in at], rotation=30 if at[-1] > 1000 else 0)
+        axis.minorticks_off()
         axis.legend(fontsize=6)
         axis.grid(which="major", alpha=0.3)
     for axis in axes.flat[len(panels) :]:

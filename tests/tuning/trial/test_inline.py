@@ -134,7 +134,7 @@ def test_hopeless_errors_are_reported_and_the_process_takes_the_next_trial(
     (end,) = steps(trial)
     assert "finite" in end["diverged"] and math.isnan(end["ndcg@10"]) and end["best_ndcg@10"] == 0
 
-    def fails(*args: object) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
         raise error
 
     with monkeypatch.context() as patch:
@@ -148,6 +148,6 @@ def test_hopeless_errors_are_reported_and_the_process_takes_the_next_trial(
 
 def test_other_errors_reach_tune(make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch) -> None:
     trial = actor(make_plan(), "a", SMALL)
-    monkeypatch.setattr(loop, "fit", lambda *args: 1 / 0)
+    monkeypatch.setattr(loop, "fit", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trial.step()
