@@ -10,10 +10,10 @@ FAME's Eq. 12–15: head h has one key and one value projection and N query proj
 which is grouped-query attention with H·N query heads over H key/value heads. N = 1 is SASRec's
 multi-head attention (without its output projection).
 
-Two paths compute the same (`fuses` chooses, `docs/LOG.md` has the measurements). On a GPU the fused kernel
-gives F_n^h without keeping A. On CPU, where no such kernel takes a learned bias and sequences are short, A is
-made explicitly, N queries to a product (`weights`), and what follows may use it: `FacetBlock` mixes the
-experts' A before any of them meets V.
+Two paths compute the same (`fuses` chooses, `docs/LOG.md` has the measurements). On a GPU it is
+`scaled_dot_product_attention`, whose kernel torch chooses. On CPU, where no fused kernel takes a learned bias
+and sequences are short, A is made explicitly, N queries to a product (`weights`), and what follows may use
+it: `FacetBlock` mixes the experts' A before any of them meets V.
 
 Sequences are padded on the right, so a causal mask is all the masking there is: no real position
 can see a padded one.
@@ -29,7 +29,7 @@ from fame.dropout import Dropout
 
 
 def fuses(x: Tensor) -> bool:
-    """Whether attention over `x` runs as one fused kernel."""
+    """Whether attention over `x` is left to `scaled_dot_product_attention`."""
     return x.is_cuda
 
 
