@@ -12,8 +12,9 @@ from benchmarks.beauty import PAIRS
 from fame.batches import Batch
 from fame.config_tree import experiment_from_dict
 from fame.parallel import Workers
+from fame.pipeline import stages
 from fame.sequences import Sequences
-from fame.stage import StageRun, stages
+from fame.stage import StageRun
 
 RECBOLE_PAIRS = 2048
 """Pairs of a step by RecBole's default; a step of as many is what compares with it."""

@@ -20,8 +20,9 @@ from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, to_dict
 from fame.fit import fit
 from fame.parallel import Workers
+from fame.pipeline import stages
 from fame.sequences import Sequences
-from fame.stage import StageRun, stages
+from fame.stage import StageRun
 
 SMALL, LARGE = 10_000, 1_000_000
 USERS, MEAN_LENGTH, LONGEST = 2_400, 8, 50

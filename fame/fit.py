@@ -1,6 +1,6 @@
 """Training: `fit` is a generator of epoch reports that can be stopped and resumed at any of them.
 
-A training has one or two stages (`fame.stage`): the backbone, if it is pre-trained, and the model
+A training has one or two stages (`fame.pipeline`): the backbone, if it is pre-trained, and the model
 itself. Epochs are counted through both. What a training has reached is one checkpoint file.
 Trainings can share the results of stages (`fame.sharing`).
 """
@@ -24,9 +24,10 @@ from fame.config import Experiment
 from fame.config_tree import experiment_from_dict, to_dict
 from fame.errors import UserError
 from fame.parallel import Workers
+from fame.pipeline import stages
 from fame.sequences import Sequences
 from fame.sharing import claimed, end_stage, items_from_text
-from fame.stage import Change, EpochReport, StageRun, State, stages
+from fame.stage import Change, EpochReport, StageRun, State
 
 if TYPE_CHECKING:
     from fame.datasets.dataset import Dataset

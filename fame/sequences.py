@@ -85,11 +85,8 @@ def train_counts(sequences: Sequences) -> np.ndarray:
 
 def target_counts(sequences: Sequences) -> np.ndarray:
     """How often each item is a target in training, int64 [V]; entry i is item number i + 1."""
-    is_target = np.ones(len(sequences.values), dtype=bool)
-    is_target[sequences.offsets[:-1]] = False
-    for place in range(1, HELD_OUT + 1):
-        is_target[sequences.offsets[1:] - place] = False
-    return np.bincount(sequences.values[is_target], minlength=sequences.item_count + 1)[1:]
+    first = np.bincount(sequences.values[sequences.offsets[:-1]], minlength=sequences.item_count + 1)
+    return (train_counts(sequences) - first)[1:]
 
 
 def training_windows(sequences: Sequences, mode: Literal["all", "prefix"], max_length: int) -> Windows:

@@ -26,7 +26,8 @@ from fame.artifacts import Artifact, Claim, Folder, claim
 from fame.config import Experiment
 from fame.errors import UserError
 from fame.parallel import Workers
-from fame.stage import EpochReport, Stage, State
+from fame.pipeline import Stage
+from fame.stage import EpochReport, State
 from fame.text.start import ItemStart, text_recipe
 
 if TYPE_CHECKING:

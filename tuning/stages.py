@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from fame.artifacts import Recipe
 from fame.config_tree import experiment_from_dict
 from fame.errors import UserError
+from fame.pipeline import recipes
 from fame.sharing import StageUse, read_uses
-from fame.stage import recipes
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space
 from tuning.space.domains import Parameter

@@ -21,10 +21,11 @@ from fame.errors import DivergedError, UserError
 from fame.evaluate import Evaluator
 from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.objective import Softmax
+from fame.pipeline import stages
 from fame.registry import models
 from fame.sequences import Sequences, training_windows
 from fame.sharing import read_uses
-from fame.stage import EpochReport, StageRun, stages
+from fame.stage import EpochReport, StageRun
 from tests.fame.helpers import CPU, cyclic_sequences, experiment, same_tensors, sequences_of, timeless
 
 ROOT = Path(__file__).parents[2]

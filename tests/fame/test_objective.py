@@ -16,9 +16,10 @@ from fame.batches import Batch, Batcher, device_values
 from fame.config import SAMPLED_LOSSES, TrainConfig
 from fame.model import Fame, FameConfig
 from fame.objective import Sampled, Softmax, make_objective
+from fame.pipeline import stages
 from fame.sampled import gbce, gbce_beta, sampled_softmax
 from fame.sequences import target_counts, training_windows
-from fame.stage import StageRun, stages
+from fame.stage import StageRun
 from tests.fame.helpers import CPU, cyclic_sequences, experiment
 
 SAMPLED = {

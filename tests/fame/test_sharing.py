@@ -20,8 +20,9 @@ from fame.artifacts import LocalFolder, Recipe, claims
 from fame.config import Experiment, TextConfig
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
+from fame.pipeline import BACKBONE, BACKBONE_VERSION, recipes
 from fame.sharing import read_uses
-from fame.stage import BACKBONE, BACKBONE_VERSION, EpochReport, StageRun, recipes
+from fame.stage import EpochReport, StageRun
 from tests.fame.helpers import CPU, experiment, timeless
 from tests.fame.test_fit import assert_same_training
 
@@ -144,7 +145,7 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
 def test_who_computes_and_the_code_are_in_the_key(monkeypatch):
     (key,) = keys(SETTINGS)
     assert keys(SETTINGS, Workers(size=2, device=CPU)) != [key]
-    monkeypatch.setattr("fame.stage.BACKBONE_VERSION", BACKBONE_VERSION + 1)
+    monkeypatch.setattr("fame.pipeline.BACKBONE_VERSION", BACKBONE_VERSION + 1)
     assert keys(SETTINGS) != [key]
 
 

@@ -9,7 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fame.parallel import Workers
-from fame.stage import StageRun, stages
+from fame.pipeline import stages
+from fame.stage import StageRun
 from tests.fame.helpers import CPU, experiment
 
 WAITS = ("local_scalar_dense", "nonzero", "masked_select", "unique", "equal", "is_nonzero")

@@ -16,8 +16,9 @@ from fame.errors import DivergedError
 from fame.evaluate import Evaluator
 from fame.fit import fit, read_trained
 from fame.parallel import Workers
+from fame.pipeline import stages
 from fame.registry import models
-from fame.stage import StageRun, State, stages
+from fame.stage import StageRun, State
 from tests.fame.helpers import CPU, timeless
 from tests.fame.test_fit import TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.config_tree import experiment_from_dict
+from fame.pipeline import recipes
 from fame.sharing import StageUse
-from fame.stage import recipes
 from tests.fame.test_sharing import ONE
 from tuning.space.file import space_from_dict
 from tuning.stages import ATTRIBUTE, Uses, expected, note_uses, total

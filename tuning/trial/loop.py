@@ -22,7 +22,8 @@ from fame.errors import DivergedError
 from fame.export import resolve
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
-from fame.stage import EpochReport, recipes
+from fame.pipeline import recipes
+from fame.stage import EpochReport
 from tuning.remote_folder import open_folder
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder

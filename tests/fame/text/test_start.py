@@ -14,8 +14,9 @@ from fame.errors import UserError
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.model import Fame, FameConfig, SASRec, SASRecConfig
 from fame.parallel import Workers
+from fame.pipeline import stages
 from fame.sharing import items_from_text
-from fame.stage import StageRun, stages
+from fame.stage import StageRun
 from fame.text.start import ItemStart, text_recipe
 from tests.fame.helpers import CPU, experiment, same_tensors, timeless
 
