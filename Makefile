@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: sweep test test-slow lint bench bench-gpu clean
+.PHONY: sweep test test-slow chaos lint bench bench-gpu clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
@@ -15,7 +15,12 @@ test: $(VENV)/.installed-test
 
 # Real Ray, several processes, kills and restarts: about ten minutes.
 test-slow: $(VENV)/.installed-test
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow --ignore tests/chaos --ignore tests/cluster
+
+# What docs/RELIABILITY.md says: real sweeps, and harm that is really done to them. Fills its table.
+chaos: $(VENV)/.installed-test
+	FAME_CHAOS_RESULTS=benchmarks/results/reliability.json $(RUN) -m pytest -m slow tests/chaos
+	$(RUN) -m benchmarks.page
 
 # Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
 bench: $(VENV)/.installed

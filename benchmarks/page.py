@@ -1,6 +1,7 @@
-"""Writes the tables of `docs/PERFORMANCE.md` from `benchmarks/results`: `python -m benchmarks.page`.
+"""Writes the tables of the pages under `docs/` from `benchmarks/results`: `python -m benchmarks.page`.
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a result's.
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a result's. A result has `rows`
+(measured figures with their targets) or `faults` (what `tests/chaos` did to sweeps, and what that cost).
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any
 
 from benchmarks.harness import RESULTS, Row
 
-PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = (DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md")
 TABLE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def filled(page: str) -> str:
@@ -32,16 +35,28 @@ def result(name: str) -> dict[str, Any]:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Rows as a table, and below it where they come from."""
-    rows = [Row(**{key: value for key, value in row.items() if key != "reached"}) for row in result["rows"]]
-    lines = ["| | measured | target | reached |", "| --- | ---: | ---: | --- |"]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
+    """Rows or faults as a table, and below it where they come from."""
+    lines = fault_lines(result["faults"]) if "faults" in result else row_lines(result["rows"])
     versions = f"torch {result['torch']}, {result['cpus']} × {result['cpu']}, GPU: {result['gpus']}"
     lines += [
         "",
         f"`{module_command(result)}`, {result['date'][:10]}, commit {result.get('commit', '?')[:7]}; {versions}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def row_lines(rows: list[dict[str, Any]]) -> list[str]:
+    known = [Row(**{key: value for key, value in row.items() if key != "reached"}) for row in rows]
+    head = ["| | measured | target | reached |", "| --- | ---: | ---: | --- |"]
+    return head + ["| " + " | ".join(row.cells()) + " |" for row in known]
+
+
+def fault_lines(faults: dict[str, dict[str, Any]]) -> list[str]:
+    head = ["| what happened | goes on | epochs trained again | lost |", "| --- | --- | ---: | --- |"]
+    return head + [
+        f"| {name} | {fault['heals']} | {fault['epochs_again']} in {fault['trials_again']} trials | {fault['lost']} |"
+        for name, fault in faults.items()
+    ]
 
 
 def module_command(result: dict[str, Any]) -> str:
