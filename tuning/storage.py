@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,19 +121,24 @@ def check_writable(storage: str) -> None:
             filesystem.create_dir(path)
             filesystem.delete_dir(path)
             return
-        folder = root(storage)
-        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        finally:
-            for parent in made:
-                with contextlib.suppress(OSError):  # not made, or in use by now
-                    parent.rmdir()
+        with leaves_no_empty_folder(root(storage)) as folder, tempfile.TemporaryFile(dir=folder):
+            pass
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UserError(f"--storage {storage}: cannot write there ({reason}); choose another place") from None
+
+
+@contextlib.contextmanager
+def leaves_no_empty_folder(folder: Path) -> Iterator[Path]:
+    """The folder and its parents, made where they are missing; those are removed again if they stay empty."""
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    finally:
+        for parent in made:
+            with contextlib.suppress(OSError):  # not made, or in use by now
+                parent.rmdir()
 
 
 def shown(place: str | Path) -> str:

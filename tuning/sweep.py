@@ -36,10 +36,15 @@ def main() -> int:
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, *resources.found()), storage)
         return 0
-    from tuning.run import run_sweep
+    from tuning.lock import locked
 
     try:
-        return run_sweep(plan, storage, dataset)
+        with locked(storage):
+            if not options.resume:
+                check_new(storage)  # again: another one of this name may have begun since
+            from tuning.run import run_sweep
+
+            return run_sweep(plan, storage, dataset)
     finally:
         gc.freeze()  # Python would look through all of torch, Ray and MLflow before it ends: more than a second
 
@@ -50,12 +55,17 @@ def new_plan(options: Options) -> tuple[Plan, Storage]:
     data = plan.experiment.data
     name = options.name or plain_name(f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     storage = Storage.of(options.storage, name)
-    if storage.exists:
-        raise UserError(
-            f"--name {name}: there is a sweep of this name at {shown(storage.local)}; go on with --resume, or choose another"
-        )
+    check_new(storage)
     check_writable(options.storage)
     return plan, storage
+
+
+def check_new(storage: Storage) -> None:
+    if storage.exists:
+        raise UserError(
+            f"--name {storage.name}: there is a sweep of this name at {shown(storage.local)}; "
+            "go on with --resume, or choose another"
+        )
 
 
 def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:

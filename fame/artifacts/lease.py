@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fame.artifacts.folder import Folder
 
@@ -31,8 +33,16 @@ class Lease:
 
     def __init__(self, folder: Folder, name: str, patience: float = PATIENCE) -> None:
         self.folder, self.prefix, self.patience = folder, f"{name}.lease-", patience
-        self._owner = {"token": uuid.uuid4().hex, "machine": machine(), "pid": os.getpid(), "started": started()}
+        self._owner = {
+            "token": uuid.uuid4().hex,
+            "host": socket.gethostname(),
+            "machine": machine(),
+            "pid": os.getpid(),
+            "started": started(),
+        }
         self._file: str | None = None
+        self.lost = False
+        """Whether another process took it over, since this one did not beat in time."""
         self._ended, self._resting = threading.Event(), False
         self._seen, self._since = (None, None), time.monotonic()
 
@@ -49,6 +59,11 @@ class Lease:
             self.folder.remove(self._name(number))
         threading.Thread(target=self._beat, daemon=True).start()
         return True
+
+    def holder(self) -> dict[str, Any] | None:
+        """Who has the lease now: `host`, `machine`, `pid`, and a `beat` that counts on; None if nobody is known to."""
+        names = sorted(self.folder.names(self.prefix))
+        return _parsed(self.folder.read(names[-1])) if names else None
 
     @contextlib.contextmanager
     def resting(self) -> Iterator[None]:
@@ -78,7 +93,8 @@ class Lease:
             count += not self._resting
             with contextlib.suppress(OSError):  # a place that does not answer now may at the next beat
                 if not self._resting and not self.folder.rewrite(name, self._text(count)):
-                    return  # taken over
+                    self.lost = not self._ended.is_set()
+                    return
 
     def _text(self, count: int) -> str:
         return json.dumps({**self._owner, "beat": count})
@@ -89,12 +105,19 @@ class Lease:
 
 def died_here(text: str | None) -> bool:
     """Whether a lease's owner was a process of this machine that is gone."""
+    owner = _parsed(text)
+    if owner is None or owner["machine"] is None or owner["machine"] != machine():
+        return False
+    return started(owner["pid"]) != owner["started"]
+
+
+def _parsed(text: str | None) -> dict[str, Any] | None:
+    """A lease's owner; None while it is being written."""
     try:
         owner = json.loads(text or "")
-        here = owner["machine"] is not None and owner["machine"] == machine()
-        return here and started(owner["pid"]) != owner["started"]
-    except (ValueError, KeyError, TypeError):  # being written at the moment
-        return False
+    except ValueError:
+        return None
+    return owner if isinstance(owner, dict) and owner.keys() >= {"machine", "host", "pid", "started"} else None
 
 
 def machine() -> str | None:
