@@ -8,6 +8,7 @@ from typing import Any
 
 from fame.config import Experiment
 from fame.config_tree import to_dict
+from fame.seeds import mean_sd
 
 PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "max_length")
 """Settings of `data` that the card shows; where the data lie is in `config.yaml`."""
@@ -48,7 +49,7 @@ validation {metrics["metric"]} and is the one exported. The test metrics were co
 
 Leave-one-out, ranked among all {statistics["items"]:,} items, items of the history
 {"left out" if experiment.evaluate.exclude_seen else "kept"}; seed {experiment.seed}.
-
+{_over_seeds(metrics)}
 ## Use
 
     python -m fame.recommend --model {place} --user ID
@@ -76,4 +77,21 @@ Leave-one-out, ranked among all {statistics["items"]:,} items, items of the hist
 | | |
 | --- | --- |
 {provenance}
+"""
+
+
+def _over_seeds(metrics: dict[str, Any]) -> str:
+    """The same configuration with other seeds, if it was trained with any."""
+    if "seeds" not in metrics:
+        return ""
+    seeds = metrics["seeds"]
+    rows = "\n".join(
+        f"| {name} | {mean_sd(seeds['validation'][name])} | {mean_sd(seeds['test'][name])} |" for name in seeds["test"]
+    )
+    return f"""
+The same configuration with seeds {", ".join(map(str, seeds["seeds"]))}, mean ± standard deviation:
+
+| metric | validation | test |
+| --- | ---: | ---: |
+{rows}
 """

@@ -58,14 +58,18 @@ class Evaluator:
 
         Raises `DivergedError` if a score is not a number: after the sum, so that all workers do.
         """
-        return self._means(self.ranks(model), len(self.sequences))
+        return self.means(self.ranks(model))
 
-    def by_frequency(self, model: SequentialModel) -> dict[str, dict[str, float]]:
+    def means(self, ranks_U: Tensor) -> dict[str, float]:
+        """`metrics` from the `ranks` of a model."""
+        return self._means(ranks_U, len(self.sequences))
+
+    def by_frequency(self, ranks_U: Tensor) -> dict[str, dict[str, float]]:
         """Metrics by how often the target occurs in the training parts, with the number of `users`.
 
-        Groups without users are left out. Raises `DivergedError` as `metrics` does.
+        From the `ranks` of a model. Groups without users are left out. Raises `DivergedError` as `metrics` does.
         """
-        ranks_U = self.ranks(model).cpu()
+        ranks_U = ranks_U.cpu()
         targets = self.sequences.values[self.sequences.offsets[:-1][self.users] + self.history_lengths[self.users]]
         group_of_user = np.searchsorted(list(FREQUENCIES.values()), train_counts(self.sequences)[targets])
         results = {}
@@ -75,6 +79,12 @@ class Evaluator:
             if users:
                 results[name] = {"users": users, **self._means(ranks_U[ours_U], users)}
         return results
+
+    def by_user(self, ranks_U: Tensor) -> Tensor:
+        """The `ranks` of a model, of all workers, in the order of the users in the data; float32 on the CPU."""
+        all_ranks_U = torch.zeros(len(self.sequences), device=self.workers.device)
+        all_ranks_U[torch.from_numpy(self.users).to(all_ranks_U.device)] = ranks_U.to(all_ranks_U)
+        return self.workers.sum(all_ranks_U).cpu()
 
     def _means(self, ranks_U: Tensor, users: int) -> dict[str, float]:
         sums = metric_sums(ranks_U, self.config.cutoffs)

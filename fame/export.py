@@ -4,6 +4,7 @@
     model.safetensors    weights of the best epoch
     items.json           ids and titles of the catalogue, popularity in training
     metrics.json         validation, test (computed once, here), history, provenance
+    ranks.safetensors    rank of every user's held-out item, to compare with other models (`fame.ranks`)
     README.md            model card
 
 The folder appears whole or not at all. Reading it needs torch and safetensors, not the dataset.
@@ -18,7 +19,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,10 @@ from fame.fit import Trained
 from fame.model import SequentialModel
 from fame.parallel import Workers
 from fame.provenance import provenance
+from fame.ranks import RANKS, Ranks, rules
 from fame.registry import models
+from fame.seeds import over_seeds
+from fame.sequences import PARTS, Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +65,31 @@ class ExportedModel:
     catalogue: Catalogue
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What the final evaluation of a model found."""
+
+    metrics: dict[Part, dict[str, float]]
+    by_frequency: dict[Part, dict[str, dict[str, float]]]
+    """Metrics by how often the target occurs in training."""
+    ranks: dict[Part, Tensor]
+    """Rank of every user's held-out item, in the order of the users in the data."""
+
+
 def evaluate_weights(
     experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor], workers: Workers
-) -> dict[str, Any]:
-    """Validation and test metrics of trained weights, and both `by_frequency` of the target."""
+) -> Evaluation:
+    """Rank the held-out items of validation and test by trained weights."""
     model = build_model(experiment, dataset.sequences.item_count, weights).to(workers.device)
     values = device_values(dataset.sequences, workers.device)
     settings = (experiment.data.max_length, experiment.evaluate, workers)
-    evaluators = {part: Evaluator(dataset.sequences, values, part, *settings) for part in ("validation", "test")}
-    return {
-        **{part: evaluator.metrics(model) for part, evaluator in evaluators.items()},
-        "by_frequency": {part: evaluator.by_frequency(model) for part, evaluator in evaluators.items()},
-    }
+    evaluators = {part: Evaluator(dataset.sequences, values, part, *settings) for part in PARTS}
+    ranks = {part: evaluator.ranks(model) for part, evaluator in evaluators.items()}
+    return Evaluation(
+        metrics={part: evaluator.means(ranks[part]) for part, evaluator in evaluators.items()},
+        by_frequency={part: evaluator.by_frequency(ranks[part]) for part, evaluator in evaluators.items()},
+        ranks={part: evaluator.by_user(ranks[part]) for part, evaluator in evaluators.items()},
+    )
 
 
 def build_model(experiment: Experiment, item_count: int, weights: dict[str, Tensor]) -> SequentialModel:
@@ -83,19 +100,30 @@ def build_model(experiment: Experiment, item_count: int, weights: dict[str, Tens
 
 
 def export_model(
-    folder: Path, trained: Trained, dataset: Dataset, extra: dict[str, Any] | None = None
+    folder: Path,
+    trained: Trained,
+    dataset: Dataset,
+    extra: dict[str, Any] | None = None,
+    repeats: Sequence[Trained] = (),
 ) -> dict[str, Any]:
     """Evaluate the best weights and write the folder, in place of one that is there.
 
-    Returns what `metrics.json` holds; `extra` is added to it. Raises `UserError` if the folder
+    `repeats` are trainings of the same configuration with other seeds: their metrics and ranks join those of
+    the model. Returns what `metrics.json` holds; `extra` is added to it. Raises `UserError` if the folder
     cannot be written.
     """
     experiment, weights = trained.experiment, trained.weights
-    results = evaluate_weights(experiment, dataset, weights, Workers.current())
+    found = {
+        one.experiment.seed: evaluate_weights(one.experiment, dataset, one.weights, Workers.current())
+        for one in sorted((trained, *repeats), key=lambda one: one.experiment.seed)
+    }
+    ours = found[experiment.seed]
     last = trained.history[-1]
     metrics = {
         "metric": experiment.train.metric,
-        **results,
+        **ours.metrics,
+        "by_frequency": ours.by_frequency,
+        **({"seeds": _summary(found)} if repeats else {}),
         "best_epoch": last.best_epoch,
         "epochs": last.epoch,
         "seed": experiment.seed,
@@ -116,13 +144,25 @@ def export_model(
     titles = [items.title(number) for number in range(1, len(items) + 1)]
     catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
     header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
+    ranks = Ranks(
+        fingerprint=dataset.fingerprint,
+        rules=rules(experiment.evaluate),
+        by_seed={seed: one.ranks for seed, one in found.items()},
+    )
     with writing(folder), _replacing(folder) as temporary:
         (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
         save_checkpoint(temporary / "model.safetensors", weights, header)
+        ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
     return metrics
+
+
+def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:
+    """What `metrics.json` has of several seeds: mean, standard deviation and values of every metric."""
+    parts = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
+    return {"seeds": list(found), **parts}
 
 
 def load_model(folder: Path) -> ExportedModel:

@@ -15,11 +15,16 @@ from torch import Tensor
 
 def metric_sums(ranks_U: Tensor, cutoffs: Sequence[int]) -> dict[str, Tensor]:
     """Sum of every metric over users, float64 scalars; divide by the number of users for the mean."""
+    return {name: values_U.sum() for name, values_U in user_metrics(ranks_U, cutoffs).items()}
+
+
+def user_metrics(ranks_U: Tensor, cutoffs: Sequence[int]) -> dict[str, Tensor]:
+    """Every metric of every user, float64 [U]."""
     ranks_U = ranks_U.double()
     gain_U = 1 / torch.log2(ranks_U + 2)
-    sums = {}
+    values = {}
     for k in cutoffs:
         inside_U = ranks_U < k
-        sums[f"hr@{k}"] = inside_U.double().sum()
-        sums[f"ndcg@{k}"] = (gain_U * inside_U).sum()
-    return sums
+        values[f"hr@{k}"] = inside_U.double()
+        values[f"ndcg@{k}"] = gain_U * inside_U
+    return values

@@ -13,11 +13,12 @@ part of the history.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 Part = Literal["validation", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
 HELD_OUT = 2
 """Items at the end of a sequence that training never sees."""
 

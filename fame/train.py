@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from fame.export import export_model, resolve, writing
 from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
 from fame.parallel import Workers
 from fame.paths import paths
+from fame.seeds import mean_sd, over_seeds
 from fame.sharing import read_uses
 from fame.stage import EpochReport
 
@@ -141,19 +141,12 @@ def _print_earlier(experiment: Experiment, folder: Path) -> None:
 def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
     summary = {
         "seeds": [result["seed"] for result in results],
-        **{
-            part: {
-                name: {"mean": statistics.mean(values), "sd": statistics.stdev(values), "values": values}
-                for name in results[0][part]
-                for values in [[result[part][name] for result in results]]
-            }
-            for part in ("validation", "test")
-        },
+        **{part: over_seeds([result[part] for result in results]) for part in ("validation", "test")},
     }
     with writing(output):
         (output / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     for part in ("validation", "test"):
-        cells = "  ".join(f"{name} {v['mean']:.4f} ± {v['sd']:.4f}" for name, v in summary[part].items())
+        cells = "  ".join(f"{name} {mean_sd(values)}" for name, values in summary[part].items())
         print(f"{len(results)} seeds, {part}: {cells}")
 
 

@@ -183,6 +183,16 @@ def test_the_workers_shares_add_up_to_the_whole(size, tiny):
     assert {key: math.fsum(part[key] for part in parts) for key in whole} == pytest.approx(whole, abs=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_ranks_by_user_are_those_of_all_workers_in_the_order_of_the_data(size, tiny):
+    model, expected = LastItemModel(tied_scores(30, 1)), torch.full((len(tiny),), -1.0)
+    whole = evaluator(tiny, "test")
+    expected[torch.from_numpy(whole.users)] = whole.ranks(model)
+    shares = [evaluator(tiny, "test", workers=Apart(rank=rank, size=size, device=CPU)) for rank in range(size)]
+    # Each worker fills in its own users; `Workers.sum` adds them up.
+    assert torch.equal(sum(share.by_user(share.ranks(model)) for share in shares), expected)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_an_error_and_never_a_rank(bad, tiny):
     scores = torch.zeros(30, 30)
@@ -226,7 +236,8 @@ def test_metrics_by_the_targets_frequency_in_training(part, single):
     sequences = sequences_of(users)
     scores = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
     model, config = LastItemModel(scores), EvaluateConfig(cutoffs=CUTOFFS, exclude_seen=False)
-    found = Evaluator(sequences, device_values(sequences, CPU), part, 9, config, single).by_frequency(model)
+    evaluator = Evaluator(sequences, device_values(sequences, CPU), part, 9, config, single)
+    found = evaluator.by_frequency(evaluator.ranks(model))
     targets = {"validation": [2, 3, 4, 1], "test": [3, 4, 1, 2]}[part]
     group = {1: "21+", 2: "6-20", 3: "0-5", 4: "0-5"}
     ranks = naive_ranks(sequences, part, lambda history: scores[history[-1] - 1].tolist(), False)
@@ -241,4 +252,5 @@ def test_a_group_without_users_is_left_out(single):
     sequences = sequences_of([[1, 2, 3], [3, 1, 2]])
     config = EvaluateConfig(cutoffs=CUTOFFS)
     evaluator = Evaluator(sequences, device_values(sequences, CPU), "test", 9, config, single)
-    assert list(evaluator.by_frequency(LastItemModel(torch.randn(3, 3)))) == ["0-5"]
+    ranks = evaluator.ranks(LastItemModel(torch.randn(3, 3)))
+    assert list(evaluator.by_frequency(ranks)) == ["0-5"]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fame.errors import UserError
 from fame.export import build_model, export_model, load_model, resolve
 from fame.fit import Trained, fit, read_trained
 from fame.parallel import Workers
+from fame.ranks import RANKS, Ranks
 from tests.commands import TINY
 from tests.fame.helpers import CPU, random_rows
 
@@ -66,6 +68,48 @@ def test_returns_what_metrics_json_holds(made, tmp_path):
     assert metrics["dataset"]["fingerprint"] == dataset.fingerprint == trained.experiment.data.fingerprint
     assert (metrics["epochs"], len(metrics["history"])) == (4, 4)
     assert metrics["provenance"]["command"]
+
+
+def test_the_metrics_are_the_means_over_the_users_of_the_ranks_in_the_folder(made, folder):
+    dataset, metrics = made[1], json.loads((folder / "metrics.json").read_text())
+    ranks = Ranks.read(folder / RANKS)
+    assert (ranks.fingerprint, list(ranks.by_seed)) == (dataset.fingerprint, [0])
+    assert ranks.rules == {"split": "leave-one-out", "candidates": "all items", "exclude_seen": True}
+    for part in ("validation", "test"):
+        for name, value in metrics[part].items():
+            values_U = ranks.metric(name, part)
+            assert len(values_U) == len(dataset.sequences)
+            assert float(values_U.mean()) == pytest.approx(value)
+
+
+@pytest.fixture(scope="module")
+def repeats(made, tmp_path_factory: pytest.TempPathFactory) -> list[Trained]:
+    """The training of `made` with two other seeds."""
+    trainings = []
+    for seed in (2, 1):
+        folder = tmp_path_factory.mktemp("seed")
+        experiment = dataclasses.replace(made[0].experiment, seed=seed)
+        for _ in fit(experiment, made[1].sequences, folder, Workers(device=CPU)):
+            pass
+        trainings.append(read_trained(folder))
+    return trainings
+
+
+def test_trainings_with_other_seeds_join_metrics_card_and_ranks(made, repeats, tmp_path):
+    trained, dataset = made
+    metrics = export_model(tmp_path / "best", trained, dataset, repeats=repeats)
+    assert metrics["seeds"]["seeds"] == [0, 1, 2] and metrics["seed"] == 0
+    alone = [export_model(tmp_path / "alone", one, dataset) for one in (trained, repeats[1], repeats[0])]
+    ranks = Ranks.read(tmp_path / "best" / RANKS)
+    assert list(ranks.by_seed) == [0, 1, 2]
+    for part in ("validation", "test"):
+        assert metrics[part] == alone[0][part]
+        for name, found in metrics["seeds"][part].items():
+            values = [one[part][name] for one in alone]
+            assert found == {"mean": statistics.fmean(values), "sd": statistics.stdev(values), "values": values}
+            assert float(ranks.metric(name, part).mean()) == pytest.approx(found["mean"])
+    found = metrics["seeds"]["test"]["ndcg@10"]
+    assert f"{found['mean']:.4f} ± {found['sd']:.4f}" in (tmp_path / "best" / "README.md").read_text()
 
 
 def test_a_model_read_back_gives_the_same_scores(made, folder):
@@ -150,7 +194,7 @@ def test_a_new_export_replaces_the_old_and_sweeps_up_after_a_killed_one(made, fo
     (folder.parent / ".best.mine").mkdir()
     export_model(folder, *made)
     assert {path.name for path in folder.iterdir()} == {
-        "README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors",
+        "README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors", "ranks.safetensors",
     }  # fmt: skip
     assert {path.name for path in folder.parent.iterdir()} == {"best", ".best.mine"}
 

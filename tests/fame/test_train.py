@@ -17,7 +17,7 @@ from fame.fit import read_trained
 from tests.commands import Done, call, write_config, write_lines
 from tests.fame.helpers import TIMINGS
 
-FOLDER = {"README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors"}
+FOLDER = {"README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors", "ranks.safetensors"}
 
 
 @pytest.fixture(autouse=True)

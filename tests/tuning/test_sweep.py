@@ -22,7 +22,7 @@ from tuning.search import RAY_ID
 pytestmark = pytest.mark.slow
 
 TRIALS = 6
-EXPORTED = {"config.yaml", "model.safetensors", "metrics.json", "items.json", "README.md"}
+EXPORTED = {"config.yaml", "model.safetensors", "metrics.json", "items.json", "ranks.safetensors", "README.md"}
 
 
 def make_sweeps(factory: pytest.TempPathFactory, name: str) -> Sweeps:

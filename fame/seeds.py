@@ -1,0 +1,25 @@
+"""Results of one configuration with several seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def over_seeds(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Mean, standard deviation (of a sample; 0 for one seed) and values of every metric of a part."""
+    return {
+        name: {
+            "mean": statistics.fmean(values),
+            "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            "values": values,
+        }
+        for name in results[0]
+        for values in [[result[name] for result in results]]
+    }
+
+
+def mean_sd(summary: Mapping[str, Any]) -> str:
+    """``.0612 ± .0007`` of one metric."""
+    return f"{summary['mean']:.4f} ± {summary['sd']:.4f}"
