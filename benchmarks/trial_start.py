@@ -12,6 +12,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -90,7 +91,7 @@ def main() -> None:
     dataset = load_dataset(sweep.experiment.data)
     quieten_tune()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, resources.cluster(None, dashboard=True):
+    with tempfile.TemporaryDirectory() as folder, resources.cluster(None, Path(folder) / "ray", dashboard=True):
         plan = TrialPlan(
             base=sweep.space.base,
             dataset=ray.put(dataset),

@@ -3,55 +3,131 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import os
-import socket
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fame.errors import UserError
+from tuning.local_ray import LEAVING_SECONDS, SOURCES, first_line, local_ray
 from tuning.options import Options
 from tuning.scratch import remove_when_left
 
-LOOPBACK = "127.0.0.1"
-SOURCES = Path(__file__).parent.parent
 WORKER_ENVIRONMENT = {
     # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
-STARTS = 2
-"""How often a local Ray is started: on a busy machine it can miss its own time limits."""
-LEAVING_SECONDS = 10.0
-"""Longest wait for the processes of trials to end after Ray has."""
+
+
+REFRESH_SECONDS = 1.0
+"""How long an answer of the cluster on what it has is used."""
+
+
+class Node(NamedTuple):
+    """What a machine of the cluster has."""
+
+    cpus: int
+    gpus: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What trials take, and how many of them fit."""
+    """What a trial takes, and how many run at a time."""
 
-    cpus: int
-    gpus: int
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
-    concurrent: int
+    nodes: tuple[Node, ...]
+    """Of the cluster, when the sweep was planned."""
+    concurrent: int | None
+    """Trials at a time; None: as many as the cluster has room for at that time."""
+
+    def fits(self, nodes: Iterable[Node]) -> int:
+        """How many trials these nodes have room for. A worker, and a share of a GPU, is on one node."""
+        return sum(map(self._workers_on, nodes)) // self.workers
+
+    def _workers_on(self, node: Node) -> int:
+        fits, share = node.cpus // self.cpus_per_worker, self.gpus_per_worker
+        if not share:
+            return fits
+        # A share of a GPU is of one GPU: what is left of several does not add up.
+        return min(fits, node.gpus * int(1 / share) if share < 1 else int(node.gpus / share))
+
+    @property
+    def needed(self) -> str:
+        """What a trial waits for, in words."""
+        share = self.gpus_per_worker
+        gpus = f"{share:g} {'GPU' if share <= 1 else 'GPUs'} + " if share else ""
+        worker = f"{gpus}{_counted(self.cpus_per_worker, 'CPU')}"
+        return worker if self.workers == 1 else f"{self.workers} × ({worker})"
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus_per_worker:g} GPUs" if self.gpus_per_worker else ""
-        return (
-            f"{self.concurrent} at a time, each {self.workers} × {self.cpus_per_worker} CPUs{gpus}, "
-            f"of {self.cpus} CPUs and {self.gpus} GPUs"
-        )
+        each = f"each {self.workers} × {self.cpus_per_worker} CPUs{gpus}, of {total(self.nodes)}"
+        return f"{self.concurrent or self.fits(self.nodes)} at a time{'' if self.concurrent else ' now'}, {each}"
+
+
+class Room:
+    """How many trials may run now: what was asked for, or what the cluster has room for, which changes.
+
+    At least one: who asks for it on a cluster with nothing free makes an autoscaler add nodes.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self._asked = -math.inf
+        self._fits = 1
+
+    def __call__(self) -> int:
+        if self.resources.concurrent is not None:
+            return self.resources.concurrent
+        if time.monotonic() - self._asked >= REFRESH_SECONDS:
+            self._fits = max(1, self.resources.fits(found()))
+            self._asked = time.monotonic()
+        return self._fits
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For Tune, which pickles the search with the sweep: another process has another clock."""
+        return {"resources": self.resources}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _asked=-math.inf, _fits=1)
+
+
+def total(nodes: Iterable[Node]) -> str:
+    """What nodes have together, in words."""
+    nodes = tuple(nodes)
+    return f"{_counted(sum(n.cpus for n in nodes), 'CPU')} and {_counted(sum(n.gpus for n in nodes), 'GPU')}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, dashboard: bool) -> Iterator[None]:
-    """Ray, connected to for as long as the block lasts. Raises `UserError` as `connect` does."""
+def cluster(address: str | None, folder: Path, dashboard: bool) -> Iterator[None]:
+    """Ray for as long as the block lasts: the cluster at `address`, or one of our own with its session in `folder`.
+
+    `dashboard` says whether our own needs Ray's dashboard. Raises `UserError` if the cluster does not answer.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Tune's own progress output; `tuning.progress` has ours.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    if address is None:
+        with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):
+            yield
+        return
     import ray
 
     try:
-        connect(address, dashboard)
+        connect(address, quiet)
         yield
     finally:
         ray.shutdown()
@@ -62,129 +138,71 @@ def tidy(trial_ids: Collection[str]) -> None:
     remove_when_left(trial_ids, LEAVING_SECONDS)
 
 
-def connect(address: str | None, dashboard: bool) -> None:
-    """Connect to the Ray cluster at `address`, or start a local one that ends with this process.
-
-    `dashboard` says whether the local one needs Ray's dashboard, which takes a while to start.
-
-    Raises `UserError` if the cluster does not answer.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Tune's own progress output; `tuning.progress` has ours.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
+def connect(address: str, quiet: dict[str, Any]) -> None:
+    """Connect to the Ray cluster at `address`. Raises `UserError` if it does not answer."""
     import ray
 
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address is None:
-        # At Ray's niceness of 15 any other process of the machine starves the trials, which are the work.
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        # A trial is several small processes; Ray warns of more than four times this number.
-        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
-        for left in reversed(range(STARTS)):
-            try:
-                _start(quiet, dashboard)
-                return
-            except Exception as error:  # Ray raises just that when its processes take more than half a minute
-                if not left:
-                    raise UserError(
-                        f"Ray did not start on this machine ({_first_line(error)}); try again when it has less to do"
-                    ) from error
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     try:
         ray.init(address=address, runtime_env=runtime, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise UserError(
-            f"--address {address}: no Ray cluster answers there ({_first_line(error)}); "
+            f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
             "start one with 'ray start --head'"
         ) from None
 
 
-def _start(quiet: dict[str, Any], dashboard: bool) -> None:
-    """Start a local cluster."""
+def found() -> list[Node]:
+    """The nodes of the cluster, or this machine if Ray is not connected."""
     import ray
 
-    # What gives back the resources of a trial that is stopped is an actor of Ray Train that asks the
-    # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
-    # gives up if there are two, unless it is told the address: so the port is chosen here.
-    port = _free_port()
-    variables = {
-        **WORKER_ENVIRONMENT,
-        "RAY_GCS_SERVER_PORT": str(port),
-        "RAY_ADDRESS": f"{LOOPBACK}:{port}",
-        "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
-    }
-    # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
-    # each trial would wait for new ones.
-    with _environment(variables):
-        ray.init(address="local", _node_ip_address=LOOPBACK, include_dashboard=dashboard, **quiet)
+    if not ray.is_initialized():
+        import torch
+
+        return [Node(os.cpu_count() or 1, torch.cuda.device_count())]
+    return [as_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started within the block, and what those start."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def as_node(amounts: Mapping[str, float]) -> Node:
+    """Resources in Ray's words."""
+    return Node(int(amounts.get("CPU", 0)), int(amounts.get("GPU", 0)))
 
 
-def found() -> tuple[int, int]:
-    """CPUs and GPUs of the cluster, or of this machine if Ray is not connected."""
-    import ray
+def plan(options: Options, nodes: Sequence[Node]) -> Resources:
+    """How trials share the nodes' CPUs and GPUs.
 
-    if ray.is_initialized():
-        total = ray.cluster_resources()
-        return int(total.get("CPU", 0)), int(total.get("GPU", 0))
-    import torch
-
-    return os.cpu_count() or 1, torch.cuda.device_count()
-
-
-def plan(options: Options, cpus: int, gpus: int) -> Resources:
-    """How trials share the CPUs and GPUs. Raises `UserError` if not even one fits."""
-    share = options.gpus_per_worker if options.gpus_per_worker is not None else float(gpus > 0)
-    # A share of a GPU is of one GPU: what is left of several does not add up.
-    room = gpus * int(1 / share) if 0 < share < 1 else int(gpus / share) if share else options.workers
-    if room < options.workers:
-        raise UserError(
-            f"--gpus-per-worker {share:g} with {options.workers} workers asks for {options.workers * share:g} GPUs, "
-            f"but Ray has {gpus}, with room for {room} such workers; ask for fewer, or 0 to train on CPUs"
-        )
-    if options.workers * options.cpus_per_worker > cpus:
-        raise UserError(
-            f"{options.workers} workers with {options.cpus_per_worker} CPUs each ask for "
-            f"{options.workers * options.cpus_per_worker} CPUs, but Ray has {cpus}; lower --workers or --cpus-per-worker"
-        )
-    fits = cpus // (options.workers * options.cpus_per_worker)
-    if share:
-        fits = min(fits, room // options.workers)
-    return Resources(
-        cpus=cpus,
-        gpus=gpus,
+    Raises `UserError` if a Ray of our own has not room for one. A cluster may get nodes later: there a trial
+    is asked for, and waits (`tuning.waiting`).
+    """
+    share = options.gpus_per_worker
+    if share is None:
+        share = float(any(node.gpus for node in nodes))
+    resources = Resources(
         workers=options.workers,
         cpus_per_worker=options.cpus_per_worker,
         gpus_per_worker=share,
-        concurrent=min(fits, options.concurrent or fits),
+        nodes=tuple(nodes),
+        concurrent=options.concurrent,
     )
+    if options.address is not None:
+        return resources
+    fits = resources.fits(nodes)
+    if not fits:
+        raise UserError(_too_much(resources))
+    return dataclasses.replace(resources, concurrent=min(fits, options.concurrent or fits))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
-
-
-def _with_sources(path: str | None) -> str:
-    return os.pathsep.join([str(SOURCES), *([path] if path else [])])
+def _too_much(resources: Resources) -> str:
+    """Why this machine has not room for one trial."""
+    workers, share, (node,) = resources.workers, resources.gpus_per_worker, resources.nodes
+    cpus = workers * resources.cpus_per_worker
+    if cpus > node.cpus:
+        return (
+            f"{workers} workers with {resources.cpus_per_worker} CPUs each ask for {cpus} CPUs, "
+            f"but Ray has {node.cpus}; lower --workers or --cpus-per-worker"
+        )
+    room = dataclasses.replace(resources, workers=1).fits(resources.nodes)
+    return (
+        f"--gpus-per-worker {share:g} with {workers} workers asks for {workers * share:g} GPUs, "
+        f"but Ray has {node.gpus}, with room for {room} such workers; ask for fewer, or 0 to train on CPUs"
+    )

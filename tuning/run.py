@@ -22,9 +22,10 @@ from fame.provenance import provenance
 from tuning import resources, stages, summary
 from tuning.export import Best, export_best
 from tuning.interrupt import stops_softly
+from tuning.local_ray import session_folder
 from tuning.plan import Plan
 from tuning.progress import ProgressCallback
-from tuning.resources import Resources
+from tuning.resources import Resources, Room
 from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
@@ -33,6 +34,7 @@ from tuning.tracking import Status, Tracker
 from tuning.tracking.callback import TrackingCallback
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
+from tuning.waiting import WaitingCallback
 
 FOLDER = "tune"
 """Where Tune's own state lies in a sweep's storage."""
@@ -47,16 +49,16 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
     """Run what is left of the sweep, export the best, print the table; returns the exit code."""
     options, resumed = plan.options, storage.exists
     if options.address is None:  # what is wrong with them need not wait until Ray has started
-        resources.plan(options, *resources.found())
+        resources.plan(options, resources.found())
     import_aside("mlflow.tracking")
-    with resources.cluster(options.address, TRAINERS[options.trainer].dashboard):
-        share = resources.plan(options, *resources.found())
+    with resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard):
+        share = resources.plan(options, resources.found())
         tracker = open_tracker(plan, storage, dataset)
         with ends_interrupted(tracker):
             if not resumed:
                 storage.create(plan.to_record(dataset.fingerprint))
             summary.print_plan(plan, dataset, share, storage)
-            search = open_study(plan, storage)
+            search = open_study(plan, storage, share)
             results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
     # Ray has ended, so nothing writes checkpoints any more.
     resources.tidy(known_ids(search))
@@ -83,8 +85,9 @@ def ends_interrupted(tracker: Tracker) -> Iterator[None]:
         raise
 
 
-def open_study(plan: Plan, storage: Storage) -> StudySearch:
+def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
     """The sweep's Optuna study, new or as it was left."""
+    pauses = SCHEDULERS[plan.options.scheduler].pauses
     return StudySearch(
         plan.space,
         storage.study,
@@ -93,6 +96,8 @@ def open_study(plan: Plan, storage: Storage) -> StudySearch:
         seed=plan.options.seed,
         metric=plan.options.metric,
         trials=plan.trials,
+        # Paused trials count here, too: where there are any, the number of actors is limited by what they take.
+        room=None if pauses else Room(share),
     )
 
 
@@ -115,11 +120,14 @@ class Trials:
             stages=None if self.kind.changes else storage.stages,
             interval=self.kind.interval(plan.epochs),
         )
-        self.trainable = self.trainer.trainable(shared, share.concurrent if self.kind.pauses else None)
+        at_a_time = share.concurrent or max(1, share.fits(share.nodes))
+        self.trainable = self.trainer.trainable(shared, at_a_time if self.kind.pauses else None)
 
     def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
         """Run those that are left; returns the results and whether a signal ended it early."""
         quieten_tune()
+        if not self.kind.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
+            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
         with stops_softly() as interrupted:
             if resumed:
                 try:
@@ -138,8 +146,6 @@ class Trials:
                 search_alg=self.search,
                 scheduler=scheduler,
                 num_samples=self.plan.trials,
-                # A paused trial counts here: the number of actors is limited by what they take.
-                max_concurrent_trials=None if self.kind.pauses else self.share.concurrent,
                 reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
@@ -150,6 +156,7 @@ class Trials:
                 callbacks=[
                     TrackingCallback(self.tracker, options.metric),
                     ProgressCallback(self.search, self.plan.trials),
+                    WaitingCallback(self.share),
                     SchedulerMemory(scheduler),
                     JsonLoggerCallback(),  # what Tune got from a trial, word for word
                     *extra,

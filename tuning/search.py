@@ -17,7 +17,7 @@ import math
 import random
 import shutil
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ class StudySearch(Searcher):
 
     `path` is the study's file; it may be on a network file system, where only one process, the
     sweep's driver, writes it. A study that is there is continued, if it has the same space and metric.
+    `room` says how many trials may run at a time, which may change; without it Tune decides.
     Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
     """
 
@@ -135,6 +136,7 @@ class StudySearch(Searcher):
         metric: str = "ndcg@10",
         mode: str = "max",
         trials: int,
+        room: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         if sampler not in SAMPLERS:
@@ -142,6 +144,7 @@ class StudySearch(Searcher):
         if seed < 0:
             raise UserError(f"seed = {seed}: must not be negative")
         self.space, self.path, self.name, self.trials = space, Path(path).absolute(), name, trials
+        self.room = room
         self.sampler = FeasibleSampler(space, sampler, seed, trials)
         self._study: optuna.Study | None = None
         self._open()
@@ -150,14 +153,16 @@ class StudySearch(Searcher):
     def study(self) -> optuna.Study:
         return self._study or self._open()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next point, or FINISHED after `trials` of them or when a small space has no more."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next point; None while there is no room for it; FINISHED after `trials` or when a small space has no more."""
         trials = self.study.get_trials(deepcopy=False)
         if sum(trial.state != TrialState.WAITING and LOST not in trial.user_attrs for trial in trials) >= self.trials:
             return Searcher.FINISHED
         queued = any(trial.state == TrialState.WAITING for trial in trials)
         if not queued and self.sampler.grid is not None and not self.sampler.untried(self.study):
             return Searcher.FINISHED
+        if self.room is not None and sum(trial.state == TrialState.RUNNING for trial in trials) >= self.room():
+            return None
         trial = self.study.ask()
         point = self.space.sample(trial)
         trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has it is complete

@@ -34,7 +34,7 @@ def main() -> int:
     if options.dry_run:
         from tuning import resources, summary
 
-        summary.print_plan(plan, dataset, resources.plan(plan.options, *resources.found()), storage)
+        summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
     from tuning.lock import locked
 

@@ -141,6 +141,23 @@ def test_smaller_may_be_better(tmp_path):
     assert search.study.best_value == 2.0
 
 
+def test_there_are_no_more_trials_at_a_time_than_there_is_room_for(tmp_path):
+    room = 2
+    search = make(tmp_path, room=lambda: room)
+    assert all(search.suggest(name) for name in "ab") and search.suggest("c") is None
+    room = 3
+    assert search.suggest("c") and search.suggest("d") is None
+    room = 1  # a machine has left
+    finish(search, "a", 0.1)
+    finish(search, "b", 0.2)
+    assert search.suggest("d") is None
+    search.on_trial_complete("c", error=True)
+    assert search.suggest("d")
+    other = make(tmp_path / "other")
+    wanted = [other.suggest(name) for name in "abcd"]
+    assert [trial.params for trial in search.study.get_trials()][:3] == wanted[:3], "waiting changes no proposal"
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS[:3])
 def test_start_points_come_first_and_in_order(tmp_path, sampler):
     search = make(tmp_path, sampler=sampler)
