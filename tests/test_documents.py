@@ -13,7 +13,7 @@ from fame import recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
-from tuning import options
+from tuning import compare, options
 from tuning.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +62,9 @@ def _problem(words: list[str]) -> str | None:
         if not chosen.resume and (chosen.space is None or "." not in chosen.space):
             make_plan(chosen)
         return None
+    if words[1] == "tuning/compare.py":
+        compare._parser().parse_args(words[2:])
+        return None
     if words[1] == "-m":
         if words[2] in PARSERS:
             parser: argparse.ArgumentParser = PARSERS[words[2]]()
@@ -104,6 +107,7 @@ def test_the_readme_has_the_main_commands():
         "python -m fame.datasets --all",
         "python -m fame.tarin",
         "python tuning/gone.py",
+        "python tuning/compare.py --html page.html",
         "make sweeep",
     ],
 )

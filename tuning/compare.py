@@ -1,0 +1,73 @@
+"""Compare the best models of sweeps: `python tuning/compare.py EXPERIMENT-or-SWEEP [MORE …]`.
+
+Everything is read from MLflow, so that it works on any tracking server and on sweeps of other people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from fame.errors import UserError, run_command
+from fame.ranks import cutoff
+from tuning.options import DEFAULTS
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    if args.metric is not None:
+        cutoff(args.metric)
+    # MLflow's bars would stand between the tables.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from rich.console import Console  # here, so that --help need not wait
+
+    from tuning.comparison.sweeps import Store
+    from tuning.comparison.view import Comparison
+    from tuning.pages import write_page
+
+    sweeps, notes = Store(args.tracking_uri).find(args.names)
+    if not sweeps:
+        raise UserError(f"nothing to show: {'; '.join(notes)}")
+    notes += [
+        f"{one.name}: its model was exported without ranks of users, so no test" for one in sweeps if one.ranks is None
+    ]
+    comparison = Comparison.of(sweeps, args.metric)
+    console = Console()
+    for table in comparison.tables():
+        table.print(console)
+    for note in notes:
+        console.print(note, highlight=False, soft_wrap=True)
+    if args.html is not None:
+        write_page(args.html, comparison.page(notes))
+        console.print(f"page    {args.html}", highlight=False, soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python tuning/compare.py",
+        description="Compare the best models of sweeps: settings, metrics, cost, and, user by user, which is better.",
+    )
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="EXPERIMENT-or-SWEEP",
+        help="name of a sweep, or of an MLflow experiment for all its sweeps",
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        default=DEFAULTS.tracking_uri,
+        metavar="URI",
+        help=f"MLflow store or server (default: {DEFAULTS.tracking_uri})",
+    )
+    parser.add_argument("--metric", help="hr@K or ndcg@K to compare by (default: the one that the sweeps searched by)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained page")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,89 @@
+"""Which of two exported models is better on the same users, and whether they may be compared at all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fame.errors import UserError
+from fame.sequences import Part
+from fame.significance import bootstrap_interval, holm, permutation_test
+from tuning.comparison.sweeps import Sweep
+
+PART: Part = "test"
+"""Users are compared by their test items; validation chose the models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The first sweep's model against the second's."""
+
+    first: int
+    second: int
+    """Places in the list of sweeps."""
+    difference: float
+    """Of the mean over users; positive if the first is better."""
+    low: float
+    high: float
+    """95 % interval of the difference."""
+    p: float
+    p_holm: float
+    """Adjusted for all pairs."""
+    users: int
+
+
+def check_comparable(sweeps: Sequence[Sweep]) -> None:
+    """Raise `UserError` unless all were evaluated on the same data by the same rules, as far as that is known."""
+    first = sweeps[0]
+    for other in sweeps[1:]:
+        names = f"'{first.name}' and '{other.name}' cannot be compared"
+        if other.fingerprint != first.fingerprint:
+            data = " and ".join(f"{one.fingerprint} ({_data(one)})" for one in (first, other))
+            raise UserError(f"{names}: their data differ, fingerprints {data}; name sweeps of the same prepared data")
+        rules, others = _rules(first), _rules(other)
+        for key in rules.keys() & others.keys():
+            if rules[key] != others[key]:
+                raise UserError(
+                    f"{names}: they were evaluated by different rules, {key} is {rules[key]} and {others[key]}; "
+                    "name sweeps that agree in it"
+                )
+
+
+def compare(sweeps: Sequence[Sweep], metric: str) -> list[Pair]:
+    """All pairs of sweeps that have ranks, on the test items of all users."""
+    values = {
+        place: one.ranks.metric(metric, PART).numpy() for place, one in enumerate(sweeps) if one.ranks is not None
+    }
+    pairs = list(itertools.combinations(values, 2))
+    differences = [values[first] - values[second] for first, second in pairs]
+    p_values = [permutation_test(one) for one in differences]
+    intervals = [bootstrap_interval(one) for one in differences]
+    return [
+        Pair(
+            first=first,
+            second=second,
+            difference=float(one.mean()),
+            low=low,
+            high=high,
+            p=p,
+            p_holm=adjusted,
+            users=len(one),
+        )
+        for (first, second), one, (low, high), p, adjusted in zip(
+            pairs, differences, intervals, p_values, holm(p_values), strict=True
+        )
+    ]
+
+
+def _data(sweep: Sweep) -> str:
+    data = sweep.results["dataset"]
+    return f"{data['name']}, recipe {data['recipe']}, {data['statistics']['users']:,} users"
+
+
+def _rules(sweep: Sweep) -> Mapping[str, Any]:
+    """By what the model was evaluated; an older export tells only what its configuration does."""
+    if sweep.ranks is not None:
+        return sweep.ranks.rules
+    return {"exclude_seen": sweep.settings["evaluate.exclude_seen"]}

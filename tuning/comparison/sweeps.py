@@ -1,0 +1,193 @@
+"""Sweeps and their exported models as MLflow has them, on any tracking server."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fame.config_tree import read_yaml
+from fame.errors import UserError, nearest
+from fame.provenance import mask_credentials
+from fame.ranks import RANKS, Ranks
+from tuning.space import flatten
+from tuning.tracking.runs import children, search
+from tuning.tracking.store import check_tracking_uri, first_line, patience
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Run
+    from mlflow.tracking import MlflowClient
+
+BEST = "best"
+"""Folder of the exported model among a sweep's artifacts."""
+WAIT_SECONDS = 30
+"""Longest wait for one answer of a server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What a sweep's trials took."""
+
+    trials: Mapping[str, int]
+    """How many ended in which way."""
+    epochs: int
+    train_seconds: float
+    """Of all epochs that were computed, not taken over from another trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep that has exported a model."""
+
+    name: str
+    experiment: str
+    started: int
+    """Milliseconds since 1970."""
+    model: str
+    metric: str
+    """Validation metric that it searched by."""
+    fingerprint: str
+    settings: Mapping[str, Any]
+    """The exported configuration, with dotted keys."""
+    results: Mapping[str, Any]
+    """Its `metrics.json`."""
+    ranks: Ranks | None
+    """None if it was exported by a version that did not keep them."""
+    effort: Effort
+
+
+class Store:
+    """The sweeps of a tracking server or database.
+
+    Raises `UserError` for an address that cannot be used.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.shown = mask_credentials(uri)
+        address = check_tracking_uri(uri) if _is_server(uri) else _existing(uri, self.shown)
+
+        from mlflow.tracking import MlflowClient
+
+        with self._answering():
+            self.client: MlflowClient = MlflowClient(address)
+            self.experiments: dict[str, Experiment] = {e.experiment_id: e for e in self.client.search_experiments()}
+            self.runs: list[Run] = [
+                run for id in self.experiments for run in search(self.client, id, "tags.kind = 'sweep'")
+            ]
+
+    def find(self, names: Sequence[str]) -> tuple[list[Sweep], list[str]]:
+        """The sweeps of these names, and for the name of an experiment all of its sweeps.
+
+        Also returns why sweeps of an experiment are left out. Raises `UserError` for a name that is not there or is
+        not the only one, and for a sweep without a model.
+        """
+        runs: dict[str, Run] = {}
+        optional = set()
+        for name in names:
+            found = self._named(name)
+            if not found:
+                found = [run for run in self.runs if self._experiment(run) == name]
+                optional |= {run.info.run_id for run in found} - runs.keys()
+            if not found:
+                known = {run.data.tags["sweep"] for run in self.runs} | {self._experiment(run) for run in self.runs}
+                rule = nearest(name, known) if known else "there are none"
+                raise UserError(f"no sweep or experiment '{name}' in MLflow at {self.shown}: {rule}")
+            runs |= {run.info.run_id: run for run in found}
+        sweeps, notes = [], []
+        for id, run in runs.items():
+            try:
+                with self._answering():
+                    sweeps.append(self._read(run))
+            except NoModelError as error:
+                if id not in optional:
+                    raise
+                notes.append(f"left out: {error}")
+        return sweeps, notes
+
+    def _named(self, name: str) -> list[Run]:
+        """The sweep of a name, or of ``EXPERIMENT/NAME``."""
+        exact = [run for run in self.runs if f"{self._experiment(run)}/{run.data.tags['sweep']}" == name]
+        found = exact or [run for run in self.runs if run.data.tags["sweep"] == name]
+        if len(found) > 1:
+            places = " or ".join(f"{self._experiment(run)}/{name}" for run in found)
+            raise UserError(f"'{name}' is a sweep of {len(found)} experiments; write {places}")
+        return found
+
+    def _experiment(self, run: Run) -> str:
+        return self.experiments[run.info.experiment_id].name
+
+    def _read(self, run: Run) -> Sweep:
+        tags, name = run.data.tags, run.data.tags["sweep"]
+        with tempfile.TemporaryDirectory(prefix="fame-compare-") as temporary:
+            there = {file.path for file in self.client.list_artifacts(run.info.run_id, BEST)}
+
+            def fetch(file: str) -> Path:
+                return Path(self.client.download_artifacts(run.info.run_id, f"{BEST}/{file}", temporary))
+
+            if not {f"{BEST}/metrics.json", f"{BEST}/config.yaml"} <= there:
+                raise NoModelError(f"sweep '{name}' has exported no model (it is {tags.get('status', 'unfinished')})")
+            results = json.loads(fetch("metrics.json").read_text(encoding="utf-8"))
+            settings = flatten(read_yaml(fetch("config.yaml")))
+            ranks = Ranks.read(fetch(RANKS)) if f"{BEST}/{RANKS}" in there else None
+        return Sweep(
+            name=name,
+            experiment=self._experiment(run),
+            started=run.info.start_time,
+            model=settings["model.name"],
+            metric=results["metric"],
+            fingerprint=results["dataset"]["fingerprint"],
+            settings=settings,
+            results=results,
+            ranks=ranks,
+            effort=self._effort(run),
+        )
+
+    def _effort(self, run: Run) -> Effort:
+        trials = [
+            child
+            for child in children(self.client, run.info.experiment_id, run.info.run_id)
+            if child.data.tags.get("kind") == "trial"
+        ]
+        seconds = [
+            point.value
+            for trial in trials
+            for point in self.client.get_metric_history(trial.info.run_id, "train_seconds")
+        ]
+        shared = run.data.metrics.get("stage_seconds_saved", 0.0)
+        return Effort(
+            trials=collections.Counter(trial.data.tags.get("status", "unknown") for trial in trials),
+            epochs=len(seconds),
+            train_seconds=max(0.0, sum(seconds) - shared),
+        )
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn what MLflow's client raises into one line."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with patience(WAIT_SECONDS):
+                yield
+        except MlflowException as error:
+            raise UserError(f"MLflow at '{self.shown}' cannot be read: {first_line(error)}") from None
+
+
+class NoModelError(UserError):
+    """A sweep has not exported a model, or not yet."""
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def _existing(uri: str, shown: str) -> str:
+    """The address of a database, which must be there: nothing is made by looking."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.is_file():
+        raise UserError(f"tracking URI '{shown}': there is no file {path}; run a sweep first, or name another store")
+    return check_tracking_uri(uri)

@@ -1,0 +1,174 @@
+"""What a comparison shows, on the terminal and as a page."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fame.errors import UserError
+from fame.seeds import mean_sd
+from fame.significance import RESAMPLES
+from tuning.comparison.pairs import Pair, check_comparable, compare
+from tuning.comparison.sweeps import Sweep
+from tuning.pages import render
+from tuning.tables import Column, Table, clock, columns
+
+LEVEL = 0.05
+"""Largest adjusted p-value of a difference that is called clear."""
+NOT_SHOWN = ("data.dir", "data.path", "data.items", "data.columns", "data.fingerprint", "train.threads")
+"""Settings that say where a training ran, not what it was."""
+ENDED = {"finished": "finished", "pruned": "stopped", "failed": "failed", "interrupted": "interrupted"}
+MARGIN = 3
+"""Per cent at both sides of the picture of intervals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Sweeps side by side."""
+
+    sweeps: Sequence[Sweep]
+    metric: str
+    pairs: Sequence[Pair]
+
+    @classmethod
+    def of(cls, sweeps: Sequence[Sweep], metric: str | None) -> Comparison:
+        """Compare by a metric, or by the one that all sweeps searched by. Raises `UserError` if they cannot be."""
+        letters = string.ascii_uppercase
+        if len(sweeps) > len(letters):
+            raise UserError(f"{len(sweeps)} sweeps are too many for a comparison; name at most {len(letters)}")
+        check_comparable(sweeps)
+        if metric is None:
+            metrics = sorted({one.metric for one in sweeps})
+            if len(metrics) > 1:
+                raise UserError(
+                    f"the sweeps searched by different metrics, {' and '.join(metrics)}; give one with --metric"
+                )
+            (metric,) = metrics
+        return cls(sweeps=sweeps, metric=metric, pairs=compare(sweeps, metric))
+
+    def tables(self) -> list[Table]:
+        found = [self._overview(), self._metrics(), self._settings(), self._significance()]
+        return [table for table in found if table.rows]
+
+    def page(self, notes: Sequence[str]) -> str:
+        """A self-contained HTML page."""
+        data = self.sweeps[0].results["dataset"]
+        return render(
+            "compare.html",
+            title=f"Sweeps on {data['name']}",
+            subtitle=f"recipe {data['recipe']}, fingerprint {data['fingerprint']}, "
+            f"{data['statistics']['users']:,} users, {data['statistics']['items']:,} items",
+            metric=self.metric,
+            tables=self.tables(),
+            forest=self._forest(),
+            notes=notes,
+        )
+
+    def _overview(self) -> Table:
+        rows = []
+        for letter, one in self._lettered():
+            trials = ", ".join(f"{count} {ENDED.get(how, how)}" for how, count in sorted(one.effort.trials.items()))
+            rows.append(
+                [letter, self._name(one), one.model, trials, str(one.effort.epochs), clock(one.effort.train_seconds)]
+                + [_value(one, part, self.metric) for part in ("validation", "test")]
+            )
+        return Table(
+            title="Best of each sweep",
+            columns=columns(
+                ["", "sweep", "model", "trials"],
+                ["epochs", "training", f"validation {self.metric}", f"test {self.metric}"],
+            ),
+            rows=rows,
+            note="Chosen by validation; epochs and time of training are those of all trials of the sweep.",
+        )
+
+    def _metrics(self) -> Table:
+        names = list(dict.fromkeys(name for one in self.sweeps for name in one.results["test"]))
+        rows = [[name, *(_value(one, "test", name) for one in self.sweeps)] for name in names]
+        note = "Several seeds: mean ± standard deviation." if any("seeds" in one.results for one in self.sweeps) else ""
+        return Table(title="Test metrics", columns=self._columns("metric"), rows=rows, note=note)
+
+    def _settings(self) -> Table:
+        keys = dict.fromkeys(key for one in self.sweeps for key in one.settings if key not in NOT_SHOWN)
+        rows = [[key, *(_setting(one.settings, key) for one in self.sweeps)] for key in keys]
+        differing = [row for row in rows if len(set(row[1:])) > 1]
+        return Table(title="Settings that differ", columns=self._columns("setting"), rows=differing)
+
+    def _significance(self) -> Table:
+        rows = []
+        for pair in self.pairs:
+            mean = float(self.sweeps[pair.second].ranks.metric(self.metric, "test").mean())
+            share = f" ({pair.difference / mean:+.1%})" if mean else ""
+            rows.append(
+                [
+                    self._pair(pair),
+                    self._verdict(pair),
+                    f"{pair.difference:+.4f}{share}",
+                    f"{pair.low:+.4f} to {pair.high:+.4f}",
+                    f"{pair.p:.4f}",
+                    f"{pair.p_holm:.4f}",
+                ]
+            )
+        users = f"{self.pairs[0].users:,}" if self.pairs else ""
+        return Table(
+            title=f"Test {self.metric}, user by user ({users} users)",
+            columns=columns(["pair", ""], ["difference", "95 % interval", "p", "p (Holm)"]),
+            rows=rows,
+            note=f"Paired bootstrap and permutation test over users, {RESAMPLES:,} resamples; of several seeds a user's mean. "
+            f"Clear: p (Holm) ≤ {LEVEL}.",
+        )
+
+    def _forest(self) -> list[dict[str, Any]]:
+        """The intervals as a picture: places in per cent of its width."""
+        low = min([0.0, *(pair.low for pair in self.pairs)])
+        width = max([0.0, *(pair.high for pair in self.pairs)]) - low
+
+        def place(value: float) -> float:
+            return round(MARGIN + (100 - 2 * MARGIN) * ((value - low) / width if width else 0.5), 2)
+
+        return [
+            {
+                "label": self._pair(pair),
+                "title": f"{pair.low:+.4f} to {pair.high:+.4f}",
+                "zero": place(0),
+                "low": place(pair.low),
+                "middle": place(pair.difference),
+                "width": round(place(pair.high) - place(pair.low), 2),
+                "clear": pair.p_holm <= LEVEL,
+            }
+            for pair in self.pairs
+        ]
+
+    def _lettered(self) -> list[tuple[str, Sweep]]:
+        return list(zip(string.ascii_uppercase, self.sweeps, strict=False))
+
+    def _columns(self, first: str) -> list[Column]:
+        return columns([first], [letter for letter, _ in self._lettered()])
+
+    def _name(self, sweep: Sweep) -> str:
+        several = len({one.experiment for one in self.sweeps}) > 1
+        return f"{sweep.experiment}/{sweep.name}" if several else sweep.name
+
+    def _pair(self, pair: Pair) -> str:
+        return f"{string.ascii_uppercase[pair.first]} − {string.ascii_uppercase[pair.second]}"
+
+    def _verdict(self, pair: Pair) -> str:
+        if pair.p_holm > LEVEL:
+            return "no clear difference"
+        return f"{string.ascii_uppercase[pair.first if pair.difference > 0 else pair.second]} is better"
+
+
+def _value(sweep: Sweep, part: str, metric: str) -> str:
+    """A metric of the exported model: of several seeds mean and standard deviation."""
+    results = sweep.results
+    if metric in results[part]:
+        return mean_sd(results["seeds"][part][metric]) if "seeds" in results else f"{results[part][metric]:.4f}"
+    # A cutoff that was not evaluated can be read off the ranks.
+    return f"{float(sweep.ranks.metric(metric, part).mean()):.4f}" if sweep.ranks is not None else "–"
+
+
+def _setting(settings: Mapping[str, Any], key: str) -> str:
+    value = settings.get(key, "–")
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
