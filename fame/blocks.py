@@ -129,15 +129,28 @@ class FacetBlock(nn.Module):
         so that one mixture meets V instead of N experts, and the router reads N numbers of an item
         instead of K.
         """
+        H, B, T, _, S = weights_HBTNS.shape
+        shares_HBTN = self._shares(weights_HBTNS, v_HBSK)
+        mixture = (shares_HBTN[..., None] * weights_HBTNS).sum(3).view(H * B, T, S)
+        return torch.bmm(mixture, v_HBSK.view(H * B, S, -1)).view(H, B, T, -1).permute(1, 2, 0, 3)
+
+    def _shares(self, weights_HBTNS: Tensor, v_HBSK: Tensor) -> Tensor:
+        """β of Eq. 16, [H, B, T, N]."""
         H, B, T, N, S = weights_HBTNS.shape
         K = v_HBSK.shape[-1]
         router_HKNM = self.router_weight.view(H, N, K, N).transpose(1, 2)  # M is N, the expert that is weighed
         votes = torch.bmm(v_HBSK.view(H, B * S, K), router_HKNM.reshape(H, K, N * N))
         votes = votes.view(H, B, S, N, N).transpose(2, 3).reshape(H * B, N * S, N)
         logits = torch.bmm(weights_HBTNS.view(H * B, T, N * S), votes).view(H, B * T, N) + self.router_bias[:, None]
-        shares = logits.softmax(-1).view(H, B, T, N, 1)
-        mixture = (shares * weights_HBTNS).sum(3).view(H * B, T, S)
-        return torch.bmm(mixture, v_HBSK.view(H * B, S, K)).view(H, B, T, K).permute(1, 2, 0, 3)
+        return logits.softmax(-1).view(H, B, T, N)
+
+    def experts(self, x_BSD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        """What each expert attends to from the last real position, A_n^h [B, H, N, S], and the router's β [B, H, N]."""
+        if self.residual:
+            x_BSD = self.attention_norm.before(x_BSD)
+        weights_HBTNS, v_HBSK = self.attention.weights(x_BSD, lengths_B)
+        shares_HBTN = self._shares(weights_HBTNS, v_HBSK)
+        return weights_HBTNS[:, :, 0].transpose(0, 1), shares_HBTN[:, :, 0].transpose(0, 1)
 
     def _weights(self, facets_BTHK: Tensor) -> Tensor:
         """Eq. 10: [B, T, H]."""

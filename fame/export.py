@@ -63,6 +63,8 @@ class ExportedModel:
     model: SequentialModel
     experiment: Experiment
     catalogue: Catalogue
+    facets: tuple[tuple[str, ...], ...] = ()
+    """Names of the facets that each head learned from text; empty without that stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,7 @@ def export_model(
             "items_fingerprint": dataset.items_fingerprint,
             "statistics": dict(dataset.statistics),
         },
+        **({"facets": names} if (names := _trained_facets(experiment, dataset)) else {}),
         **({"changes": [dataclasses.asdict(change) for change in trained.changes]} if trained.changes else {}),
         **(extra or {}),
         "provenance": provenance(),
@@ -144,6 +147,7 @@ def export_model(
     titles = [items.title(number) for number in range(1, len(items) + 1)]
     catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
     header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
+    header["facets"] = metrics.get("facets", [])
     ranks = Ranks(
         fingerprint=dataset.fingerprint,
         rules=rules(experiment.evaluate),
@@ -163,6 +167,15 @@ def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:
     """What `metrics.json` has of several seeds: mean, standard deviation and values of every metric."""
     parts = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
     return {"seeds": list(found), **parts}
+
+
+def _trained_facets(experiment: Experiment, dataset: Dataset) -> list[list[str]]:
+    if not experiment.text.epochs:
+        return []
+    from fame.text.pretrain import trained_facets
+
+    heads, _ = experiment.model.item_blocks()
+    return trained_facets(experiment.text, heads, dataset.items, dataset.facets)
 
 
 def load_model(folder: Path) -> ExportedModel:
@@ -191,7 +204,8 @@ def load_model(folder: Path) -> ExportedModel:
         raise UserError(
             f"{folder / 'model.safetensors'} does not fit the model in {folder / 'config.yaml'}; export the model again"
         ) from None
-    return ExportedModel(model=model, experiment=experiment, catalogue=catalogue)
+    facets = tuple(map(tuple, header.get("facets", ())))
+    return ExportedModel(model=model, experiment=experiment, catalogue=catalogue, facets=facets)
 
 
 def load_catalogue(folder: Path) -> Catalogue:

@@ -48,6 +48,20 @@ class SequentialModel(nn.Module):
         """Query of the last real position of each row, [B, D]."""
         return last_position(self.hidden(items_BT, lengths_B), lengths_B)[:, 0]
 
+    def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Queries q^h of each facet alone, [B, H, D], and the facets' weights g, [B, H]; None without facets.
+
+        Σ_h g_h q^h is the query of `encode`.
+        """
+        return None
+
+    def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What each expert of each facet attends to, [B, H, N, T], and its weight within the facet, [B, H, N].
+
+        None where `facet_queries` is None.
+        """
+        return None
+
     def item_table(self) -> Tensor:
         """Items as rows, [V, D]; row i is item number i + 1."""
         raise NotImplementedError
@@ -248,11 +262,14 @@ class Fame(SASRec):
         return self.final_norm(facets_BTHK.flatten(2)).view_as(facets_BTHK), weights_BTH
 
     def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries of each facet alone, W_f^h F'^h [B, H, D], and the facets' weights g [B, H]."""
+        """q^h = W_f^h F'^h, so that an item's dot product with it is P^h of Eq. 8."""
         block = self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B)
         facets_BTHK, weights_BTH = self._normalised(block)
         projection_DHK = self.facet_projection.view(self.config.dim, self.config.heads, -1)
         return torch.einsum("bhk,dhk->bhd", facets_BTHK[:, 0], projection_DHK), weights_BTH[:, 0]
+
+    def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+        return self.blocks[-1].experts(self._before_last_block(items_BT, lengths_B), lengths_B)
 
     @torch.no_grad()
     def start_from(self, backbone: SASRec, config: BackboneConfig) -> None:

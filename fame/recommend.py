@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fame.errors import UserError, run_command
 from fame.export import ExportedModel, load_model
+
+SCORES = 1 << 24
+"""Most scores (users × items) that are held at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,39 +24,111 @@ class Recommendation:
 
     id: int | str
     title: str
-    score: float
+    score: float | None
+    """None for an item that is recommended because it is popular."""
 
 
-@torch.no_grad()
-def recommend(exported: ExportedModel, history: Sequence[int], k: int) -> list[Recommendation]:
-    """The k best next items for a history of item numbers, oldest first; items of the history left out."""
-    recent = torch.tensor([history[-exported.experiment.data.max_length :]])
-    query_1D = exported.model.encode(recent, torch.tensor([recent.shape[1]]))
-    scores_V = (query_1D @ exported.model.item_table().T)[0]
-    if exported.experiment.evaluate.exclude_seen:
-        scores_V[torch.tensor(history) - 1] = float("-inf")
-    best = scores_V.topk(min(k, int(torch.isfinite(scores_V).sum())))
-    catalogue = exported.catalogue
-    return [
-        Recommendation(id=catalogue.ids[index], title=catalogue.titles[index], score=score)
-        for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is recommended to one user."""
+
+    items: list[Recommendation]
+    """Best first."""
+    facets: list[float]
+    """The gate's weight of each facet; empty for a model without facets, or without a history to weigh them by."""
 
 
-def history_of_ids(exported: ExportedModel, ids: Sequence[str]) -> list[int]:
+class Recommender:
+    """An exported model, ready to recommend.
+
+    Letters: B users, T time, D model width, V items.
+    """
+
+    def __init__(self, exported: ExportedModel) -> None:
+        self.exported = exported
+        self.numbers = {str(id): number for number, id in enumerate(exported.catalogue.ids, start=1)}
+        with torch.no_grad():
+            self.table_VD = exported.model.item_table().contiguous()
+        self.popular = torch.tensor(exported.catalogue.counts).argsort(descending=True, stable=True).tolist()
+
+    def number(self, id: int | str) -> int | None:
+        """The number of an item with this id, which may be given as text; None if the model knows none."""
+        return self.numbers.get(str(id))
+
+    def recommend(self, histories: Sequence[Sequence[int]], k: int) -> list[Answer]:
+        """The k best next items for each history of item numbers, oldest first.
+
+        Items of the history are left out if they were in the model's evaluation. Without any, the most popular
+        items of the training data are the answer.
+        """
+        answers = {index: self._popular(k) for index, history in enumerate(histories) if not history}
+        known = [index for index, history in enumerate(histories) if history]
+        size = max(1, SCORES // len(self.table_VD))
+        for start in range(0, len(known), size):
+            part = known[start : start + size]
+            answers |= zip(part, self._best([histories[index] for index in part], k), strict=True)
+        return [answers[index] for index in range(len(histories))]
+
+    @torch.no_grad()
+    def queries(self, histories: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
+        """Queries [B, D] of histories that are not empty, and the facets' weights [B, H] where there are facets."""
+        items_BT, lengths_B = self.rows(histories)
+        model = self.exported.model
+        if (found := model.facet_queries(items_BT, lengths_B)) is None:
+            return model.encode(items_BT, lengths_B), None
+        queries_BHD, weights_BH = found
+        return torch.einsum("bhd,bh->bd", queries_BHD, weights_BH), weights_BH
+
+    def rows(self, histories: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """What the model reads of histories: item numbers [B, T], padded on the right with 0, and lengths [B]."""
+        recent = [torch.tensor(history[-self.exported.experiment.data.max_length :]) for history in histories]
+        return torch.nn.utils.rnn.pad_sequence(recent, batch_first=True), torch.tensor([len(row) for row in recent])
+
+    def ranked(self, scores_BV: Tensor, histories: Sequence[Sequence[int]], k: int) -> list[list[Recommendation]]:
+        """The k items with the highest scores, best first, without those of the history where they are left out.
+
+        Overwrites the scores of those.
+        """
+        left = [len(self.table_VD)] * len(histories)
+        if self.exported.experiment.evaluate.exclude_seen:
+            for row, history in enumerate(histories):
+                scores_BV[row, torch.tensor(history) - 1] = float("-inf")
+                left[row] -= len(set(history))
+        best = scores_BV.topk(min(k, len(self.table_VD)))
+        rows = zip(best.indices.tolist(), best.values.tolist(), left, strict=True)
+        return [
+            [self._item(*pair) for pair in zip(indices[:n], values[:n], strict=True)] for indices, values, n in rows
+        ]
+
+    def _best(self, histories: Sequence[Sequence[int]], k: int) -> list[Answer]:
+        queries_BD, weights_BH = self.queries(histories)
+        items = self.ranked(queries_BD @ self.table_VD.T, histories, k)
+        facets = [[]] * len(histories) if weights_BH is None else weights_BH.tolist()
+        return [Answer(items=best, facets=weights) for best, weights in zip(items, facets, strict=True)]
+
+    def _popular(self, k: int) -> Answer:
+        return Answer(items=[self._item(index, None) for index in self.popular[:k]], facets=[])
+
+    def _item(self, index: int, score: float | None) -> Recommendation:
+        catalogue = self.exported.catalogue
+        return Recommendation(id=catalogue.ids[index], title=catalogue.titles[index], score=score)
+
+
+def history_of_ids(recommender: Recommender, ids: Sequence[str]) -> list[int]:
     """Item numbers of ids given as text. Raises `UserError` for one that the model does not know."""
-    number = {str(id): index for index, id in enumerate(exported.catalogue.ids, start=1)}
     for id in ids:
-        if id not in number:
+        if recommender.number(id) is None:
             raise UserError(
-                f"--history: the model knows no item '{id}' among its {len(number):,}; "
-                f"its ids look like {', '.join(list(number)[:3])}"
+                f"--history: the model knows no item '{id}' among its {len(recommender.numbers):,}; "
+                f"its ids look like {', '.join(list(recommender.numbers)[:3])}"
             )
-    return [number[id] for id in ids]
+    if not ids:
+        raise UserError("--history is empty: give at least one item id")
+    return [recommender.number(id) for id in ids]
 
 
 def history_of_user(exported: ExportedModel, user: str) -> list[int]:
-    """Item numbers of everything a user of the training dataset has interacted with."""
+    """Item numbers of everything a user of the training dataset has interacted with. Raises `UserError`."""
     from fame.datasets import load_dataset
 
     dataset = load_dataset(exported.experiment.data)
@@ -71,29 +147,37 @@ def split_ids(text: str) -> list[str]:
     return [id.strip() for id in ids if id.strip()]
 
 
-def main() -> None:
-    args = _parser().parse_args()
+def add_history_options(parser: argparse.ArgumentParser) -> None:
+    """--model, and whose next items: --history or --user."""
+    parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--history", help="item ids, oldest first, separated by commas")
+    who.add_argument("--user", help="a user of the dataset that the model was trained on")
+
+
+def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
+    """The model and the history that the options of `add_history_options` name. Raises `UserError`."""
     if args.top < 1:
         raise UserError(f"--top {args.top}: must be at least 1")
-    exported = load_model(args.model)
+    recommender = Recommender(load_model(args.model))
     if args.user is None:
-        history = history_of_ids(exported, split_ids(args.history))
-        if not history:
-            raise UserError("--history is empty: give at least one item id")
-    else:
-        history = history_of_user(exported, args.user)
-    recent = [exported.catalogue.titles[number - 1] for number in history[-3:]]
+        return recommender, history_of_ids(recommender, split_ids(args.history))
+    return recommender, history_of_user(recommender.exported, args.user)
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    recommender, history = asked(args)
+    recent = [recommender.exported.catalogue.titles[number - 1] for number in history[-3:]]
     print(f"{len(history)} items in the history, the last: {' → '.join(recent)}")
-    for place, item in enumerate(recommend(exported, history, args.top), start=1):
+    (answer,) = recommender.recommend([history], args.top)
+    for place, item in enumerate(answer.items, start=1):
         print(f"{place:3d}  {item.score:8.3f}  {item.id}  {item.title}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fame.recommend", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
-    who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--history", help="item ids, oldest first, separated by commas")
-    who.add_argument("--user", help="a user of the dataset that the model was trained on")
+    add_history_options(parser)
     parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
     return parser
 

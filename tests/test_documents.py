@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fame import recommend, train
+from fame import explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
@@ -21,6 +21,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("clu
 PARSERS = {
     "fame.train": train._parser,
     "fame.recommend": recommend._parser,
+    "fame.explain": explain._parser,
     "fame.datasets": datasets._parser,
     "fame.text": text_stage._parser,
 }

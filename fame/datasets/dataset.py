@@ -68,9 +68,14 @@ class Items:
         return self.ids[number - 1].item()
 
     def title(self, number: int) -> str:
-        """The item's title, or its id where no title is known."""
-        titles = self.columns.get("title")
-        return (titles[number - 1] if titles is not None else "") or str(self.id(number))
+        """The item's title; where none is known its brand and narrowest category, with its id; else the id."""
+        title, brand, categories = (self._text(name, number) for name in ("title", "brand", "categories"))
+        described = " ".join(part for part in (brand, categories.rpartition("|")[2]) if part)
+        return title or (f"{described} ({self.id(number)})" if described else str(self.id(number)))
+
+    def _text(self, column: str, number: int) -> str:
+        texts = self.columns.get(column)
+        return "" if texts is None else texts[number - 1]
 
     def number(self, id_text: str) -> int | None:
         """The number of the item with this id, given as text; None if there is none."""

@@ -124,6 +124,12 @@ def tasks(heads: int, facets: Sequence[Facet]) -> list[Task]:
     return labelled + [Task(name=f"items, head {head}", head=head, facet=None) for head in left]
 
 
+def trained_facets(config: TextConfig, heads: int, items: Items, declared: Sequence[str]) -> list[list[str]]:
+    """Names of the facets that each head is trained on, [H][…]; none for a head without a facet."""
+    labelled = [task for task in tasks(heads, stage_facets(config, items, declared, lambda line: None)) if task.facet]
+    return [[task.name for task in labelled if task.head == head] for head in range(heads)]
+
+
 class Contrast:
     """Training of the projections."""
 

@@ -63,9 +63,9 @@ class NaiveFame:
             out.append(layer_norm(self.model.embedding_norm, x))
         return out
 
-    def attend(self, attention: nn.Module, x: list[Tensor], t: int, h: int, n: int) -> Tensor:
-        """Eq. 12–15: expert n of head h at position t: softmax(Q K^T / √K + causal) V."""
-        experts, heads = attention.queries, self.heads
+    def attention(self, attention: nn.Module, x: list[Tensor], t: int, h: int, n: int) -> list[Tensor]:
+        """Eq. 13: A of expert n of head h at position t: softmax(Q K^T / √K + causal)."""
+        experts = attention.queries
         query = self.project(attention.query, h * experts + n, x[t])
         scores = []
         for s in range(t + 1):
@@ -74,8 +74,12 @@ class NaiveFame:
             if self.config.positions == "relative":
                 score = score + attention.bias[h * experts + n, t - s]
             scores.append(score)
-        values = [self.project(attention.key_value, heads + h, x[s]) for s in range(t + 1)]
-        return sum(p * v for p, v in zip(softmax(scores), values, strict=True))
+        return softmax(scores)
+
+    def attend(self, attention: nn.Module, x: list[Tensor], t: int, h: int, n: int) -> Tensor:
+        """Eq. 12–15: F_n^h = A_n^h V^h."""
+        values = [self.project(attention.key_value, self.heads + h, x[s]) for s in range(t + 1)]
+        return sum(p * v for p, v in zip(self.attention(attention, x, t, h, n), values, strict=True))
 
     def plain_block(self, block: nn.Module, x: list[Tensor]) -> list[Tensor]:
         """SASRec's block."""
@@ -97,17 +101,24 @@ class NaiveFame:
         """Eq. 12–17 and 7: F'^h of every head at position t."""
         return [feed_forward(block.feed_forward, self.mixture(block, x, t, h)) for h in range(self.heads)]
 
-    def mixture(self, block: nn.Module, x: list[Tensor], t: int, h: int) -> Tensor:
-        """Eq. 16–17: F^h = Σ_n β_n F_n with β = softmax([F_1 ‖ … ‖ F_N] W_exp + b_exp)."""
-        experts = [self.attend(block.attention, x, t, h, n) for n in range(block.attention.queries)]
+    def router(self, block: nn.Module, experts: list[Tensor], h: int) -> list[Tensor]:
+        """Eq. 16: β = softmax([F_1 ‖ … ‖ F_N] W_exp + b_exp)."""
         joined = torch.cat(experts)
-        logits = [joined @ block.router_weight[h, :, n] + block.router_bias[h, n] for n in range(len(experts))]
-        return sum(b * f for b, f in zip(softmax(logits), experts, strict=True))
+        return softmax([joined @ block.router_weight[h, :, n] + block.router_bias[h, n] for n in range(len(experts))])
+
+    def mixture(self, block: nn.Module, x: list[Tensor], t: int, h: int) -> Tensor:
+        """Eq. 17: F^h = Σ_n β_n F_n."""
+        experts = [self.attend(block.attention, x, t, h, n) for n in range(block.attention.queries)]
+        return sum(b * f for b, f in zip(self.router(block, experts, h), experts, strict=True))
+
+    def into_experts(self, block: nn.Module, x: list[Tensor]) -> list[Tensor]:
+        """What the experts of the last block read."""
+        pre = self.config.residual and self.config.norm == "pre"
+        return [layer_norm(block.attention_norm.norm, row) if pre else row for row in x]
 
     def facets_with_residual(self, block: nn.Module, x: list[Tensor], t: int) -> list[Tensor]:
         """Ours: the sum of each step's input and output, normed over all heads together."""
-        pre = self.config.norm == "pre"
-        before = [layer_norm(block.attention_norm.norm, row) if pre else row for row in x]
+        pre, before = self.config.norm == "pre", self.into_experts(block, x)
         row = x[t] + torch.cat([self.mixture(block, before, t, h) for h in range(self.heads)])
         if not pre:
             row = layer_norm(block.attention_norm.norm, row)
@@ -123,8 +134,8 @@ class NaiveFame:
             x = self.plain_block(block, x)
         return x
 
-    def scores(self, items: list[int], t: int) -> Tensor:
-        """P_v of Eq. 11 for every item v, read at position t."""
+    def facet_scores(self, items: list[int], t: int) -> tuple[list[Tensor], Tensor]:
+        """Gate g of Eq. 10 and P_v^h of Eq. 8 for every facet and item, [H, V], read at position t."""
         x, block = self.before_last_block(items), self.model.blocks[-1]
         facets = self.facets_with_residual(block, x, t) if self.config.residual else self.facets_as_printed(block, x, t)
         joined = torch.cat(facets)
@@ -132,12 +143,14 @@ class NaiveFame:
         if self.config.norm == "pre":
             joined = layer_norm(self.model.final_norm, joined)
         scores = []
-        for v in range(1, self.model.item_count + 1):
-            x_v, score = self.model.items.weight[v], torch.zeros(())
-            for h in range(self.heads):
-                w_f = self.model.facet_projection[:, h * self.width : (h + 1) * self.width]
-                x_vh = x_v @ w_f  # Eq. 9
-                p_vh = x_vh @ self.part(joined, h)  # Eq. 8
-                score = score + gate[h] * p_vh  # Eq. 11
-            scores.append(score)
-        return torch.stack(scores)
+        for h in range(self.heads):
+            w_f = self.model.facet_projection[:, h * self.width : (h + 1) * self.width]
+            for v in range(1, self.model.item_count + 1):
+                x_vh = self.model.items.weight[v] @ w_f  # Eq. 9
+                scores.append(x_vh @ self.part(joined, h))  # Eq. 8
+        return gate, torch.stack(scores).view(self.heads, -1)
+
+    def scores(self, items: list[int], t: int) -> Tensor:
+        """P_v of Eq. 11 for every item v, read at position t."""
+        gate, scores_HV = self.facet_scores(items, t)
+        return sum(g * p for g, p in zip(gate, scores_HV, strict=True))

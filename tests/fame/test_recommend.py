@@ -11,7 +11,7 @@ import torch
 
 from fame import recommend, train
 from fame.export import load_model
-from fame.recommend import history_of_ids, history_of_user, split_ids
+from fame.recommend import Recommender, history_of_ids, history_of_user, split_ids
 from tests.commands import Done, call, write_config, write_lines
 
 ITEMS = [f"{number:03d}" for number in range(1, 13)]
@@ -86,7 +86,7 @@ def test_a_user_is_all_that_the_user_has_done(folder):
     for user in ("u03", "u07"):
         assert rows(ask(folder, "--user", user)) == rows(ask(folder, "--history", ",".join(USERS[user])))
     exported = load_model(folder)
-    assert history_of_user(exported, "u03") == history_of_ids(exported, USERS["u03"])
+    assert history_of_user(exported, "u03") == history_of_ids(Recommender(exported), USERS["u03"])
     assert history_of_user(exported, "010") == list(range(1, 13))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from fame.config import DataConfig
 from fame.datasets import load_dataset
+from fame.datasets.dataset import Items, TextColumn
 from fame.errors import UserError
 
 ROWS = [
@@ -101,7 +102,7 @@ def test_items_file_covers_a_part(write):
         f"warning: {items} covers 2 of 3 items (66.7%); the others have no text"
     ]
     assert list(dataset.items.columns["brand"]) == ["A", "", "B"]
-    assert [dataset.items.title(n) for n in (1, 2, 3)] == ["Zero", "1", "2"]
+    assert [dataset.items.title(n) for n in (1, 2, 3)] == ["Zero", "1", "B (2)"]
 
 
 def test_items_file_of_other_items_or_without_ids(write):
@@ -209,3 +210,18 @@ def test_settings_that_own_data_does_not_use(write):
         load(path, size={"users": 3})
     with pytest.raises(UserError, match=r"data.recipe = 'paper': unknown for own.*known: 5-core"):
         load(path, recipe="paper")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"title": "T", "brand": "B"}, "T"),
+        ({"title": "", "brand": "B", "categories": "wide|narrow"}, "B narrow (7)"),
+        ({"categories": "wide|narrow"}, "narrow (7)"),
+        ({"title": "", "brand": "", "categories": ""}, "7"),
+        ({}, "7"),
+    ],
+)
+def test_an_item_without_a_title_is_called_by_what_else_is_known(columns, expected):
+    texts = {name: TextColumn.from_strings([text]) for name, text in columns.items()}
+    assert Items(ids=np.array([7]), columns=texts).title(1) == expected

@@ -11,6 +11,7 @@ import torch
 from fame.checkpoint import load_checkpoint
 from fame.config import TextConfig
 from fame.errors import UserError
+from fame.export import export_model, load_model
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.model import Fame, FameConfig, SASRec, SASRecConfig
 from fame.parallel import Workers
@@ -179,3 +180,21 @@ def test_what_training_does_with_the_result_does_not_decide_it():
         assert recipe(**changed) == recipe()
     assert recipe(temperature=0.2) != recipe()
     assert text_recipe(experiment()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "heads", "expected"),
+    [
+        ({}, 2, (("facet_0",), ("facet_1",))),
+        ({}, 1, (("facet_0", "facet_1"),)),
+        ({}, 4, (("facet_0",), ("facet_1",), (), ())),
+        ({"facets": ["facet_1"]}, 2, (("facet_1",), ())),
+        ({"epochs": 0, "plain": True, "batch_size": 256}, 2, ()),
+    ],
+)
+def test_an_exported_model_knows_which_facets_each_head_learned(settings, synthetic, tmp_path, text, heads, expected):
+    trained = settings(text, train={"epochs": 1}, model={"heads": heads})
+    for _ in fit(trained, synthetic.sequences, tmp_path, Workers(device=CPU), dataset=synthetic):
+        pass
+    export_model(tmp_path / "best", read_trained(tmp_path), synthetic)
+    assert load_model(tmp_path / "best").facets == expected
