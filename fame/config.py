@@ -192,10 +192,15 @@ class TextConfig:
     """Without the contrastive stage: items start from the principal components of their text vectors."""
     encoder: str = "all-MiniLM-L6-v2"
     """Frozen text encoder: a Hugging Face model by name, or the folder of one."""
+    skip_layers: int = 0
+    """Last layers of the encoder that are left out; what earlier ones know is nearer to the words."""
     columns: tuple[str, ...] | None = None
     """Item columns that make an item's text; None is title, description, labels, as far as they are there."""
     facets: tuple[str, ...] | None = None
-    """Item columns whose labels are facets, `NAME:BINS` for numbers; None is those that the dataset declares."""
+    """Item columns whose labels are facets, `NAME:BINS` for numbers, a list or joined by commas; None is those
+    that the dataset declares."""
+    facet_count: int = 0
+    """Only the first so many facets are learned; 0, and more than there are, is all."""
     rare: int = 5
     """Labels of fewer items are merged into none."""
     temperature: float = 0.1
@@ -217,8 +222,8 @@ class TextConfig:
     at 0 nothing pulls items back to their text."""
 
     def __post_init__(self) -> None:
-        lowest = {"epochs": 0, "rare": 2, "period": 1, "batch_size": 4, "freeze_epochs": 0, "delta": 0}
-        for key, value in lowest.items():
+        lowest = {"epochs": 0, "skip_layers": 0, "facet_count": 0, "rare": 2, "period": 1, "batch_size": 4}
+        for key, value in {**lowest, "freeze_epochs": 0, "delta": 0}.items():
             require(getattr(self, key) >= value, f"text.{key}", getattr(self, key), f"must be at least {value}")
         for key in ("temperature", "lr", "scale"):
             require(getattr(self, key) > 0, f"text.{key}", getattr(self, key), "must be positive")
@@ -235,7 +240,7 @@ class TextConfig:
             )
             return
         # What text there is may be said in any case: trials of one sweep differ in whether they read it.
-        ignored = ("rare", "temperature", "period", "lr", "batch_size", "dropout")
+        ignored = ("facet_count", "rare", "temperature", "period", "lr", "batch_size", "dropout")
         ignored += () if self.plain else ("scale", "freeze_epochs", "delta")
         for f in dataclasses.fields(self):
             value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"

@@ -140,6 +140,8 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         require(value in arguments, key, value, f"must be one of {', '.join(map(str, arguments))}")
         return value
     if origin is tuple:
+        if isinstance(value, str) and arguments[0] is str:  # a search chooses among plain values
+            value = [part.strip() for part in value.split(",")]
         require(isinstance(value, list | tuple), key, value, "must be a list")
         return tuple(_convert(arguments[0], v, key) for v in value)
     if origin is dict:

@@ -5,6 +5,7 @@
     items.json           ids and titles of the catalogue, popularity in training
     metrics.json         validation, test (computed once, here), history, provenance
     ranks.safetensors    rank of every user's held-out item, to compare with other models (`fame.ranks`)
+    probe.svg            which head knows which facet, for items that started from text
     README.md            model card
 
 The folder appears whole or not at all. Reading it needs torch and safetensors, not the dataset.
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,9 @@ from fame.ranks import RANKS, Ranks, rules
 from fame.registry import models
 from fame.seeds import over_seeds
 from fame.sequences import PARTS, Part
+
+if TYPE_CHECKING:
+    from fame.text.disentanglement import Disentanglement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,7 @@ def export_model(
         for one in sorted((trained, *repeats), key=lambda one: one.experiment.seed)
     }
     ours = found[experiment.seed]
+    facets = _disentanglement(experiment, dataset, weights)
     last = trained.history[-1]
     metrics = {
         "metric": experiment.train.metric,
@@ -139,6 +144,7 @@ def export_model(
         },
         **({"facets": names} if (names := _trained_facets(experiment, dataset)) else {}),
         **({"changes": [dataclasses.asdict(change) for change in trained.changes]} if trained.changes else {}),
+        **({"disentanglement": facets.to_dict()} if facets else {}),
         **(extra or {}),
         "provenance": provenance(),
         "history": [dataclasses.asdict(report) for report in trained.history],
@@ -159,6 +165,8 @@ def export_model(
         ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        if facets:
+            (temporary / "probe.svg").write_text(facets.heat_map(dataset.config.name), encoding="utf-8")
         (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
     return metrics
 
@@ -176,6 +184,18 @@ def _trained_facets(experiment: Experiment, dataset: Dataset) -> list[list[str]]
 
     heads, _ = experiment.model.item_blocks()
     return trained_facets(experiment.text, heads, dataset.items, dataset.facets)
+
+
+def _disentanglement(experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor]) -> Disentanglement | None:
+    """Of the heads' item vectors after training; None for a model that did not start from text."""
+    if not experiment.text.enabled:
+        return None
+    from fame.text.disentanglement import measure
+
+    heads, _ = experiment.model.item_blocks()
+    with torch.no_grad():
+        table_VD = build_model(experiment, dataset.sequences.item_count, weights).item_facets()
+    return measure(experiment.text, dataset, table_VD, heads)
 
 
 def load_model(folder: Path) -> ExportedModel:

@@ -74,6 +74,10 @@ class SequentialModel(nn.Module):
         """
         return None
 
+    def item_facets(self) -> Tensor:
+        """Items as the heads see them, a block each, [V, D]; of what the table consists where heads share it."""
+        return self.item_table()
+
     def item_rows(self, items: Tensor) -> Tensor:
         """Rows of the table for item numbers, [..., D]; what sampled losses read in place of the table."""
         embedding = self.item_embedding()
@@ -270,6 +274,10 @@ class Fame(SASRec):
 
     def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         return self.blocks[-1].experts(self._before_last_block(items_BT, lengths_B), lengths_B)
+
+    def item_facets(self) -> Tensor:
+        """x_v W_f^h of all heads side by side (Eq. 9)."""
+        return self.item_table() @ self.facet_projection
 
     @torch.no_grad()
     def start_from(self, backbone: SASRec, config: BackboneConfig) -> None:

@@ -7,16 +7,18 @@ exactly the sweep that was started, whatever has become of the files it was made
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fame.config import Experiment
-from fame.config_tree import apply_overrides, experiment_from_dict
+from fame.config import Experiment, TextConfig
+from fame.config_tree import apply_overrides, experiment_from_dict, section_from_dict
 from fame.errors import UserError
-from fame.text.encoder import absolute_encoder
+from fame.text.encoder import absolute_encoder, encoder_folder
 from tuning.options import DATA_OPTIONS, PLACE, Options
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space, flatten
+from tuning.space.domains import Choices
 from tuning.space.file import default_space, fix, read_space, space_from_dict
 
 if TYPE_CHECKING:
@@ -52,21 +54,33 @@ class Plan:
         return self._most("train.epochs") + self._most("backbone.epochs")
 
     def check_data(self, dataset: Dataset) -> None:
-        """Raise `UserError` if trials need more than the dataset has."""
+        """Raise `UserError` if trials need more than the dataset has, or an encoder that cannot be had."""
+        from fame.text.facets import read_facet
         from fame.text.texts import text_columns
 
-        reads_text = self._most("text.epochs") or self._most("text.plain")
-        if reads_text and not text_columns(dataset.items, self.experiment.text.columns):
+        if not (self._most("text.epochs") or self._most("text.plain")):
+            return
+        if not text_columns(dataset.items, self.experiment.text.columns):
             raise UserError(
                 f"text.epochs, text.plain: trials start from the items' text, and {dataset.config.name} has none; "
                 "give a table with --items or --data-dir, or leave the text stage out with --set text.epochs=0"
             )
+        for encoder in self._values("text.encoder"):
+            encoder_folder(encoder)
+        rare = min(self._values("text.rare"))
+        for facets in self._values("text.facets"):
+            for facet in section_from_dict(TextConfig, {"facets": facets}, "text").facets or ():
+                read_facet(facet, dataset.items.columns, rare)
 
     def _most(self, key: str) -> int:
+        return max(self._values(key))
+
+    def _values(self, key: str) -> Sequence[Any]:
+        """Ends or choices of a key that is searched; the one value of another key."""
         parameter = self.space.search.get(key)
         if parameter is not None:
-            return max(parameter.domain.ends())
-        return flatten(dataclasses.asdict(self.experiment))[key]
+            return parameter.domain.ends()
+        return (flatten(dataclasses.asdict(self.experiment))[key],)
 
     def to_record(self, fingerprint: str) -> dict[str, Any]:
         """Plain values from which `from_record` makes the plan again."""
@@ -101,7 +115,7 @@ def make_plan(options: Options) -> Plan:
     encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
-    space = fix(space, settings)
+    space = _with_absolute_encoders(fix(space, settings))
     if options.sampler == "grid":
         points = len(space.grid())
         trials = min(options.trials or points, points)
@@ -110,6 +124,20 @@ def make_plan(options: Options) -> Plan:
     plan = Plan(options=options, space=space, trials=trials)
     SCHEDULERS[options.scheduler].check(plan)
     return plan
+
+
+def _with_absolute_encoders(space: Space) -> Space:
+    """The space with folders among the encoders it searches as whole paths."""
+    parameter = space.search.get("text.encoder")
+    if parameter is None:
+        return space
+    domain = Choices(tuple(map(absolute_encoder, parameter.domain.values())))
+    start = tuple(
+        {key: absolute_encoder(value) if key == "text.encoder" else value for key, value in point.items()}
+        for point in space.start
+    )
+    search = {**space.search, "text.encoder": dataclasses.replace(parameter, domain=domain)}
+    return dataclasses.replace(space, search=search, start=start)
 
 
 def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import ray
 from optuna.trial import TrialState
@@ -226,12 +225,11 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
 
 
 def track_end(
-    tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: stages.Uses | None
+    tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, stages.Uses]
 ) -> None:
     """The exported model's files and metrics on the parent run, and what sharing stages came to."""
     tags: dict[str, object] = {}
-    if uses is not None:
-        tracker.log_metrics(dataclasses.asdict(uses))
+    tracker.log_metrics(stages.metrics(uses))
     if best is not None:
         for path in sorted(storage.best.iterdir()):
             tracker.log_file(path, "best")

@@ -7,6 +7,8 @@ after a restart, too.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,32 +30,32 @@ if TYPE_CHECKING:
     from tuning.plan import Plan
 
 ATTRIBUTE = "stages"
-"""Of a trial in the study: its `Uses`."""
+"""Of a trial in the study: what it reported of its stages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uses:
-    """What sharing stages came to, in one trial or a sweep; the fields are metrics in MLflow."""
+    """What sharing one stage came to, in one trial or a sweep."""
 
-    stage_computed: int = 0
-    """Stages that were computed, and are there for others."""
-    stage_shared: int = 0
-    """Stages that were taken over."""
-    stage_rebuilt: int = 0
-    """Those computed in place of a damaged one."""
-    stage_seconds_saved: float = 0.0
+    computed: int = 0
+    """Runs of it, whose results are there for others."""
+    shared: int = 0
+    """Trials that took it over."""
+    rebuilt: int = 0
+    """Runs in place of a damaged result."""
+    seconds_saved: float = 0.0
     """Training and evaluation that was not done again."""
-    stage_seconds_waited: float = 0.0
-    """Time that trials waited for others to compute a stage."""
+    seconds_waited: float = 0.0
+    """Time that trials waited for others to compute it."""
 
     @classmethod
-    def of(cls, uses: Sequence[StageUse]) -> Uses:
+    def of(cls, use: StageUse) -> Uses:
         return cls(
-            stage_computed=sum(not use.shared for use in uses),
-            stage_shared=sum(use.shared for use in uses),
-            stage_rebuilt=sum(use.rebuilt for use in uses),
-            stage_seconds_saved=sum(use.seconds for use in uses if use.shared),
-            stage_seconds_waited=sum(use.waited for use in uses),
+            computed=not use.shared,
+            shared=use.shared,
+            rebuilt=use.rebuilt,
+            seconds_saved=use.seconds if use.shared else 0.0,
+            seconds_waited=use.waited,
         )
 
     def __add__(self, other: Uses) -> Uses:
@@ -61,34 +63,49 @@ class Uses:
         return Uses(**dict(zip(FIELDS, (a + b for a, b in pairs), strict=True)))
 
     def __str__(self) -> str:
-        rebuilt = f" ({self.stage_rebuilt} in place of a damaged one)" if self.stage_rebuilt else ""
-        waited = f", {self.stage_seconds_waited:.1f} s waited" if self.stage_seconds_waited else ""
-        return (
-            f"{self.stage_computed} computed{rebuilt}, {self.stage_shared} shared: "
-            f"{self.stage_seconds_saved:.1f} s of training saved{waited}"
-        )
+        rebuilt = f" ({self.rebuilt} in place of a damaged one)" if self.rebuilt else ""
+        waited = f", {self.seconds_waited:.1f} s waited" if self.seconds_waited else ""
+        needed = f"{self.computed + self.shared} needed, {self.computed} computed{rebuilt}, {self.shared} shared"
+        return f"{needed}: {self.seconds_saved:.1f} s of training saved{waited}"
 
 
 FIELDS = [f.name for f in dataclasses.fields(Uses)]
+_METRIC = re.compile(rf"stage_(.+)_({'|'.join(FIELDS)})")
+
+
+def metrics(uses: Mapping[str, Uses]) -> dict[str, float]:
+    """Uses by stage as plain figures, `stage_<stage>_<field>`: in reports, the study and MLflow."""
+    return {f"stage_{stage}_{key}": float(value) for stage, one in uses.items() for key, value in vars(one).items()}
+
+
+def from_metrics(values: Mapping[str, Any]) -> dict[str, Uses]:
+    """The inverse of `metrics`; other figures are passed over."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if match := _METRIC.fullmatch(name):
+            found.setdefault(match[1], {})[match[2]] = value if match[2].startswith("seconds") else int(value)
+    return {stage: Uses(**fields) for stage, fields in found.items()}
 
 
 def reported_uses(folder: Path) -> dict[str, float]:
     """What a trial adds to its reports, once it is through with a shared stage."""
-    uses = read_uses(folder)
-    return dataclasses.asdict(Uses.of(uses)) if uses else {}
+    return metrics({use.stage: Uses.of(use) for use in read_uses(folder)})
 
 
 def note_uses(storage: optuna.storages.BaseStorage, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
     """Keep in the study what a trial reports of its stages."""
-    uses = {key: result[key] for key in FIELDS if key in result}
+    uses = metrics(from_metrics(result))
     if uses and trial.user_attrs.get(ATTRIBUTE) != uses:
         storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, uses)
 
 
-def total(study: optuna.Study) -> Uses | None:
-    """Over all trials; None if none came to the end of a stage that others can share."""
-    uses = [Uses(**t.user_attrs[ATTRIBUTE]) for t in study.get_trials(deepcopy=False) if ATTRIBUTE in t.user_attrs]
-    return sum(uses, start=Uses()) if uses else None
+def total(study: optuna.Study) -> dict[str, Uses]:
+    """By stage, over all trials; without those that no trial came to the end of."""
+    found: dict[str, Uses] = {}
+    for trial in study.get_trials(deepcopy=False):
+        for stage, uses in from_metrics(trial.user_attrs.get(ATTRIBUTE, {})).items():
+            found[stage] = found.get(stage, Uses()) + uses
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +126,16 @@ class Expected:
 
 def expected(space: Space) -> list[Expected]:
     """The stages whose results trials of a space can share, in order."""
-    found = {recipe.stage: recipe for point in _some_points(space) for recipe in _recipes(space, point)}
-    return [_expected(space, recipe) for recipe in found.values()]
+    points: dict[tuple[str, ...], dict[str, Any]] = {}
+    for point in _some_points(space):
+        points.setdefault(tuple(recipe.stage for recipe in _recipes(space, point)), point)
+    # Stages that only searched keys switch on: all of them, since what one starts from decides its result, too.
+    every = {key: value for point in points.values() for key, value in point.items()}
+    found = [_recipes(space, point) for point in (*points.values(), every)]
+    deciding: dict[str, set[str]] = {}
+    for recipe in itertools.chain(*sorted(found, key=len, reverse=True)):
+        deciding.setdefault(recipe.stage, set()).update(_settings(recipe))
+    return [_expected(space, stage, keys) for stage, keys in deciding.items()]
 
 
 def lines(plan: Plan) -> list[str]:
@@ -120,17 +145,18 @@ def lines(plan: Plan) -> list[str]:
     return [one.text(plan.trials) for one in expected(plan.space)]
 
 
-def _expected(space: Space, recipe: Recipe) -> Expected:
-    deciding = tuple(key for key in space.search if key in _settings(recipe))
+def _expected(space: Space, stage: str, settings: set[str]) -> Expected:
+    """Of a stage whose result these settings decide."""
+    deciding = tuple(key for key in space.search if key in settings)
     search = _with_conditions(space, deciding)
     others = space.search.keys() - search.keys()
     constraints = tuple(c for c in space.constraints if others.isdisjoint(c.names()))
     part = dataclasses.replace(space, search=search, constraints=constraints, start=())
     runs = None
     if part.is_small():
-        found = [r for point in part.points() for r in _recipes(part, point) if r.stage == recipe.stage]
+        found = [r for point in part.points() for r in _recipes(part, point) if r.stage == stage]
         runs = len({repr(sorted(_settings(one).items())) for one in found})
-    return Expected(stage=recipe.stage, runs=runs, deciding=deciding)
+    return Expected(stage=stage, runs=runs, deciding=deciding)
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -93,8 +94,9 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
         )
     console = Console()
     console.print(table, highlight=False)
-    if (uses := stages.total(study)) is not None:
-        console.print(f"stages  {uses}", highlight=False)
+    titles = itertools.chain(["stages"], itertools.repeat(""))
+    for title, (stage, uses) in zip(titles, stages.total(study).items(), strict=False):
+        console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
     if best is None:
         console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         return

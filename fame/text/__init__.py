@@ -8,4 +8,5 @@ contrast.py  the loss, and batches in which every anchor has positives
 pretrain.py  the stage: one projection per head, facets in turn
 start.py     what a training does with the result
 probe.py     which block knows which facet
+disentanglement.py   that as numbers, text and a heat map
 """

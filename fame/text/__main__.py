@@ -4,32 +4,30 @@ Prints what text and facets there are, and writes a folder:
 
     text.safetensors   `table_VD`, an item vector per row, and `known_V`, which items have text
     probe.svg          accuracy of every facet from every block of the vectors
-    report.json        settings, facets, probe, seconds, provenance
+    report.json        settings, probe, purity, seconds, provenance
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from fame.checkpoint import save_checkpoint
-from fame.config import Experiment, TextConfig
+from fame.config import Experiment
 from fame.config_tree import to_dict
-from fame.datasets import Dataset, load_dataset
+from fame.datasets import load_dataset
 from fame.datasets.options import add_data_options
 from fame.errors import UserError, run_command
 from fame.export import writing
 from fame.provenance import provenance
-from fame.text.heatmap import heat_map
-from fame.text.pretrain import stage_facets, tasks, text_stage
-from fame.text.probe import best_match, probe, purity
+from fame.text.disentanglement import measure
+from fame.text.pretrain import text_stage
 from fame.train import read_settings
 
 EPOCHS = 30
@@ -49,32 +47,15 @@ def main() -> None:
     stage = text_stage(*settings, print)
     seconds = time.perf_counter() - began
     print(f"stage ready in {seconds:.1f} s")
+    found = measure(experiment.text, dataset, stage["table_VD"], heads, np.flatnonzero(stage["known_V"]))
+    report: dict[str, Any] = {"seconds": seconds, "settings": to_dict(experiment.text), "provenance": provenance()}
     with writing(output):
         save_checkpoint(output / "text.safetensors", stage, {"heads": heads, "dim": dim})
-        report = {"seconds": seconds, **_probe(experiment.text, heads, dataset, stage["table_VD"], output)}
-        report |= {"settings": to_dict(experiment.text), "provenance": provenance()}
+        if found is not None:
+            report |= found.to_dict()
+            (output / "probe.svg").write_text(found.heat_map(dataset.config.name), encoding="utf-8")
+            print(f"{found}; heat map → {output / 'probe.svg'}")
         (output / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def _probe(config: TextConfig, heads: int, dataset: Dataset, table_VD: Tensor, output: Path) -> dict[str, Any]:
-    """Probe the result, print and draw it."""
-    facets = stage_facets(config, dataset.items, dataset.facets, lambda line: None)
-    found = probe(table_VD, heads, facets)
-    trained = {task.name: task.head for task in tasks(heads, facets)}
-    names = [f"{name} → head {trained[name]}" for name in found.facets]
-    columns = [*(f"head {head}" for head in range(heads)), "frequent"]
-    rows = [[*row, most] for row, most in zip(found.accuracy, found.frequent, strict=True)]
-    print(f"{'linear probe, accuracy':32}" + "".join(f"{name:>10}" for name in columns))
-    for name, row in zip(names, rows, strict=True):
-        print(f"{name:32}" + "".join(f"{value:10.3f}" for value in row))
-    title = f"{dataset.config.name}: facet (row) from block (column)"
-    (output / "probe.svg").write_text(heat_map(title, names, columns, rows), encoding="utf-8")
-    pure = purity(table_VD, heads, facets)
-    result = {"probe": dataclasses.asdict(found), "purity": pure}
-    if facets:
-        result["best_match_purity"] = best_match(pure)
-        print(f"best-match purity {result['best_match_purity']:.3f}; heat map → {output / 'probe.svg'}")
-    return result
 
 
 def _with_stage(args: argparse.Namespace) -> Experiment:

@@ -36,10 +36,12 @@ class TextVectors:
     """Distinct texts that had to be encoded; the others came from the cache."""
 
 
-def text_vectors(texts: Sequence[str], encoder: str, device: torch.device, report: Report) -> TextVectors:
+def text_vectors(
+    texts: Sequence[str], encoder: str, device: torch.device, report: Report, skip_layers: int = 0
+) -> TextVectors:
     """Vectors of the texts, from the cache or encoded and kept there."""
     folder = encoder_folder(encoder)
-    identity = encoder_identity(folder)
+    identity = encoder_identity(folder, skip_layers)
     keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=HASH_BYTES).digest() for text in texts]
     store = _Store(cache_root() / "text" / identity)
     store.read(report)
@@ -49,7 +51,7 @@ def text_vectors(texts: Sequence[str], encoder: str, device: torch.device, repor
             store.read(report)  # another process may have encoded them meanwhile
             missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in store.row}
             if missing:
-                store.encode(missing, Encoder(folder, device))
+                store.encode(missing, Encoder(folder, device, skip_layers))
     return TextVectors(vectors=store.vectors[[store.row[key] for key in keys]], encoded=len(missing))
 
 

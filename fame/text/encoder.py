@@ -2,7 +2,7 @@
 
     e(text) = m / |m|,  m = Σ_t a_t y_t / Σ_t a_t
 
-with y the last hidden states and a the attention mask. Texts are encoded in batches of about the same
+with y the hidden states of the last layer that is not skipped and a the attention mask. Texts are encoded in batches of about the same
 number of tokens, long texts first, so that there is next to no padding. Where the hardware multiplies
 bfloat16 faster the matrix products are in bfloat16: vectors then differ by a cosine of less than 1e-4.
 
@@ -73,9 +73,9 @@ def missing_package(error: ModuleNotFoundError) -> UserError:
     return UserError(f"the text stage needs the package {error.name}: pip install 'fame-tuning[text]'")
 
 
-def encoder_identity(folder: Path) -> str:
+def encoder_identity(folder: Path, skip_layers: int = 0) -> str:
     """Short hash of everything that decides a text's vector."""
-    digest = hashlib.sha256(f"{VERSION} {MAX_TOKENS}".encode())
+    digest = hashlib.sha256(f"{VERSION} {MAX_TOKENS} {skip_layers}".encode())
     files = sorted({file for pattern in FILES for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in files):
         raise UserError(f"text.encoder: {folder} holds no model (*.safetensors); save it with save_pretrained")
@@ -87,9 +87,9 @@ def encoder_identity(folder: Path) -> str:
 
 
 class Encoder:
-    """A Hugging Face model, frozen."""
+    """A Hugging Face model, frozen, without its last `skip_layers` layers."""
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: torch.device, skip_layers: int = 0) -> None:
         try:
             from transformers import AutoModel, AutoTokenizer
             from transformers.utils import logging
@@ -102,7 +102,10 @@ class Encoder:
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:160]
             raise UserError(f"text.encoder: {folder} is no model that transformers can load: {reason}") from None
-        self.device = device
+        if not skip_layers < model.config.num_hidden_layers:
+            rule = f"must be below the {model.config.num_hidden_layers} layers that the encoder has"
+            raise UserError(f"text.skip_layers = {skip_layers}: {rule}")
+        self.device, self.skip_layers = device, skip_layers
         self.model = model.to(device).eval().requires_grad_(False)
         self.dtype = product_dtype("auto", device)
         if self.dtype != torch.float32:  # else autocast would convert the weights again for every batch
@@ -130,7 +133,9 @@ class Encoder:
     def _encode(self, tokens: list[list[int]]) -> Tensor:
         padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            y_BTE = self.model(**padded).last_hidden_state.float()
+            result = self.model(**padded, output_hidden_states=self.skip_layers > 0)
+        y_BTE = result.hidden_states[-1 - self.skip_layers] if self.skip_layers else result.last_hidden_state
+        y_BTE = y_BTE.float()
         mask_BT1 = padded["attention_mask"][..., None].to(y_BTE.dtype)
         mean_BE = (y_BTE * mask_BT1).sum(1) / mask_BT1.sum(1)
         return torch.nn.functional.normalize(mean_BE, dim=-1)

@@ -40,11 +40,6 @@ class Facet:
         """Labels of each item, [V]."""
         return np.diff(self.offsets)
 
-    def restricted(self, items: np.ndarray) -> Facet:
-        """The same labels for some of the items only; labels of fewer than two of them are dropped."""
-        labels = [self.labels[self.offsets[v] : self.offsets[v + 1]] for v in items]
-        return _facet(self.name, [[self.names[label] for label in row] for row in labels], 2, self.merged)
-
     def line(self) -> str:
         """What the facet is, for a person."""
         covered = float((self.counts > 0).mean())
@@ -52,8 +47,10 @@ class Facet:
         return f"{self.name}: {len(self.names):,} labels{merged}; {covered:.1%} of the items have one"
 
 
-def read_facet(spec: str, columns: Mapping[str, Sequence[str]], rare: int) -> Facet:
+def read_facet(spec: str, columns: Mapping[str, Sequence[str]], rare: int, items: np.ndarray | None = None) -> Facet:
     """The facet that `spec` asks for; labels of fewer than `rare` items are merged into none.
+
+    With `items`, of these alone (indices into the columns), in their order.
 
     Raises `UserError` if there is no such column, or nothing to learn from it.
     """
@@ -61,7 +58,7 @@ def read_facet(spec: str, columns: Mapping[str, Sequence[str]], rare: int) -> Fa
     name = binned[1] if binned else spec
     if name not in columns:
         raise UserError(f"text.facets: the items have no column {name!r}; {nearest(name, columns)}")
-    texts = columns[name]
+    texts = columns[name] if items is None else [columns[name][v] for v in items]
     rows = _bins(name, texts, int(binned[2])) if binned else [_split(text) for text in texts]
     facet = _facet(spec, rows, rare)
     _check(facet, rare, texts)
@@ -117,7 +114,7 @@ def _bins(name: str, texts: Sequence[str], bins: int) -> list[list[str]]:
     return [[] if n is None else [f"bin {int(np.searchsorted(edges, n, side='right'))}"] for n in numbers]
 
 
-def _facet(name: str, rows: list[list[str]], rare: int, merged: int = 0) -> Facet:
+def _facet(name: str, rows: list[list[str]], rare: int) -> Facet:
     rows = [sorted(set(row)) for row in rows]
     names, counts = np.unique([label for row in rows for label in row] or np.empty(0, str), return_counts=True)
     kept = [str(label) for label, count in zip(names, counts, strict=True) if count >= rare]
@@ -125,4 +122,4 @@ def _facet(name: str, rows: list[list[str]], rare: int, merged: int = 0) -> Face
     labels = [[number[label] for label in row if label in number] for row in rows]
     offsets = np.cumsum([0, *map(len, labels)]).astype(np.int64)
     flat = np.array([label for row in labels for label in row], np.int64)
-    return Facet(name=name, labels=flat, offsets=offsets, names=tuple(kept), merged=merged + len(names) - len(kept))
+    return Facet(name=name, labels=flat, offsets=offsets, names=tuple(kept), merged=len(names) - len(kept))

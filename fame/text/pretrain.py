@@ -12,6 +12,7 @@ Letters: V items, N items with text, E width of a text vector, H heads, K = D/H,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ from fame.errors import DivergedError, UserError
 from fame.text.cache import text_vectors
 from fame.text.contrast import PairedBatches, contrastive_loss, overlap, plain_batches, two_views
 from fame.text.facets import Facet, read_facet
-from fame.text.texts import item_texts
+from fame.text.texts import item_texts, with_text
 
 
 def text_stage(
@@ -55,14 +56,17 @@ def text_stage(
             "or set text.epochs=0"
         )
     report(f"text: {len(items) - len(known):,} of {len(items):,} items have none ({1 - len(known) / len(items):.1%})")
-    found = text_vectors([texts[v] for v in known], config.encoder, device, report)
-    report(f"text: {found.encoded:,} texts encoded, the others were in the cache")
+    began = time.perf_counter()
+    found = text_vectors([texts[v] for v in known], config.encoder, device, report, config.skip_layers)
+    report(
+        f"text: {found.encoded:,} texts encoded in {time.perf_counter() - began:.1f} s, the others were in the cache"
+    )
     e_NE = found.vectors.to(device)
     e_NE = e_NE - e_NE.mean(0)
     if config.plain:
         x_ND = normalize(e_NE @ principal_components(e_NE, dim), dim=1)
     else:
-        facets = [facet.restricted(known) for facet in stage_facets(config, items, declared, report)]
+        facets = stage_facets(config, items, declared, known, report)
         x_ND = blocks(e_NE, Contrast(config, heads, dim, facets, len(known), seed, device).train(e_NE))
     table_VD = torch.zeros(len(items), dim)
     table_VD[torch.from_numpy(known)] = x_ND.cpu()
@@ -71,21 +75,24 @@ def text_stage(
     return {"table_VD": table_VD, "known_V": known_V}
 
 
-def stage_facets(config: TextConfig, items: Items, declared: Sequence[str], report: Report) -> list[Facet]:
-    """The facets of the stage; of those that the dataset declares, the ones that are usable."""
+def stage_facets(
+    config: TextConfig, items: Items, declared: Sequence[str], known: np.ndarray, report: Report
+) -> list[Facet]:
+    """The facets of the stage, of the items `known`; of those that the dataset declares, the ones that are usable."""
     if config.facets is not None:
-        facets = [read_facet(spec, items.columns, config.rare) for spec in config.facets]
+        facets = [read_facet(spec, items.columns, config.rare, known) for spec in config.facets]
     else:
-        facets = list(_usable(declared, items.columns, config.rare, report))
+        facets = list(_usable(declared, items.columns, config.rare, known, report))
+    facets = facets[: config.facet_count or None]
     for facet in facets:
         report(f"facet {facet.line()}")
     return facets
 
 
-def _usable(declared: Sequence[str], columns: Mapping, rare: int, report: Report) -> Iterator[Facet]:
+def _usable(declared: Sequence[str], columns: Mapping, rare: int, known: np.ndarray, report: Report) -> Iterator[Facet]:
     for spec in declared:
         try:
-            yield read_facet(spec, columns, rare)
+            yield read_facet(spec, columns, rare, known)
         except UserError as error:
             report(f"a facet of the dataset is left out: {error}")
 
@@ -126,7 +133,8 @@ def tasks(heads: int, facets: Sequence[Facet]) -> list[Task]:
 
 def trained_facets(config: TextConfig, heads: int, items: Items, declared: Sequence[str]) -> list[list[str]]:
     """Names of the facets that each head is trained on, [H][…]; none for a head without a facet."""
-    labelled = [task for task in tasks(heads, stage_facets(config, items, declared, lambda line: None)) if task.facet]
+    known = with_text(items, config.columns)
+    labelled = [task for task in tasks(heads, stage_facets(config, items, declared, known, lambda line: None)) if task.facet]
     return [[task.name for task in labelled if task.head == head] for head in range(heads)]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fame.datasets.dataset import Dataset
 
 
-VERSION = 1
+VERSION = 2
 """Of the text stage: to be raised when the same settings come out differently."""
 AFTER = ("scale", "freeze_epochs", "delta")
 """Settings that say what training does with the stage's result; the result does not depend on them."""
@@ -35,8 +35,12 @@ def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> Recip
         "model.dim": dim,
         "seed": experiment.seed,
     }
+    facets = experiment.text.facets
     if dataset is not None:
         settings |= {"items": dataset.items_fingerprint, "facets": list(dataset.facets)}
+        facets = dataset.facets if facets is None else facets
+    if facets is not None:  # as many as there are is all
+        settings["text.facet_count"] = min(experiment.text.facet_count or len(facets), len(facets))
     return Recipe(stage="text", version=VERSION, settings=settings)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fame.datasets.dataset import Items
 from fame.errors import UserError, nearest
 
@@ -30,3 +32,8 @@ def item_texts(items: Items, chosen: Sequence[str] | None) -> list[str]:
     if not columns:
         return [""] * len(items)
     return [". ".join(part.replace("|", ", ") for part in parts if part) for parts in zip(*columns, strict=True)]
+
+
+def with_text(items: Items, chosen: Sequence[str] | None) -> np.ndarray:
+    """Indices (item number − 1) of the items that have text, rising, [N]."""
+    return np.flatnonzero([bool(text) for text in item_texts(items, chosen)])

@@ -92,6 +92,7 @@ evaluates = st.builds(
 )
 seeds = st.integers(0, 2**31)
 contrast = {
+    "facet_count": st.integers(0, 9),
     "rare": st.integers(2, 50),
     "temperature": positive,
     "period": st.integers(1, 99),
@@ -101,7 +102,7 @@ contrast = {
 }
 text_use = {"scale": positive, "freeze_epochs": st.integers(0, 9), "delta": st.floats(0, 9)}
 names = maybe(st.lists(text, min_size=1, max_size=3, unique=True).map(tuple))
-text_source = {"encoder": text, "columns": names, "facets": names}
+text_source = {"encoder": text, "columns": names, "facets": names, "skip_layers": st.integers(0, 9)}
 texts = st.one_of(
     st.builds(TextConfig, **text_source),
     st.builds(TextConfig, plain=st.just(True), **text_source, **text_use),
@@ -161,6 +162,14 @@ def test_numbers_that_yaml_reads_as_text_or_whole_are_numbers_all_the_same(text,
     tree = apply_overrides({}, [f"train.lr={text}"])
     assert experiment_from_dict(tree).train.lr == value
     assert isinstance(experiment_from_dict(tree).train.lr, float)
+
+
+def test_a_list_of_names_may_be_a_text_with_commas():
+    tree = apply_overrides({}, ["text.facets=brand, price:8", "text.columns=title"])
+    found = experiment_from_dict(tree).text
+    assert (found.facets, found.columns) == (("brand", "price:8"), ("title",))
+    with pytest.raises(UserError, match=r"text.facets = .*: must name columns, once"):
+        experiment_from_dict({"text": {"facets": "brand,brand"}})
 
 
 @pytest.mark.parametrize(

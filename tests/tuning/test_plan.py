@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -62,6 +63,10 @@ def test_the_folder_of_an_encoder_is_found_from_other_folders(space, tmp_path, m
     for plan in (plan_of("--space", space(), "--set", "text.encoder=mine"), plan_of("--space", space(**in_file))):
         assert plan.experiment.text.encoder == str(tmp_path / "mine")
     assert plan_of("--space", space()).experiment.text.encoder == "all-MiniLM-L6-v2"
+    choices = {"text.encoder": {"choices": ["mine", "all-MiniLM-L6-v2"]}}
+    searched = plan_of("--space", space(search=choices, start=[{"text.encoder": "mine"}])).space
+    assert searched.search["text.encoder"].domain.values() == (str(tmp_path / "mine"), "all-MiniLM-L6-v2")
+    assert searched.start == ({"text.encoder": str(tmp_path / "mine")},)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,32 @@ def test_trials_that_read_text_need_a_dataset_with_text(space, search, args):
     with pytest.raises(UserError, match=r"mine has none.*--set text.epochs=0"):
         plan_of("--space", file, *args).check_data(bare)
     plan_of("--space", file, "--set", "text.epochs=0").check_data(bare)
+
+
+RARE = {"low": 2, "high": 9, "when": {"text.epochs": {"above": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"text.facets": {"choices": ["kind", "kind,brnad"]}}, "the items have no column 'brnad'"),
+        ({"text.facets": {"choices": ["kind", "unique"]}}, "'unique' has 0 labels that at least 5 items have"),
+        (
+            {"text.facets": {"choices": ["unique"]}, "text.epochs": {"choices": [0, 2]}, "text.rare": RARE},
+            "that at least 2 items have",
+        ),
+        ({"text.encoder": {"choices": ["nobody/nothing"]}}, "text.encoder = 'nobody/nothing': neither a folder nor"),
+    ],
+)
+def test_facets_and_encoders_that_no_trial_could_use_are_found_before_the_first(space, monkeypatch, search, message):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", Mock(side_effect=OSError("offline")))
+    columns = {"title": ["t"] * 40, "kind": ["a", "b"] * 20, "brand": ["c"] * 40, "unique": list(map(str, range(40)))}
+    described = SimpleNamespace(items=SimpleNamespace(columns=columns), config=SimpleNamespace(name="mine"))
+    plan_of("--space", space(), "--set", "text.epochs=2", "--set", "text.facets=kind").check_data(described)
+    read = ("--set", "text.epochs=2")
+    plan_of("--space", space(search=search, start=[]), "--set", "text.epochs=0").check_data(described)
+    with pytest.raises(UserError, match=message):
+        plan_of("--space", space(search=search, start=[]), *read).check_data(described)
 
 
 @pytest.mark.parametrize(

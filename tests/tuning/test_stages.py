@@ -14,7 +14,7 @@ from fame.pipeline import recipes
 from fame.sharing import StageUse
 from tests.fame.test_sharing import ONE
 from tuning.space.file import space_from_dict
-from tuning.stages import ATTRIBUTE, Uses, expected, note_uses, total
+from tuning.stages import ATTRIBUTE, Uses, expected, from_metrics, metrics, note_uses, reported_uses, total
 
 FREE = {"model.experts": {"choices": [1, 2]}, "train.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -57,6 +57,25 @@ def test_what_the_space_forbids_is_not_counted():
     assert "at most 6 runs" in texts(search, constraints=("model.heads != model.experts",))[0]
 
 
+def test_the_text_stage_counts_for_itself_and_for_the_backbone_that_starts_from_it():
+    search = {
+        "model.heads": {"choices": [1, 2]},
+        "text.epochs": {"choices": [0, 5]},
+        "text.temperature": {"choices": [0.1, 0.2], "when": {"text.epochs": {"above": 0}}},
+        "text.scale": {"choices": [0.5, 1.0], "when": {"text.epochs": {"above": 0}}},
+        "text.facets": {"choices": ["brand", "brand,genres"], "when": {"text.epochs": {"above": 0}}},
+    }
+    text, backbone = texts({**search, **FREE}, trials=99)
+    assert text.startswith("text: at most 8 runs for 99 trials; trials that agree in model.heads, text.epochs, ")
+    assert "text.scale" not in text
+    # Of each number of heads: one without text, and two scales of each of its four text stages.
+    assert backbone.startswith("backbone: at most 18 runs for 99 trials") and "text.scale" in backbone
+    # Also where a search switches both on.
+    both = {"backbone.epochs": {"choices": [0, 3]}, **search, **FREE}
+    text, again = texts(both, base={"model": {"name": "fame"}}, trials=99)
+    assert text.startswith("text: at most 8 runs") and again.startswith("backbone: at most 18 runs for 99 trials")
+
+
 SMALL = {
     "model.heads": [1, 2],
     "model.experts": [1, 2],
@@ -78,30 +97,36 @@ def test_it_is_the_number_of_different_keys(keys):
     assert [one.runs for one in expected(space)] == [len(found)]
 
 
-def use(shared: bool, seconds: float, waited: float = 0.0, rebuilt: bool = False) -> StageUse:
-    return StageUse(stage="backbone", shared=shared, seconds=seconds, waited=waited, rebuilt=rebuilt)
+def use(shared: bool, seconds: float, waited: float = 0.0, rebuilt: bool = False, stage: str = "backbone") -> StageUse:
+    return StageUse(stage=stage, shared=shared, seconds=seconds, waited=waited, rebuilt=rebuilt)
 
 
-def test_the_study_adds_up_what_trials_report():
+def test_the_study_adds_up_by_stage_what_trials_report(tmp_path, monkeypatch):
     study = optuna.create_study()
-    assert total(study) is None
-    of_trials = [[use(False, 3.0)], [use(True, 3.0, waited=2.0)], [use(False, 4.0, rebuilt=True), use(True, 1.0)], []]
+    assert total(study) == {}
+    of_trials = [
+        [use(False, 0.5, stage="text"), use(False, 3.0)],
+        [use(True, 0.5, stage="text"), use(True, 3.0, waited=2.0)],
+        [use(True, 0.5, stage="text"), use(False, 4.0, rebuilt=True)],
+        [],
+    ]
     for uses in of_trials:
+        monkeypatch.setattr("tuning.stages.read_uses", lambda folder, uses=uses: uses)
         trial = study.ask()
-        report = {"epoch": 1, **(vars(Uses.of(uses)) if uses else {})}
+        report = {"epoch": 1, "ndcg@10": 0.5, "training_iteration": 1, **reported_uses(tmp_path)}
         for _ in range(2):  # every report of a trial has it
             note_uses(study._storage, study.get_trials()[trial.number], report)
     assert [ATTRIBUTE in trial.user_attrs for trial in study.get_trials()] == [True, True, True, False]
     found = total(study)
-    assert vars(found) == {
-        "stage_computed": 2,
-        "stage_shared": 2,
-        "stage_rebuilt": 1,
-        "stage_seconds_saved": 4.0,
-        "stage_seconds_waited": 2.0,
+    assert found == {
+        "text": Uses(computed=1, shared=2, seconds_saved=1.0),
+        "backbone": Uses(computed=2, shared=1, rebuilt=1, seconds_saved=3.0, seconds_waited=2.0),
     }
-    assert str(found) == ("2 computed (1 in place of a damaged one), 2 shared: 4.0 s of training saved, 2.0 s waited")
-    assert str(Uses.of([use(True, 3.0)])) == "0 computed, 1 shared: 3.0 s of training saved"
+    assert str(found["text"]) == "3 needed, 1 computed, 2 shared: 1.0 s of training saved"
+    rebuilt = "3 needed, 2 computed (1 in place of a damaged one), 1 shared: 3.0 s of training saved, 2.0 s waited"
+    assert str(found["backbone"]) == rebuilt
+    assert from_metrics(metrics(found)) == found
+    assert metrics(found)["stage_backbone_seconds_saved"] == 3.0
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "pbt"])

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
+from tests.fame.text.conftest import save_tiny_bert
 from tests.tuning.sweeps import Sweeps, assert_agree, wait_until
 from tuning.search import RAY_ID
-from tuning.stages import ATTRIBUTE, Uses
+from tuning.stages import ATTRIBUTE, Uses, from_metrics, metrics
 
 pytestmark = pytest.mark.slow
 
@@ -50,15 +51,20 @@ def stages(sweeps: Sweeps) -> list[str]:
     return [path.name for path in (sweeps.folder / "runs/stages").iterdir()]
 
 
-def uses(sweeps: Sweeps, name: str) -> Uses:
+def uses(sweeps: Sweeps, name: str) -> dict[str, Uses]:
+    """By stage, the same in the study and in MLflow; each trial came to each of its stages once."""
     parent, runs = sweeps.runs(name)
-    of_trials = [Uses(**t.user_attrs[ATTRIBUTE]) for t in sweeps.study(name)]
-    found = sum(of_trials, start=Uses())
-    assert {key: parent.data.metrics[key] for key in vars(found)} == pytest.approx(vars(found))
-    for trial, one in zip(sweeps.study(name), of_trials, strict=True):
-        metrics = runs[trial.user_attrs[RAY_ID]].data.metrics
-        assert {key: metrics[key] for key in vars(one)} == pytest.approx(vars(one))
-        assert one.stage_computed + one.stage_shared == 1
+    trials = sweeps.study(name)
+    found: dict[str, Uses] = {}
+    for trial in trials:
+        reported = trial.user_attrs[ATTRIBUTE]
+        logged = runs[trial.user_attrs[RAY_ID]].data.metrics
+        assert {key: logged[key] for key in reported} == pytest.approx(reported)
+        for stage, one in from_metrics(reported).items():
+            assert one.computed + one.shared == 1
+            found[stage] = found.get(stage, Uses()) + one
+    expected = metrics(found)
+    assert {key: parent.data.metrics[key] for key in expected} == pytest.approx(expected)
     return found
 
 
@@ -66,20 +72,44 @@ def test_sixteen_trials_train_a_backbone_for_each_number_of_heads_and_the_next_s
     done = sweeps.run(*command("a"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert " ".join(done.stdout.split()).count("backbone: at most 2 runs for 16 trials") == 1
-    assert f"stages  {BACKBONES} computed, {ALL - BACKBONES} shared: " in done.stdout
+    assert f"stages  backbone: {ALL} needed, {BACKBONES} computed, {ALL - BACKBONES} shared: " in done.stdout
     assert len(stages(sweeps)) == BACKBONES and all(name.endswith(".safetensors") for name in stages(sweeps))
-    found = uses(sweeps, "a")
-    assert (found.stage_computed, found.stage_shared) == (BACKBONES, ALL - BACKBONES)
-    assert found.stage_seconds_saved > 0
+    found = uses(sweeps, "a")["backbone"]
+    assert (found.computed, found.shared) == (BACKBONES, ALL - BACKBONES)
+    assert found.seconds_saved > 0
     assert_agree(sweeps, "a")  # every epoch of a backbone once for each trial
 
     again = sweeps.run(*command("b", "--trials", "2"))
     assert again.returncode == 0 and again.stderr == "", again.stderr
-    found = uses(sweeps, "b")
-    assert (found.stage_computed, found.stage_shared) == (0, 2)
+    found = uses(sweeps, "b")["backbone"]
+    assert (found.computed, found.shared) == (0, 2)
     values = {tuple(sorted(t.params.items())): t.intermediate_values for t in sweeps.study("a")}
     for trial in sweeps.study("b"):
         assert trial.intermediate_values == values[tuple(sorted(trial.params.items()))]
+
+
+def test_sixteen_trials_run_a_text_stage_for_each_of_its_settings_and_the_backbones_that_start_from_them(
+    sweeps: Sweeps, tmp_path: Path
+) -> None:
+    """Two temperatures and two numbers of heads are four text stages and four backbones, for 16 trials."""
+    encoder = save_tiny_bert(tmp_path / "encoder")
+    base = {**SPACE["base"], "text": {"epochs": 2, "batch_size": 64, "encoder": str(encoder)}}
+    search = {key: SPACE["search"][key] for key in ("model.heads", "model.experts", "train.lr")}
+    space = {"base": base, "search": {**search, "text.temperature": {"choices": [0.1, 0.3]}}}
+    (sweeps.folder / "space.yaml").write_text(yaml.safe_dump(space))
+    done = sweeps.run(*command("x"))
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    for stage in ("text", "backbone"):
+        assert f"{stage}: at most 4 runs for {ALL} trials" in " ".join(done.stdout.split())
+        assert f"{stage}: {ALL} needed, 4 computed, {ALL - 4} shared: " in done.stdout
+        found = uses(sweeps, "x")[stage]
+        assert (found.computed, found.shared) == (4, ALL - 4)
+        assert found.seconds_saved > 0
+    assert sorted(name.partition("-")[0] for name in stages(sweeps)) == ["backbone"] * 4 + ["text"] * 4
+    assert_agree(sweeps, "x")
+    # The encoder read each text once for all of them.
+    assert len(list((sweeps.folder / "cache/text").glob("*/*.safetensors"))) == 1
+    assert (sweeps.folder / "runs/x/best/probe.svg").read_text().startswith("<svg")
 
 
 def test_a_sweep_killed_in_a_backbone_resumes_and_trains_each_once(sweeps: Sweeps) -> None:
@@ -93,7 +123,7 @@ def test_a_sweep_killed_in_a_backbone_resumes_and_trains_each_once(sweeps: Sweep
     assert_agree(sweeps, "k")
     heads = {trial.params["model.heads"] for trial in sweeps.study("k")}
     assert len(stages(sweeps)) == len(heads)
-    assert uses(sweeps, "k").stage_computed <= len(heads)
+    assert uses(sweeps, "k")["backbone"].computed <= len(heads)
 
 
 def test_trials_of_torch_trainers_share_under_asha_and_none_is_stopped_while_it_waits(sweeps: Sweeps) -> None:
@@ -106,7 +136,7 @@ def test_trials_of_torch_trainers_share_under_asha_and_none_is_stopped_while_it_
     done = sweeps.run(*args, "--trials", "3")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "t")
-    found = uses(sweeps, "t")
-    assert (found.stage_computed, found.stage_shared) == (1, 2)
+    found = uses(sweeps, "t")["backbone"]
+    assert (found.computed, found.shared) == (1, 2)
     # They are the same in their backbones, so none can be worse there.
     assert all(len(trial.intermediate_values) == 7 for trial in sweeps.study("t"))

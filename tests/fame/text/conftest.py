@@ -14,7 +14,7 @@ from fame.datasets.synthetic import label_word
 WORDS = ["a", "and", "item", "red", "green", "blue", "shoe", "hat", "##s", ".", ","]
 
 
-def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
+def save_tiny_bert(folder: Path, seed: int = 0, layers: int = 1) -> Path:
     from transformers import BertConfig, BertModel, BertTokenizer
 
     folder.mkdir(parents=True)
@@ -24,7 +24,7 @@ def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=48,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=300,

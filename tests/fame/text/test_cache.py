@@ -47,6 +47,13 @@ def test_another_encoder_has_vectors_of_its_own(vectors, tmp_path):
     assert not torch.allclose(first.vectors, second.vectors)
 
 
+def test_another_layer_has_vectors_of_its_own(tmp_path):
+    folder = str(save_tiny_bert(tmp_path / "deep", layers=2))
+    first, second = (text_vectors(["a hat"], folder, CPU, print, skip) for skip in (0, 1))
+    assert second.encoded == 1
+    assert not torch.allclose(first.vectors, second.vectors)
+
+
 @pytest.mark.parametrize("damage", [b"", b"junk", None])
 def test_a_damaged_segment_is_encoded_again(vectors, own_cache, lines, damage):
     first = vectors(["a hat", "a shoe"])

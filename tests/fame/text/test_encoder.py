@@ -23,12 +23,13 @@ def tiny(tiny_bert, request, monkeypatch) -> Encoder:
 
 
 @torch.no_grad()
-def naive(folder, text: str) -> torch.Tensor:
-    """One text alone: mean of its tokens' last hidden states, to unit length."""
+def naive(folder, text: str, skip_layers: int = 0) -> torch.Tensor:
+    """One text alone: mean of its tokens' hidden states after all layers but the skipped, to unit length."""
     from transformers import AutoModel, AutoTokenizer
 
     tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", truncation=True, max_length=256)
-    mean = AutoModel.from_pretrained(folder).eval()(**tokens).last_hidden_state[0].mean(0)
+    states = AutoModel.from_pretrained(folder).eval()(**tokens, output_hidden_states=True).hidden_states
+    mean = states[len(states) - 1 - skip_layers][0].mean(0)
     return mean / mean.norm()
 
 
@@ -37,6 +38,17 @@ def test_a_vector_is_the_mean_of_the_last_hidden_states_to_unit_length(tiny, tin
     assert found.dtype == torch.float32 and found.shape == (len(TEXTS), 48)
     for text, vector in zip(TEXTS, found, strict=True):
         assert float(vector @ naive(tiny_bert, text)) > (1 - 1e-5 if tiny.dtype == torch.float32 else 1 - 1e-3)
+
+
+def test_skipped_layers_are_left_out_and_the_vectors_are_others(tiny_bert, monkeypatch):
+    monkeypatch.setattr(encoder, "product_dtype", lambda precision, device: torch.float32)
+    folder = save_tiny_bert(tiny_bert.parent / "two layers", layers=2)
+    found = Encoder(folder, CPU, skip_layers=1).encode(TEXTS)
+    for text, vector in zip(TEXTS, found, strict=True):
+        assert float(vector @ naive(folder, text, 1)) > 1 - 1e-5 > float(vector @ naive(folder, text))
+    assert encoder_identity(folder, 1) != encoder_identity(folder)
+    with pytest.raises(UserError, match=r"text.skip_layers = 2: must be below the 2 layers that the encoder has"):
+        Encoder(folder, CPU, skip_layers=2)
 
 
 def test_other_texts_of_a_batch_do_not_matter(tiny_bert, monkeypatch):

@@ -64,6 +64,14 @@ def test_what_is_no_facet_is_refused(spec, texts, message):
         read_facet(spec, {"brand": texts}, rare=2)
 
 
-def test_restricted_to_some_items_drops_labels_that_are_left_with_one():
-    facet = read_facet("brand", {"brand": ["x", "y", "x", "y", "y|x"]}, rare=2)
-    assert labels(facet.restricted(np.array([0, 1, 3]))) == [[], ["y"], ["y"]]
+def test_of_some_items_only_their_labels_count():
+    columns = {"brand": ["x", "y", "x", "y", "z|x", "z"]}
+    assert labels(read_facet("brand", columns, 2, np.array([3, 0, 1, 4, 5]))) == [
+        ["y"],
+        ["x"],
+        ["y"],
+        ["x", "z"],
+        ["z"],
+    ]
+    with pytest.raises(UserError, match="has 1 labels that at least 2 items have"):
+        read_facet("brand", columns, 2, np.array([0, 1, 3]))

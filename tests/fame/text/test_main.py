@@ -27,14 +27,15 @@ def run(tiny_bert, tmp_path, monkeypatch, capsys):
 
 def test_writes_vectors_heat_map_and_report_and_the_second_time_encodes_nothing(run, tmp_path):
     first = run("--set", "text.epochs=2")
-    assert "120 texts encoded" in first and "0 of 120 items have none (0.0%)" in first
+    assert "120 texts encoded in " in first and "0 of 120 items have none (0.0%)" in first
     assert "facet facet_0: 4 labels; 100.0% of the items have one" in first
     assert "facet_1 → head 1" in first and "best-match purity" in first
     tensors, header = load_checkpoint(tmp_path / "out" / "text.safetensors")
     assert tensors["table_VD"].shape == (120, 16) and tensors["known_V"].all() and header == {"heads": 2, "dim": 16}
     assert (tmp_path / "out" / "probe.svg").read_text().startswith("<svg")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["settings"]["epochs"] == 2 and len(report["probe"]["accuracy"]) == 2
+    assert report["settings"]["epochs"] == 2 and len(report["accuracy"]) == 2
+    assert report["heads"] == [0, 1]
     assert "0 texts encoded" in run("--set", "text.epochs=2")
 
 

@@ -119,11 +119,29 @@ def test_without_any_text_or_named_column_the_error_says_what_to_do(stage, synth
 
 def test_a_declared_facet_that_is_none_is_left_out_and_a_named_one_refused(lines):
     items = table(kind=["a", "b"] * 10, brand=[str(n) for n in range(20)])
-    found = stage_facets(TextConfig(epochs=1), items, ("brand", "kind"), lines.append)
+    everywhere = np.arange(20)
+    found = stage_facets(TextConfig(epochs=1), items, ("brand", "kind"), everywhere, lines.append)
     assert [facet.name for facet in found] == ["kind"]
     assert "left out" in lines[0] and "'brand'" in lines[0]
     with pytest.raises(UserError, match="'brand' has 0 labels"):
-        stage_facets(TextConfig(epochs=1, facets=("kind", "brand")), items, (), lines.append)
+        stage_facets(TextConfig(epochs=1, facets=("kind", "brand")), items, (), everywhere, lines.append)
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [(0, ["kind", "shape"]), (1, ["kind"]), (2, ["kind", "shape"]), (9, ["kind", "shape"])]
+)
+def test_only_the_first_usable_facets_are_learned_if_so_many_are_asked_for(lines, count, names):
+    items = table(kind=["a", "b"] * 10, brand=[str(n) for n in range(20)], shape=["x", "x", "y", "y"] * 5)
+    found = stage_facets(
+        TextConfig(epochs=1, facet_count=count), items, ("brand", "kind", "shape"), np.arange(20), lines.append
+    )
+    assert [facet.name for facet in found] == names
+
+
+def test_labels_of_items_without_text_make_no_facet(stage, lines):
+    items = table(title=["red shoe", "", "blue hat", ""] * 5, kind=["s", "h", "s", "h"] * 5)
+    stage(items=items, declared=("kind",), batch_size=4)
+    assert any("'kind' has 1 labels" in line for line in lines)
 
 
 def test_facets_that_never_have_their_turn_are_an_error(stage):

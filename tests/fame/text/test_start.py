@@ -144,6 +144,15 @@ def test_without_a_dataset_the_error_says_what_is_missing(settings, synthetic, t
         next(fit(settings(), synthetic.sequences, tmp_path, Workers(device=CPU)))
 
 
+def test_a_count_of_all_facets_is_no_other_stage(settings, synthetic):
+    def key(**text):
+        return text_recipe(settings(text), synthetic).key(Workers(device=CPU))
+
+    declared = len(synthetic.facets)
+    assert key() == key(facet_count=declared) == key(facet_count=declared + 1) != key(facet_count=1)
+    assert key(facets=["facet_1"]) == key(facets=["facet_1"], facet_count=2) != key()
+
+
 def test_a_model_that_says_nothing_of_its_items_does_not_start_from_text(settings, monkeypatch):
     monkeypatch.setattr(SASRecConfig, "item_blocks", lambda self: None)
     with pytest.raises(UserError, match=r"text.epochs = 1: model 'fame' does not say"):
@@ -156,7 +165,16 @@ def test_the_stage_is_off_by_default():
 
 
 @pytest.mark.parametrize(
-    "ignored", [{"temperature": 0.2}, {"period": 2}, {"scale": 2.0}, {"freeze_epochs": 1}, {"delta": 0.1}, {"rare": 3}]
+    "ignored",
+    [
+        {"temperature": 0.2},
+        {"period": 2},
+        {"scale": 2.0},
+        {"freeze_epochs": 1},
+        {"delta": 0.1},
+        {"rare": 3},
+        {"facet_count": 1},
+    ],
 )
 def test_a_setting_of_a_stage_that_is_off_is_an_error(ignored):
     with pytest.raises(UserError, match=f"text.{next(iter(ignored))} = .* is ignored with text.epochs = 0"):
@@ -178,7 +196,9 @@ def test_what_training_does_with_the_result_does_not_decide_it():
 
     for changed in ({"scale": 2.0}, {"freeze_epochs": 3}, {"delta": 0.1}):
         assert recipe(**changed) == recipe()
-    assert recipe(temperature=0.2) != recipe()
+    for changed in ({"temperature": 0.2}, {"facets": ["brand"]}, {"facet_count": 1}, {"skip_layers": 1}):
+        assert recipe(**changed) != recipe()
+    assert recipe(facets="brand, genres") == recipe(facets=["brand", "genres"])
     assert text_recipe(experiment()) is None
 
 

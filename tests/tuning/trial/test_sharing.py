@@ -11,7 +11,7 @@ import pytest
 from fame.stage import StageRun
 from tests.tuning.trial.test_inline import actor, configured, stable, steps
 from tuning.export import read_trial
-from tuning.stages import FIELDS
+from tuning.stages import from_metrics, metrics
 from tuning.trial.checkpoints import Checkpoints
 from tuning.trial.inline import InlineTrial
 from tuning.trial.plan import TrialPlan
@@ -32,7 +32,7 @@ def plan(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> TrialPlan:
 
 
 def without_uses(result: dict) -> dict:
-    return {key: value for key, value in stable(result).items() if key not in FIELDS}
+    return {key: value for key, value in stable(result).items() if key not in metrics(from_metrics(result))}
 
 
 def test_a_trial_that_takes_over_reports_every_epoch_once_and_keeps_each_state_once(
@@ -49,10 +49,10 @@ def test_a_trial_that_takes_over_reports_every_epoch_once_and_keeps_each_state_o
     assert [result["epoch"] for result in second] == [1, 2, 3]
     assert [*map(without_uses, first)] == [*map(without_uses, second)]
     assert kept == [1, 2, 3, 1, 3]
-    assert ["stage_shared" in result for result in first] == [False, True, True]
-    assert [result["stage_shared"] for result in second] == [1, 1, 1]
-    assert first[-1]["stage_computed"] == 1 and first[-1]["stage_seconds_saved"] == 0
-    assert second[0]["stage_seconds_saved"] == second[-1]["stage_seconds_saved"] > 0
+    assert ["stage_backbone_shared" in result for result in first] == [False, True, True]
+    assert [result["stage_backbone_shared"] for result in second] == [1, 1, 1]
+    assert first[-1]["stage_backbone_computed"] == 1 and first[-1]["stage_backbone_seconds_saved"] == 0
+    assert second[0]["stage_backbone_seconds_saved"] == second[-1]["stage_backbone_seconds_saved"] > 0
 
 
 def test_a_trial_killed_after_any_report_goes_on_and_still_tells_what_it_shared(plan: TrialPlan) -> None:
@@ -64,7 +64,7 @@ def test_a_trial_killed_after_any_report_goes_on_and_still_tells_what_it_shared(
             killed.step()
         again = steps(actor(plan, name, POINT))
         assert [*map(without_uses, again)] == [*map(without_uses, whole)]
-        assert all(result["stage_shared"] == 1 for result in again)
+        assert all(result["stage_backbone_shared"] == 1 for result in again)
 
 
 def test_a_trial_stopped_in_its_backbone_leaves_it_to_the_next_one_in_the_process(
@@ -95,5 +95,5 @@ def test_a_trial_that_waits_reports_nothing_until_it_has_all(plan: TrialPlan) ->
     assert [result["epoch"] for result in steps(owner)] == [2, 3]
     thread.join(timeout=60.0)
     assert [result["epoch"] for result in results] == [1, 2, 3]
-    assert [result["stage_shared"] for result in results] == [1, 1, 1]
-    assert results[0]["stage_seconds_waited"] > 0.5
+    assert [result["stage_backbone_shared"] for result in results] == [1, 1, 1]
+    assert results[0]["stage_backbone_seconds_waited"] > 0.5
