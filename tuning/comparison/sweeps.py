@@ -158,7 +158,8 @@ class Store:
             for trial in trials
             for point in self.client.get_metric_history(trial.info.run_id, "train_seconds")
         ]
-        shared = run.data.metrics.get("stage_seconds_saved", 0.0)
+        # Epochs of a backbone that was taken over are reported with the times of who computed it.
+        shared = run.data.metrics.get("stage_backbone_seconds_saved", 0.0)
         return Effort(
             trials=collections.Counter(trial.data.tags.get("status", "unknown") for trial in trials),
             epochs=len(seconds),
