@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fame.checkpoint import save_checkpoint
@@ -47,7 +46,7 @@ def main() -> None:
     stage = text_stage(*settings, print)
     seconds = time.perf_counter() - began
     print(f"stage ready in {seconds:.1f} s")
-    found = measure(experiment.text, dataset, stage["table_VD"], heads, np.flatnonzero(stage["known_V"]))
+    found = measure(experiment.text, dataset, stage["table_VD"], heads)
     report: dict[str, Any] = {"seconds": seconds, "settings": to_dict(experiment.text), "provenance": provenance()}
     with writing(output):
         save_checkpoint(output / "text.safetensors", stage, {"heads": heads, "dim": dim})

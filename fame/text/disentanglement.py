@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from fame.config import TextConfig
@@ -16,6 +15,7 @@ from fame.datasets.dataset import Dataset
 from fame.text.heatmap import heat_map
 from fame.text.pretrain import stage_facets, tasks
 from fame.text.probe import Probe, best_match, probe, purity
+from fame.text.texts import with_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,9 @@ class Disentanglement:
         return names, [*(f"head {head}" for head in range(self.heads)), "frequent"], rows
 
 
-def measure(
-    config: TextConfig, dataset: Dataset, table_VD: Tensor, heads: int, items: np.ndarray | None = None
-) -> Disentanglement | None:
-    """Of a table whose rows are H blocks, over `items` (default: all); None if they have no facets."""
-    items = np.arange(len(dataset.items)) if items is None else items
+def measure(config: TextConfig, dataset: Dataset, table_VD: Tensor, heads: int) -> Disentanglement | None:
+    """Of a table whose rows are H blocks, over the items that have text; None if these have no facets."""
+    items = with_text(dataset.items, config.columns)
     facets = stage_facets(config, dataset.items, dataset.facets, items, lambda line: None)
     if not facets:
         return None

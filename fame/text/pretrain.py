@@ -134,7 +134,9 @@ def tasks(heads: int, facets: Sequence[Facet]) -> list[Task]:
 def trained_facets(config: TextConfig, heads: int, items: Items, declared: Sequence[str]) -> list[list[str]]:
     """Names of the facets that each head is trained on, [H][…]; none for a head without a facet."""
     known = with_text(items, config.columns)
-    labelled = [task for task in tasks(heads, stage_facets(config, items, declared, known, lambda line: None)) if task.facet]
+    labelled = [
+        task for task in tasks(heads, stage_facets(config, items, declared, known, lambda line: None)) if task.facet
+    ]
     return [[task.name for task in labelled if task.head == head] for head in range(heads)]
 
 
