@@ -56,16 +56,25 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def read_yaml(path: str | Path) -> Any:
     """Content of a YAML file. Raises `UserError` if it cannot be read or is not YAML."""
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"no such file: {path}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+    return parse_yaml(content, path)
+
+
+def parse_yaml(content: bytes, source: str | Path) -> Any:
+    """YAML text as plain values; it cannot run code. Raises `UserError` if it is not YAML."""
     import yaml
 
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no such file: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
+        return yaml.safe_load(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {source}: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def read_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:

@@ -20,9 +20,20 @@ PACKAGES = ("torch", "numpy", "transformers", "ray", "optuna", "mlflow")
 """Packages whose version decides a result; only those installed are named."""
 
 
+SECRET_QUERY = re.compile(
+    r"([?&][^=&\s]*(?:key|secret|token|passw|pwd|credential|signature|\bsig|\bsas)[^=&\s]*=)[^&\s#'\"]+", re.IGNORECASE
+)
+"""A parameter of an address whose name says that its value is secret."""
+
+
 def mask_credentials(text: str) -> str:
-    """`text` with the ``user:password@`` of every address in it replaced by ``***@``."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    """`text` with ``***`` for the ``user:password`` of every address in it, and for secrets among its parameters."""
+    return SECRET_QUERY.sub(r"\1***", re.sub(r"(?<=://)[^/\s]*@", "***@", text))
+
+
+def has_credentials(address: str) -> bool:
+    """Whether an address holds a password, or a secret among its parameters."""
+    return bool(re.search(r"://[^/\s@]*:[^/\s]*@", address) or SECRET_QUERY.search(address))
 
 
 def provenance() -> dict[str, str]:

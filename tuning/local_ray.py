@@ -24,6 +24,8 @@ from tuning.storage import Storage
 
 LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parent.parent
+LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Variable that tells Ray's processes whether there are clusters; "0" is what they take for granted off Linux."""
 MARK = "FAME_LOCAL_RAY"
 """Variable in the environment of every process of such a Ray: its folder."""
 STARTS = 2
@@ -108,18 +110,31 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
     port = _free_port()
     # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
     # each trial would wait for new ones.
-    with _environment(
-        {
-            **variables,
-            MARK: str(folder),
-            "RAY_GCS_SERVER_PORT": str(port),
-            "RAY_ADDRESS": f"{LOOPBACK}:{port}",
-            "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
-        }
-    ):
+    settings = {
+        **variables,
+        MARK: str(folder),
+        "RAY_GCS_SERVER_PORT": str(port),
+        "RAY_ADDRESS": f"{LOOPBACK}:{port}",
+        "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
+        LOCAL_ONLY: "0",
+    }
+    with _environment(settings), _loopback():
         ray.init(
             address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=dashboard, **quiet
         )
+
+
+@contextlib.contextmanager
+def _loopback() -> Iterator[None]:
+    """Ray takes 127.0.0.1 as its address only where it thinks that there are no clusters: elsewhere it looks for one
+    that other machines reach, and all its processes listen on every network."""
+    from ray._private import ray_constants
+
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

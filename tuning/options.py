@@ -17,6 +17,7 @@ from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.schedulers import SCHEDULERS
 from tuning.storage import STAGES
+from tuning.tracking.credentials import without_credentials
 from tuning.trial import TRAINERS
 
 SAMPLERS = ("tpe", "gp", "random", "grid")
@@ -122,6 +123,8 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
         for key, value in given.items()
         if value is not None and value != {}
     }
+    if "tracking_uri" in given:
+        given["tracking_uri"] = without_credentials(given["tracking_uri"])
     return Options(**given), given
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fame.artifacts import Folder, LocalFolder
 from fame.checkpoint import load_checkpoint, save_checkpoint
+from tuning.object_store import open_uri
 from tuning.storage import is_remote, root
 
 SETTLE_SECONDS = 2.0
@@ -27,9 +28,7 @@ def open_folder(place: str) -> Folder:
     """The folder of shared stages at a path or URI."""
     if not is_remote(place):
         return LocalFolder(root(place))
-    from pyarrow import fs
-
-    return RemoteFolder(*fs.FileSystem.from_uri(place))
+    return RemoteFolder(*open_uri(place))
 
 
 class RemoteFolder:

@@ -18,7 +18,7 @@ from ray.tune.logger import JsonLoggerCallback
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
-from tuning import resources, stages, summary
+from tuning import mirror, resources, stages, summary
 from tuning.export import Best, export_best
 from tuning.interrupt import stops_softly
 from tuning.local_ray import session_folder
@@ -28,15 +28,13 @@ from tuning.resources import Resources, Room
 from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
-from tuning.storage import Storage, below
+from tuning.storage import TUNE, Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.callback import TrackingCallback
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
 
-FOLDER = "tune"
-"""Where Tune's own state lies in a sweep's storage."""
 STATUS: dict[TrialState, Status] = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
@@ -54,7 +52,9 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
         share = resources.plan(options, resources.found())
         tracker = open_tracker(plan, storage, dataset)
         with ends_interrupted(tracker):
-            if not resumed:
+            if resumed:
+                mirror.fetch(storage)
+            else:
                 storage.create(plan.to_record(dataset.fingerprint))
             summary.print_plan(plan, dataset, share, storage)
             search = open_study(plan, storage, share)
@@ -148,7 +148,7 @@ class Trials:
                 reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
-                name=FOLDER,
+                name=TUNE,
                 storage_path=self.storage.shared,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 stop=StoppedBefore(self.search),
@@ -157,6 +157,7 @@ class Trials:
                     ProgressCallback(self.search, self.plan.trials),
                     WaitingCallback(self.share),
                     SchedulerMemory(scheduler),
+                    mirror.Mirror(self.storage),
                     JsonLoggerCallback(),  # what Tune got from a trial, word for word
                     *extra,
                 ],
@@ -168,7 +169,7 @@ class Trials:
         # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
         # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
         self._tuner(RestoreCheck())
-        state = below(self.storage.shared, FOLDER)
+        state = below(self.storage.shared, TUNE)
         return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
 
 

@@ -7,8 +7,8 @@
     <storage>/<name>/best/         the exported model
     <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
 
-With a URI (`s3://…`, `gs://…`) Ray keeps its state and the checkpoints there; the small files that
-the driver alone writes stay in `runs/<name>`, and the exported model is copied to the URI.
+With a URI (`s3://…`, `gs://…`) all of it lies there. The driver works on a copy of the study and of the exported
+model in `runs/<name>`, which `tuning.mirror` keeps in step: without it a sweep goes on from the URI alone.
 """
 
 from __future__ import annotations
@@ -16,16 +16,22 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import read_yaml, write_yaml
+from fame.config_tree import parse_yaml, read_yaml, write_yaml
 from fame.errors import UserError
+from tuning import object_store
 
 RECORD = "sweep.yaml"
+ORIGIN = "remote.yaml"
+"""In a working copy: the URI that it is of."""
 STAGES = "stages"
+TUNE = "tune"
+"""Folder of Tune's own state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +48,9 @@ class Storage:
 
     @classmethod
     def of(cls, storage: str, name: str) -> Storage:
-        """The places of the sweep `name` under a path or URI."""
+        """The places of the sweep `name` under a path or URI. Raises `UserError` if a secret is in it."""
         if is_remote(storage):
+            object_store.check_uri(storage)
             local, shared, stages = Path("runs").absolute() / name, below(storage, name), below(storage, STAGES)
             return cls(name=name, local=local, shared=shared, stages=stages)
         folder = root(storage) / name
@@ -67,33 +74,86 @@ class Storage:
 
     @property
     def exists(self) -> bool:
-        return self.record.exists()
+        """Whether the sweep was started. Raises `UserError` if the storage cannot be asked."""
+        if not is_remote(self.shared):
+            return self.record.exists()
+        with object_store.one_line(f"--storage {self.shared}"):
+            return object_store.read(below(self.shared, RECORD)) is not None
+
+    def check_local(self) -> None:
+        """Raise `UserError` if the folder of the driver's own files is another sweep's."""
+        if not is_remote(self.shared):
+            return
+        origin = self.local / ORIGIN
+        if self.record.exists() or (origin.exists() and read_yaml(origin) != self._origin):
+            raise UserError(
+                f"{shown(self.local)} is of another sweep called '{self.name}'; choose another --name, or another "
+                "working directory"
+            )
+
+    def check_owner(self) -> None:
+        """Raise `UserError` if somebody else could have put code into what Ray reads when a sweep goes on.
+
+        Nothing is known of who wrote what in an object store: there the bucket's rights decide.
+        """
+        if is_remote(self.shared):
+            return
+        state = self.local / TUNE
+        with tempfile.TemporaryFile(dir=self.local) as file:  # on some mounts all files have one owner
+            mine = os.fstat(file.fileno()).st_uid
+        for path in (self.local, state, *state.glob("*")):
+            if path.exists() and path.stat().st_uid != mine:
+                raise UserError(
+                    f"{shown(path)} belongs to another user, and what Ray keeps there is code to whoever goes on with "
+                    "the sweep; if you trust all of it, make it your own with chown -R"
+                )
 
     def create(self, record: dict[str, Any]) -> None:
         """Make the folder with the sweep's record, whole or not at all."""
-        self.local.mkdir(parents=True, exist_ok=True)
-        temporary = self.record.with_suffix(".tmp")
-        temporary.write_text(write_yaml(record), encoding="utf-8")
-        os.replace(temporary, self.record)
+        text = write_yaml(record)
+        if is_remote(self.shared):
+            self.make_local()
+            with object_store.one_line(f"--storage {self.shared}"):
+                object_store.write(below(self.shared, RECORD), text.encode())
+        else:
+            _write(self.record, text)
+
+    def make_local(self) -> None:
+        """Make the folder of the driver's own files of a sweep at a URI."""
+        _write(self.local / ORIGIN, write_yaml(self._origin))
 
     def read_record(self) -> dict[str, Any]:
-        return read_yaml(self.record)
+        """The sweep's record. Raises `UserError` if it cannot be read."""
+        if not is_remote(self.shared):
+            return read_yaml(self.record)
+        place = below(self.shared, RECORD)
+        with object_store.one_line(f"--storage {self.shared}"):
+            content = object_store.read(place)
+        return parse_yaml(content or b"", place)
 
     def publish_best(self) -> str:
         """Where the exported model lies, after copying it to remote storage."""
         if not is_remote(self.shared):
             return shown(self.best)
-        from pyarrow import fs
-
         target = below(self.shared, "best")
         try:
-            filesystem, path = fs.FileSystem.from_uri(target)
-            filesystem.create_dir(path)  # needed where folders are more than a part of a name
-            fs.copy_files(str(self.best), path, destination_filesystem=filesystem)
+            object_store.copy_folder(self.best, target)
         except OSError as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"cannot copy the exported model to {target} ({reason}); it lies at {self.best}") from None
+            raise UserError(
+                f"cannot copy the exported model to {target} ({object_store.explained(error)}); it lies at {self.best}"
+            ) from None
         return target
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        return {"storage": self.shared.partition("?")[0]}
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def is_remote(storage: str) -> bool:
@@ -115,16 +175,12 @@ def check_writable(storage: str) -> None:
     """Raise `UserError` unless files can be made under a path or URI. Leaves nothing behind."""
     try:
         if is_remote(storage):
-            from pyarrow import fs
-
-            filesystem, path = fs.FileSystem.from_uri(below(storage, ".writable"))
-            filesystem.create_dir(path)
-            filesystem.delete_dir(path)
+            object_store.check_writable_uri(below(storage, f".writable-{uuid.uuid4().hex}"))
             return
         with leaves_no_empty_folder(root(storage)) as folder, tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or object_store.explained(error)
         raise UserError(f"--storage {storage}: cannot write there ({reason}); choose another place") from None
 
 
@@ -151,8 +207,12 @@ def shown(place: str | Path) -> str:
 
 def newest(storage: str) -> str:
     """Name of the sweep that was started last under a storage."""
-    folder = Path("runs").absolute() if is_remote(storage) else root(storage)
-    records = sorted(folder.glob(f"*/{RECORD}"), key=lambda record: record.stat().st_mtime)
-    if not records:
-        raise UserError(f"--resume: there is no sweep under {folder}; start one without --resume")
-    return records[-1].parent.name
+    if is_remote(storage):
+        object_store.check_uri(storage)
+        with object_store.one_line(f"--storage {storage}"):
+            times = object_store.times(storage, RECORD)
+    else:
+        times = {record.parent.name: record.stat().st_mtime for record in root(storage).glob(f"*/{RECORD}")}
+    if not times:
+        raise UserError(f"--resume: there is no sweep under {shown(storage)}; start one without --resume")
+    return max(times, key=times.__getitem__)

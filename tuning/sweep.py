@@ -55,15 +55,16 @@ def new_plan(options: Options) -> tuple[Plan, Storage]:
     data = plan.experiment.data
     name = options.name or plain_name(f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     storage = Storage.of(options.storage, name)
-    check_new(storage)
     check_writable(options.storage)
+    check_new(storage)
+    storage.check_local()
     return plan, storage
 
 
 def check_new(storage: Storage) -> None:
     if storage.exists:
         raise UserError(
-            f"--name {storage.name}: there is a sweep of this name at {shown(storage.local)}; "
+            f"--name {storage.name}: there is a sweep of this name at {shown(storage.shared)}; "
             "go on with --resume, or choose another"
         )
 
@@ -73,8 +74,10 @@ def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
     name = options.name or newest(options.storage)
     storage = Storage.of(options.storage, name)
     if not storage.exists:
-        raise UserError(f"--resume: there is no sweep '{name}' at {shown(storage.local)}; start it without --resume")
+        raise UserError(f"--resume: there is no sweep '{name}' at {shown(storage.shared)}; start it without --resume")
     check_writable(options.storage)
+    storage.check_local()
+    storage.check_owner()
     return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
 
 

@@ -95,4 +95,6 @@ def _map(path: Path) -> np.ndarray:
     if path.stat().st_size == 0:
         raise BrokenStore(f"{path.name} is empty")
     header_only = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(header_only, np.ndarray):  # an archive of several
+        raise BrokenStore(f"{path.name} is no array")
     return np.asarray(header_only)

@@ -97,8 +97,10 @@ class Encoder:
             raise missing_package(error) from None
         logging.disable_progress_bar()
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            safely = {"local_files_only": True, "trust_remote_code": False}  # no code that comes with a model
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
+            # Other files of weights are pickled.
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **safely)
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:160]
             raise UserError(f"text.encoder: {folder} is no model that transformers can load: {reason}") from None

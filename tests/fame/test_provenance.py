@@ -24,6 +24,30 @@ def test_passwords_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert provenance.command_line() == "python sweep.py --tracking-uri=http://***@host"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["access_key", "AWSAccessKeyId", "secret", "X-Amz-Security-Token", "sig", "sas", "password", "X-Amz-Signature"],
+)
+def test_secrets_among_the_parameters_of_an_address_are_masked(name: str) -> None:
+    address = f"s3://bucket/runs?region=x&{name}=s3cr%2Ft&scheme=http"
+    assert provenance.has_credentials(address)
+    assert provenance.mask_credentials(f"at '{address}' now") == (
+        f"at 's3://bucket/runs?region=x&{name}=***&scheme=http' now"
+    )
+
+
+def test_addresses_without_secrets_stay_as_they_are() -> None:
+    for address in (
+        "s3://bucket/runs?endpoint_override=127.0.0.1%3A9000&scheme=http&region=eu-west-1",
+        "gs://anonymous@bucket/runs?retry_limit_seconds=5",
+        "http://mlflow:5000",
+        "sqlite:///a@b.db",
+        "/home/key=1/secret",
+    ):
+        assert not provenance.has_credentials(address), address
+    assert provenance.has_credentials("https://me:@host") and provenance.has_credentials("s3://id:p@ss@bucket/x")
+
+
 def test_commit_of_this_tree_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "package"
     package.mkdir()
