@@ -30,6 +30,7 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.storage import TUNE, Storage, below
 from tuning.tracking import Status, Tracker
+from tuning.tracking.agreement import agree
 from tuning.tracking.callback import TrackingCallback
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
@@ -61,7 +62,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
             results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
     # Ray has ended, so nothing writes checkpoints any more.
     resources.tidy(known_ids(search))
-    tracker.close_open_trials(outcomes(search))
+    agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
     best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     summary.print_results(plan, storage, search.study, best, tracker)
@@ -211,7 +212,9 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
     """MLflow's parent run of the sweep, in the experiment named after the dataset."""
     options = plan.options
     tags = {"dataset": dataset.config.name, "fingerprint": dataset.fingerprint, "model": options.model, **provenance()}
-    tracker = Tracker.open(options.tracking_uri, dataset.config.name, storage.name, tags, resume=options.resume)
+    tracker = Tracker.open(
+        options.tracking_uri, dataset.config.name, storage.name, tags, storage.mlflow_waiting, resume=options.resume
+    )
     tracker.log_params(
         {
             "trials": plan.trials,

@@ -2,6 +2,7 @@
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
     <storage>/<name>/study.log     the Optuna study
+    <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/         Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/best/         the exported model
@@ -63,6 +64,10 @@ class Storage:
     @property
     def study(self) -> Path:
         return self.local / "study.log"
+
+    @property
+    def mlflow_waiting(self) -> Path:
+        return self.local / "mlflow-waiting.jsonl"
 
     @property
     def best(self) -> Path:

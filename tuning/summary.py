@@ -99,17 +99,29 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
     if best is None:
         console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
+        if tracker.waiting:
+            console.print(mlflow_line(plan, storage, tracker), highlight=False, soft_wrap=True)
         return
     found, folder = best.metrics, shlex.quote(shown(storage.best))
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
     lines = [
         f"best    {best.trial_id}{note}: {metric} validation {found['validation'][metric]:.4f}, test {found['test'][metric]:.4f}",
         f"model   {best.place}",
-        f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'",
+        mlflow_line(plan, storage, tracker),
         f"again   python -m fame.train --config {folder}/config.yaml",
         f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def mlflow_line(plan: Plan, storage: Storage, tracker: Tracker) -> str:
+    """Where the runs are, or what has not got there, and how it will."""
+    if not tracker.waiting:
+        return f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'"
+    return (
+        f"MLflow  {tracker.where} does not answer ({tracker.away}): {tracker.waiting} writes wait in "
+        f"{shown(tracker.spool)}; once it does, deliver them with: {resume_command(plan, storage)}"
+    )
 
 
 def _short(value: object) -> str:

@@ -12,7 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
-from tuning.schedulers.restart import point_of, restart_of
+from tuning.schedulers.restart import point_of
 from tuning.tracking import Status, Tracker, opened
 
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
@@ -26,6 +26,15 @@ def run_name(params: Mapping[str, Any], trial_id: str) -> str:
     """``H2 N4 D64``; the trial's id where the search looks at none of these."""
     words = [f"{letter}{params[key]}" for key, letter in LETTERS.items() if key in params]
     return " ".join(words) or trial_id
+
+
+def numbers_of(report: Mapping[str, Any]) -> dict[str, float]:
+    """What of a report are metrics."""
+    return {
+        key: float(value)
+        for key, value in report.items()
+        if isinstance(value, numbers.Real) and not isinstance(value, bool) and key not in NOT_METRICS
+    }
 
 
 def reason(trial: Trial) -> str | None:
@@ -60,12 +69,7 @@ class TrackingCallback(Callback):
     ) -> None:
         if "diverged" in result:  # what it carries beside the reason is for the scheduler
             return
-        metrics = {
-            key: float(value)
-            for key, value in result.items()
-            if isinstance(value, numbers.Real) and not isinstance(value, bool) and key not in NOT_METRICS
-        }
-        self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), metrics)
+        self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), numbers_of(result))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result or {}
@@ -79,8 +83,7 @@ class TrackingCallback(Callback):
         self._end(trial, "failed", {"error": error} if error else {})
 
     def _start(self, trial: Trial) -> None:
-        name, moved = run_name(trial.config, trial.trial_id), restart_of(trial.config).generation > 0
-        self.tracker.start_trial(trial.trial_id, point_of(trial.config), name, moved)
+        self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))
 
     def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
     from mlflow.tracking import MlflowClient
 
+METRICS_PER_BATCH = 1000
+"""With the other entries of a request, too."""
 ENTRIES_PER_BATCH = 100
+"""Parameters, or tags."""
+NAME_LENGTH = 250
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 """MLflow's limits (`mlflow.utils.validation`)."""
+PAGE = 200
+"""Runs per answer to a search; a thousand with all they have can take longer than a request may."""
 
 
 def metric_name(name: str) -> str:
@@ -22,7 +30,7 @@ def metric_name(name: str) -> str:
 
     MLflow takes letters, digits, ``_ - . : /`` and spaces; anything else becomes ``_``.
     """
-    return re.sub(r"[^\w\-.:/ ]", "_", name.replace("@", "_at_"))
+    return re.sub(r"[^\w\-.:/ ]", "_", name.replace("@", "_at_"))[:NAME_LENGTH]
 
 
 def texts(values: Mapping[str, object], length: int) -> dict[str, str]:
@@ -31,19 +39,52 @@ def texts(values: Mapping[str, object], length: int) -> dict[str, str]:
     return {key: text if len(text) <= length else text[: length - 1] + "…" for key, text in texts.items()}
 
 
-def batches(entries: list[Any]) -> Iterable[list[Any]]:
-    return (entries[i : i + ENTRIES_PER_BATCH] for i in range(0, len(entries), ENTRIES_PER_BATCH))
-
-
 def current_params(run: Run) -> dict[str, str]:
     """Parameters with the changes that tags note."""
     return {key: run.data.tags.get(f"now.{key}", value) for key, value in run.data.params.items()}
 
 
-def same_params(run: Run, params: Mapping[str, object]) -> bool:
-    """Whether nothing that the run has contradicts the parameters."""
-    wanted = texts(params, PARAM_LENGTH)
-    return all(wanted.get(key, value) == value for key, value in current_params(run).items())
+@dataclass(kw_only=True)
+class Batch:
+    """What one run is to get, sent in as few requests as MLflow's limits allow."""
+
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def add_metrics(self, metrics: Mapping[str, float], step: int, when: int) -> None:
+        """Numbers at a step. One that is not finite becomes the tag ``not_finite.NAME``: MLflow stores infinity
+        as 1.8e308, which spoils the axis of every chart."""
+        from mlflow.entities import Metric
+
+        for key, value in metrics.items():
+            if math.isfinite(value):
+                self.metrics.append(Metric(metric_name(key), value, when, step))
+            else:
+                self.tags[metric_name(f"not_finite.{key}")] = f"{value} at epoch {step}"
+
+    def send(self, client: MlflowClient, run_id: str) -> None:
+        """Write all of it, after which the batch is empty."""
+        from mlflow.entities import Param, RunTag
+
+        params = [Param(key, value) for key, value in self.params.items()]
+        tags = [RunTag(key, value) for key, value in self.tags.items()]
+        metrics = self.metrics
+        while params or tags or metrics:
+            some_params, some_tags = params[:ENTRIES_PER_BATCH], tags[:ENTRIES_PER_BATCH]
+            room = METRICS_PER_BATCH - len(some_params) - len(some_tags)
+            client.log_batch(run_id, metrics=metrics[:room], params=some_params, tags=some_tags, synchronous=True)
+            params, tags, metrics = params[ENTRIES_PER_BATCH:], tags[ENTRIES_PER_BATCH:], metrics[room:]
+        self.params, self.tags, self.metrics = {}, {}, []
+
+
+def changed_params(known: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What a run that has `known` lacks, as parameters and as tags.
+
+    Parameters cannot be overwritten in MLflow: a new value (population based training) is a tag.
+    """
+    params = {key: value for key, value in wanted.items() if key not in known}
+    return params, {f"now.{key}": value for key, value in wanted.items() if known.get(key, value) != value}
 
 
 def like(tag: str, value: str) -> str:
@@ -60,21 +101,22 @@ def find(client: MlflowClient, experiment_id: str, query: str, tags: Mapping[str
     return None
 
 
-def children(
-    client: MlflowClient, experiment_id: str, parent_id: str, condition: str = "", limit: int | None = None
-) -> list[Run]:
-    query = f"tags.`mlflow.parentRunId` = '{parent_id}'" + (f" and {condition}" if condition else "")
-    return search(client, experiment_id, query, limit)
+def children(client: MlflowClient, experiment_id: str, parent_id: str) -> list[Run]:
+    """Runs below another one, oldest first, deleted ones too."""
+    return search(client, experiment_id, f"tags.`mlflow.parentRunId` = '{parent_id}'", deleted=True)
 
 
-def search(client: MlflowClient, experiment_id: str, query: str, limit: int | None = None) -> list[Run]:
+def search(client: MlflowClient, experiment_id: str, query: str, *, deleted: bool = False) -> list[Run]:
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
     found: list[Run] = []
     token: str | None = None
     while True:
         page = client.search_runs(
-            [experiment_id], query, max_results=limit or 1000, order_by=["attributes.start_time ASC"], page_token=token
+            [experiment_id], query, view, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
         )
         found += page
         token = page.token
-        if limit or not token:
+        if not token:
             return found

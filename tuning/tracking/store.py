@@ -21,8 +21,23 @@ from fame.provenance import mask_credentials
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-REQUEST_SECONDS = 5
-"""Longest wait for one answer of a server."""
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""MLflow asks once and waits so many seconds, instead of several minutes, and prints no address with its password.
+
+Its client takes these settings from the environment at each request, from nowhere else."""
+LOCK_SECONDS = 5
+"""Longest wait for a database that another process writes to."""
+REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
+"""MLflow's codes for what would fail again however often it is asked. Others come from a store that is not well, too:
+a server whose database is away says BAD_REQUEST."""
+
+
+class StoreAwayError(UserError):
+    """Nobody answers at the address, or not at the moment."""
 
 
 def check_tracking_uri(uri: str) -> str:
@@ -62,9 +77,8 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
     """A client of a checked address, and the id of the experiment, made if there is none.
 
     Artifacts of a sqlite store go to `mlartifacts` beside the database unless a location is
-    given; a server knows its own place. Raises `UserError` if the store cannot be used.
+    given; a server knows its own place. Raises `UserError` if the experiment was deleted.
     """
-    shown = mask_credentials(uri)
     # Two processes that fill the same new database at once break each other.
     alone = contextlib.nullcontext()
     if uri.startswith("sqlite:"):
@@ -76,20 +90,18 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # no news about new tables
-    try:
-        with alone, patience():
-            client = MlflowClient(uri)
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                try:
-                    return client, client.create_experiment(experiment, artifact_location=artifact_location)
-                except MlflowException as error:
-                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                        raise
-                    found = client.get_experiment_by_name(experiment)  # another sweep was faster
-    except MlflowException as error:
-        raise UserError(f"MLflow at '{shown}' {_reason(error)}") from None
+    with alone:
+        client = MlflowClient(uri)
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            try:
+                return client, client.create_experiment(experiment, artifact_location=artifact_location)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_experiment_by_name(experiment)  # another sweep was faster
     if found.lifecycle_stage == "deleted":
+        shown = mask_credentials(uri)
         raise UserError(
             f"MLflow experiment '{experiment}' at '{shown}' was deleted; bring it back with: "
             f"MLFLOW_TRACKING_URI={shown} mlflow experiments restore --experiment-id {found.experiment_id}"
@@ -98,27 +110,38 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
 
 
 @contextlib.contextmanager
-def patience(seconds: int = REQUEST_SECONDS) -> Iterator[None]:
-    """MLflow asks once and waits `seconds`, instead of several minutes, and prints no address.
+def in_one_line(uri: str) -> Iterator[None]:
+    """What MLflow raises as `UserError`, as `StoreAwayError` if it may answer later."""
+    from mlflow.exceptions import MlflowException
 
-    Its client takes these settings from the environment at each request, from nowhere else. What it
-    prints at the end of a run would show the password in the address.
-    """
-    wanted = {
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    }
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update(wanted)
     try:
         yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
+    except MlflowException as error:
+        shown = mask_credentials(uri)
+        if is_unavailable(error):
+            raise StoreAwayError(
+                f"MLflow at '{shown}' is not reachable ({first_line(error)}); "
+                "start the server, or use --tracking-uri sqlite:///mlflow.db"
+            ) from None
+        raise UserError(f"MLflow at '{shown}' cannot be used: {first_line(error)}") from None
+
+
+def be_patient() -> None:
+    """Set `PATIENCE`, where the user has not set something else, for the rest of the process.
+
+    Not around each request: another thread may read the environment at that moment, which C does not allow.
+    """
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+
+
+def is_refusal(error: BaseException, uri: str) -> bool:
+    """Whether MLflow itself says that it will never take this write."""
+    from mlflow.exceptions import MlflowException, RestException
+
+    # Of a server, what is not MLflow's own answer comes from a proxy before it.
+    kind = RestException if uri.startswith("http") else MlflowException
+    return isinstance(error, kind) and error.error_code in REFUSALS
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -145,18 +168,12 @@ def first_line(error: BaseException) -> str:
     return mask_credentials(text.splitlines()[0])[:300]
 
 
-def _reason(error: BaseException) -> str:
-    if is_unavailable(error):
-        return f"is not reachable ({first_line(error)}); start the server, or use --tracking-uri sqlite:///mlflow.db"
-    return f"cannot be used: {first_line(error)}"
-
-
 def _check_database(file: Path, shown: str) -> None:
     if not file.parent.is_dir():
         raise UserError(f"tracking URI '{shown}': there is no folder {file.parent}; create it or name another")
     try:
         # MLflow would try a file that cannot be opened again and again for a minute.
-        with contextlib.closing(sqlite3.connect(file, timeout=REQUEST_SECONDS)) as database:
+        with contextlib.closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute("SELECT count(*) FROM sqlite_master")
             database.rollback()
