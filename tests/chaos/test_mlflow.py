@@ -1,0 +1,167 @@
+"""MLflow's server goes away, for a while or for good; and kills between what the study knows and what MLflow gets."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.chaos.harness import TRIALS, Undisturbed, assert_sound, command, record
+from tests.tuning.mlflow_server import Server
+from tests.tuning.sweeps import Sweeps, wait_until
+
+pytestmark = pytest.mark.slow
+
+AWAY = "does not answer"
+LONG = ("--epochs", "200")
+"""So that a sweep goes on for longer than the server is away."""
+
+
+@pytest.fixture
+def server(sweeps: Sweeps) -> Iterator[Server]:
+    """Its runs are where `Sweeps` looks for them."""
+    server = Server(sweeps.folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+def spool(sweeps: Sweeps, name: str) -> Path:
+    return sweeps.folder / "runs" / name / "mlflow-waiting.jsonl"
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def assert_all_is_delivered(sweeps: Sweeps, name: str, server: Server | None = None) -> None:
+    assert not list((sweeps.folder / "runs" / name).glob("mlflow-waiting*"))
+    parent, _ = sweeps.runs(name)
+    assert (parent.info.status, parent.data.tags["status"]) == ("FINISHED", "finished")
+    client = sweeps.client() if server is None else MlflowClient(server.uri)
+    files = {file.path for file in client.list_artifacts(parent.info.run_id, "best")}
+    assert "best/model.safetensors" in files
+
+
+def resumed(sweeps: Sweeps, done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    """Do what the sweep's last lines say."""
+    (words,) = re.findall(r"deliver them with: python tuning/sweep\.py (.*)$", done.stdout, re.MULTILINE)
+    return sweeps.run(*words.split())
+
+
+def test_the_server_is_away_for_a_minute(sweeps: Sweeps, server: Server, tmp_path: Path) -> None:
+    calm = Sweeps(tmp_path / "calm")
+    expected = calm.run(*command(calm, "u", "--trainer", "inline", *LONG))
+    assert expected.returncode == 0, expected.stderr
+
+    process = sweeps.start(*command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri, *LONG))
+    wait_until(lambda: sweeps.epochs("m") > 5 or process.poll() is not None)
+    server.stop()
+    began, before = time.monotonic(), sweeps.epochs("m")
+    time.sleep(60)
+    assert process.poll() is None, process.communicate()
+    during = sweeps.epochs("m") - before
+    assert during > 5 and lines(spool(sweeps, "m")) >= during
+    server.start()
+    away = time.monotonic() - began
+    wait_until(lambda: not lines(spool(sweeps, "m")) or process.poll() is not None)
+    assert process.poll() is None, "the sweep ended before MLflow had what waited"
+    done = sweeps._end(process)
+    assert done.returncode == 0
+    said = done.stderr.splitlines()
+    assert len(said) == 2 and AWAY in said[0] and "answers again" in said[1], said
+    assert_all_is_delivered(sweeps, "m", server)
+    again = assert_sound(sweeps, "m", Undisturbed.of(calm, "u"))
+    record(f"MLflow's server away for {away:.0f} s", "by itself", again)
+
+
+def test_the_server_is_gone_and_comes_back_for_resume(sweeps: Sweeps, server: Server, undisturbed: Undisturbed) -> None:
+    process = sweeps.start(*command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri))
+    wait_until(lambda: sweeps.epochs("m") > 2 or process.poll() is not None)
+    server.stop()
+    done = sweeps._end(process)
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == 1 and AWAY in done.stderr, done.stderr
+    waiting = lines(spool(sweeps, "m"))
+    assert f"{waiting} writes wait in runs/m/mlflow-waiting.jsonl; once it does" in done.stdout
+
+    still = resumed(sweeps, done)  # nobody is there yet
+    assert still.returncode == 0 and AWAY in still.stderr and lines(spool(sweeps, "m")) > waiting
+
+    server.start()
+    done = resumed(sweeps, still)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_is_delivered(sweeps, "m", server)
+    record("MLflow's server gone for good", "--resume, once it is back", assert_sound(sweeps, "m", undisturbed))
+
+
+def test_the_driver_is_killed_while_the_server_is_away(
+    sweeps: Sweeps, server: Server, undisturbed: Undisturbed
+) -> None:
+    args = command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri)
+    process = sweeps.start(*args)
+    wait_until(lambda: sweeps.epochs("m") > 2 or process.poll() is not None)
+    server.stop()
+    before = sweeps.epochs("m")
+    killed = sweeps.stop(process, signal.SIGKILL, lambda: sweeps.epochs("m") > before + 5)
+    assert killed.returncode == -signal.SIGKILL and lines(spool(sweeps, "m")) >= 5
+    wait_until(lambda: not sweeps.processes())
+    server.start()
+    done = sweeps.run(*args, "--resume")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_is_delivered(sweeps, "m", server)
+    again = assert_sound(sweeps, "m", undisturbed)
+    record("kill -9 of the sweep's driver while MLflow's server is away", "--resume, once it is back", again)
+
+
+KILLED = """
+import os, signal, sys
+from tuning.tracking.spool import Spool
+from tuning.sweep import main
+from fame.errors import run_command
+
+append, kind, left = Spool.append, sys.argv.pop(1), [int(sys.argv.pop(1))]
+
+def killed(self, record):
+    left[0] -= record.kind == kind
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(self, record)
+
+Spool.append = killed
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize(("kind", "number"), [("trial epoch", 7), ("trial end", 2), ("sweep end", 1)])
+def test_the_driver_is_killed_between_the_study_and_the_record_for_mlflow(
+    sweeps: Sweeps, undisturbed: Undisturbed, kind: str, number: int
+) -> None:
+    args = command(sweeps, "m", "--trainer", "inline")
+    script = sweeps.folder / "killed.py"
+    script.write_text(KILLED)
+    killed = sweeps._end(sweeps._popen(str(script), kind, str(number), *args))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    wait_until(lambda: not sweeps.processes())
+    assert len(sweeps.study("m")) <= TRIALS
+    done = sweeps.run(*args, "--resume")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_is_delivered(sweeps, "m")
+    again = assert_sound(sweeps, "m", undisturbed)
+    record(f"kill -9 of the sweep's driver before it notes a {kind} for MLflow", "--resume", again)
+
+
+def test_a_database_that_was_lost_is_filled_again(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
+    args = command(sweeps, "m", "--trainer", "inline")
+    assert sweeps.run(*args).returncode == 0
+    (sweeps.folder / "mlflow.db").unlink()
+    done = sweeps.run(*args, "--resume")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert_all_is_delivered(sweeps, "m")
+    again = assert_sound(sweeps, "m", undisturbed)
+    record("MLflow's database lost after the sweep", "--resume", again, "when each value was reported")
