@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fame.artifacts import LocalFolder
 from fame.checkpoint import load_checkpoint
 from fame.config import TextConfig
 from fame.errors import UserError
@@ -16,7 +17,7 @@ from fame.fit import CHECKPOINT, fit, read_trained
 from fame.model import Fame, FameConfig, SASRec, SASRecConfig
 from fame.parallel import Workers
 from fame.pipeline import stages
-from fame.sharing import items_from_text
+from fame.sharing import items_from_text, read_uses
 from fame.stage import StageRun
 from fame.text.start import ItemStart, text_recipe
 from tests.fame.helpers import CPU, experiment, same_tensors, timeless
@@ -218,3 +219,30 @@ def test_an_exported_model_knows_which_facets_each_head_learned(settings, synthe
         pass
     export_model(tmp_path / "best", read_trained(tmp_path), synthetic)
     assert load_model(tmp_path / "best").facets == expected
+
+
+def test_trainings_share_the_stage_and_a_damaged_one_is_made_again(settings, synthetic, tmp_path, caplog):
+    shared, workers = LocalFolder(tmp_path / "stages"), Workers(device=CPU)
+
+    def trained(name: str, folder: LocalFolder | None, **text) -> list:
+        reports = fit(settings(text), synthetic.sequences, tmp_path / name, workers, None, folder, synthetic)
+        return [timeless(report) for report in reports]
+
+    def uses(name: str) -> list[tuple[str, bool, bool]]:
+        return [(use.stage, use.shared, use.rebuilt) for use in read_uses(tmp_path / name)]
+
+    alone = trained("alone", None)
+    assert trained("first", shared) == trained("second", shared) == alone
+    assert uses("first") == [("text", False, False)] and uses("second") == [("text", True, False)]
+    trained("other scale", shared, scale=0.25)
+    trained("other temperature", shared, temperature=0.3)
+    assert uses("other scale") == [("text", True, False)] and uses("other temperature") == [("text", False, False)]
+    assert not caplog.messages
+    for name in shared.names("text-"):
+        content = bytearray((shared.path / name).read_bytes())
+        content[-9] ^= 1  # one bit of a weight
+        (shared.path / name).write_bytes(bytes(content))
+    assert trained("third", shared) == alone
+    assert uses("third") == [("text", False, True)]
+    assert len(caplog.messages) == 1 and "is damaged" in caplog.messages[0]
+    assert trained("fourth", shared) == alone and uses("fourth") == [("text", True, False)]
