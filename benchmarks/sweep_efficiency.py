@@ -72,7 +72,7 @@ def run_sweep(folder: Path, name: str, trials: int, epochs: int, *options: str) 
     wall = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
-    return Sweep(wall_seconds=wall, trial_seconds=trial_seconds(folder / "runs" / name / "tune"))
+    return Sweep(wall_seconds=wall, trial_seconds=trial_seconds(folder / "runs" / name / "tune" / name))
 
 
 def trial_seconds(folder: Path) -> float:

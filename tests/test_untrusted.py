@@ -223,12 +223,12 @@ def test_the_record_of_a_sweep(mark: Path) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("theirs", ["runs/theirs", "runs/theirs/tune", "runs/theirs/tune/tuner.pkl"])
+@pytest.mark.parametrize("theirs", ["runs/theirs", "runs/theirs/tune", "runs/theirs/tune/theirs/tuner.pkl"])
 def test_a_sweep_of_another_user_is_not_resumed(theirs: str, mark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = Storage.of("runs", "theirs")
     places.create({})
-    (places.local / "tune").mkdir()
-    (places.local / "tune" / "tuner.pkl").write_bytes(pickled(mark))
+    (places.local / "tune" / "theirs").mkdir(parents=True)
+    (places.local / "tune" / "theirs" / "tuner.pkl").write_bytes(pickled(mark))
     path_stat = Path.stat
 
     def owned(path: Path, **how: bool):

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import Any
 
 from fame.errors import UserError
 from tuning.storage import Storage
+from tuning.watch import CannotGoOnError
 
 LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parent.parent
@@ -42,8 +44,6 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
     `variables` are for its processes, `quiet` is for `ray.init`. Its dashboard takes a while to start.
     Raises `UserError` if it does not start.
     """
-    import ray
-
     remove(folder, 0.0)  # what a killed driver has left trains on, and would write into the same trials
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -63,8 +63,17 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
                     ) from error
         yield
     finally:
-        ray.shutdown()
-        remove(folder, LEAVING_SECONDS)
+        remove(folder, LEAVING_SECONDS if disconnect() else 0.0)
+
+
+def disconnect() -> bool:
+    """Say goodbye to Ray, unless that is what has died, for which it would wait; whether it was said."""
+    import ray
+
+    if isinstance(sys.exception(), CannotGoOnError):
+        return False
+    ray.shutdown()
+    return True
 
 
 def session_folder(storage: Storage) -> Path:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fame.artifacts import remove_abandoned
 from fame.errors import UserError
-from tuning.local_ray import LEAVING_SECONDS, SOURCES, first_line, local_ray
+from tuning.local_ray import LEAVING_SECONDS, SOURCES, disconnect, first_line, local_ray
 from tuning.options import Options
+from tuning.remote_folder import open_folder
 from tuning.scratch import remove_when_left
+from tuning.storage import is_remote, root
 
 WORKER_ENVIRONMENT = {
     # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
@@ -124,18 +127,23 @@ def cluster(address: str | None, folder: Path, dashboard: bool) -> Iterator[None
         with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):
             yield
         return
-    import ray
 
     try:
         connect(address, quiet)
         yield
     finally:
-        ray.shutdown()
+        disconnect()
 
 
-def tidy(trial_ids: Collection[str]) -> None:
-    """Remove what killed processes of these trials have left on this machine, once they are gone."""
+def tidy(trial_ids: Collection[str], stages: str) -> None:
+    """Remove what killed processes of these trials have left on this machine, once they are gone.
+
+    `stages` is the path or URI of the folder in which trials share stages.
+    """
     remove_when_left(trial_ids, LEAVING_SECONDS)
+    if is_remote(stages) or root(stages).is_dir():
+        with contextlib.suppress(OSError):  # whoever needs one of the stages next does the same
+            remove_abandoned(open_folder(stages))
 
 
 def connect(address: str, quiet: dict[str, Any]) -> None:

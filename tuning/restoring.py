@@ -5,8 +5,6 @@ These objects are pickled together with the tuner, and so share the search and t
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
@@ -14,6 +12,7 @@ from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from tuning.scratch import scratch_folder
 from tuning.search import RAY_ID, StudySearch
 
 
@@ -44,16 +43,14 @@ class SchedulerMemory(Callback):
     def get_state(self) -> dict[str, bytes] | None:
         if type(self.scheduler).save is TrialScheduler.save:  # it cannot: all of Ray's but ASHA
             return None
-        with tempfile.TemporaryDirectory(prefix="fame-scheduler-") as folder:
-            path = Path(folder) / "state"
-            self.scheduler.save(str(path))
-            return {"scheduler": path.read_bytes()}
+        with scratch_folder("scheduler") as folder:
+            self.scheduler.save(str(folder / "state"))
+            return {"scheduler": (folder / "state").read_bytes()}
 
     def set_state(self, state: dict[str, bytes]) -> None:
-        with tempfile.TemporaryDirectory(prefix="fame-scheduler-") as folder:
-            path = Path(folder) / "state"
-            path.write_bytes(state["scheduler"])
-            self.scheduler.restore(str(path))
+        with scratch_folder("scheduler") as folder:
+            (folder / "state").write_bytes(state["scheduler"])
+            self.scheduler.restore(str(folder / "state"))
 
 
 class StoppedBefore(Stopper):

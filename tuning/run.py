@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import ray
 from optuna.trial import TrialState
@@ -15,10 +15,11 @@ from ray import tune
 from ray.tune import ResultGrid, Tuner
 from ray.tune.logger import JsonLoggerCallback
 
+from fame.artifacts.lease import Lease
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
-from tuning import mirror, resources, stages, summary
+from tuning import mirror, resources, stages, staging, summary
 from tuning.export import Best, export_best
 from tuning.interrupt import stops_softly
 from tuning.local_ray import session_folder
@@ -28,6 +29,7 @@ from tuning.resources import Resources, Room
 from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
+from tuning.staging import StagingCallback
 from tuning.storage import TUNE, Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.agreement import agree
@@ -35,6 +37,7 @@ from tuning.tracking.callback import TrackingCallback
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
+from tuning.watch import TakenOverError, watched
 
 STATUS: dict[TrialState, Status] = {
     TrialState.COMPLETE: "finished",
@@ -43,13 +46,19 @@ STATUS: dict[TrialState, Status] = {
 }
 
 
-def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
-    """Run what is left of the sweep, export the best, print the table; returns the exit code."""
+def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease]) -> int:
+    """Run what is left of the sweep, export the best, print the table; returns the exit code.
+
+    `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or Ray's head is.
+    """
     options, resumed = plan.options, storage.exists
     if options.address is None:  # what is wrong with them need not wait until Ray has started
         resources.plan(options, resources.found())
     import_aside("mlflow.tracking")
-    with resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard):
+    with (
+        resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard),
+        watched(storage.name, leases, summary.resume_command(plan, storage)),
+    ):
         share = resources.plan(options, resources.found())
         tracker = open_tracker(plan, storage, dataset)
         with ends_interrupted(tracker):
@@ -59,9 +68,12 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset) -> int:
                 storage.create(plan.to_record(dataset.fingerprint))
             summary.print_plan(plan, dataset, share, storage)
             search = open_study(plan, storage, share)
-            results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
+            try:
+                results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
+            finally:
+                staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
-    resources.tidy(known_ids(search))
+    resources.tidy(known_ids(search), storage.stages)
     agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
     best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
@@ -79,6 +91,8 @@ def ends_interrupted(tracker: Tracker) -> Iterator[None]:
     """Around what may be cut short, also by a second Ctrl-C: no run stays RUNNING for ever."""
     try:
         yield
+    except TakenOverError:  # they go on elsewhere
+        raise
     except BaseException:
         tracker.close_open_trials({})
         tracker.finish("interrupted")
@@ -108,6 +122,7 @@ class Trials:
         self, plan: Plan, storage: Storage, dataset: Dataset, share: Resources, tracker: Tracker, search: StudySearch
     ) -> None:
         self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
+        self.states = below(storage.shared, TUNE)
         self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
             base=plan.space.base,
@@ -149,8 +164,10 @@ class Trials:
                 reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
-                name=TUNE,
-                storage_path=self.storage.shared,
+                # By its name, which Tune's working files have, too: sweeps that start in the same second on one
+                # Ray would share those.
+                name=self.storage.name,
+                storage_path=self.states,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 stop=StoppedBefore(self.search),
                 callbacks=[
@@ -159,6 +176,7 @@ class Trials:
                     WaitingCallback(self.share),
                     SchedulerMemory(scheduler),
                     mirror.Mirror(self.storage),
+                    StagingCallback(),
                     JsonLoggerCallback(),  # what Tune got from a trial, word for word
                     *extra,
                 ],
@@ -170,13 +188,14 @@ class Trials:
         # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
         # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
         self._tuner(RestoreCheck())
-        state = below(self.storage.shared, TUNE)
+        state = below(self.states, self.storage.name)
         return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
 
 
 def quieten_tune() -> None:
     """Tune's messages are for those who write trainables; a failed trial is said by `tuning.progress`."""
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # a folder for each trial on each node, which nobody would remove
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV and TensorBoard files beside MLflow
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"

@@ -1,4 +1,4 @@
-"""Folders for the working files of a trial that leave nothing behind, however the trial's process ends.
+"""Folders for working files, of a trial above all, that leave nothing behind, however their process ends.
 
 The scheduler stops a trial by killing its processes, which cannot tidy up any more. So each folder is locked
 as long as its process lives (the kernel takes the lock away with the process), and whoever comes next on the
@@ -21,12 +21,12 @@ POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def scratch_folder(trial_id: str) -> Iterator[Path]:
-    """A temporary folder for one process of a trial."""
+def scratch_folder(purpose: str) -> Iterator[Path]:
+    """A temporary folder for one process; `purpose` is the trial's id in one of a trial."""
     remove_abandoned()
     lock = None
     while lock is None:  # another process may take the new folder for an abandoned one before it is locked
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{trial_id}-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-"))
         lock = _lock(folder)
     try:
         yield folder

@@ -51,7 +51,7 @@ class FeasibleSampler(BaseSampler):
     another point than the sampler asked for; rejected proposals told as FAIL are ignored by TPE, so it
     repeats them, and told as PRUNED they count as bad settings of all their keys.
 
-    It has no state: each proposal takes a fresh sampler, seeded by the seed and the trial's number, so
+    It has no state: each proposal takes a fresh sampler, seeded by the seed and the trial's place, so
     that a resumed sweep goes on as the unbroken one would have.
     """
 
@@ -65,7 +65,9 @@ class FeasibleSampler(BaseSampler):
         return {key: distribution(parameter.domain) for key, parameter in self.space.search.items()}
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict) -> dict[str, Any]:
-        seed = int(np.random.SeedSequence([self.seed, trial.number]).generate_state(1)[0])
+        # By its place among those that count: a kill between a proposal and its run adds a lost one.
+        place = sum(LOST not in earlier.user_attrs for earlier in study.get_trials(deepcopy=False)[: trial.number])
+        seed = int(np.random.SeedSequence([self.seed, place]).generate_state(1)[0])
         tried = points_tried(study)
         sampler = self._sampler(seed)
         for _ in range(PROPOSALS if sampler else 0):

@@ -2,8 +2,12 @@
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
     <storage>/<name>/study.log     the Optuna study
+<<<<<<< HEAD
     <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/         Ray Tune's state
+=======
+    <storage>/<name>/tune/<name>/  Ray Tune's state
+>>>>>>> bc6da16 (Chaos: kills, nodes, two sweeps; a driver that cannot go on ends with one line)
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/best/         the exported model
     <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
@@ -106,7 +110,7 @@ class Storage:
         state = self.local / TUNE
         with tempfile.TemporaryFile(dir=self.local) as file:  # on some mounts all files have one owner
             mine = os.fstat(file.fileno()).st_uid
-        for path in (self.local, state, *state.glob("*")):
+        for path in (self.local, state, *state.glob("*"), *state.glob("*/*")):
             if path.exists() and path.stat().st_uid != mine:
                 raise UserError(
                     f"{shown(path)} belongs to another user, and what Ray keeps there is code to whoever goes on with "

@@ -19,6 +19,7 @@ from fame.errors import UserError, run_command
 from tuning.options import Options, parse, plain_name
 from tuning.plan import Plan, make_plan, plan_from_record
 from tuning.storage import Storage, check_writable, newest, shown
+from tuning.watch import CannotGoOnError, end_at_once
 
 
 def main() -> int:
@@ -39,12 +40,14 @@ def main() -> int:
     from tuning.lock import locked
 
     try:
-        with locked(storage):
+        with locked(storage) as leases:
             if not options.resume:
                 check_new(storage)  # again: another one of this name may have begun since
             from tuning.run import run_sweep
 
-            return run_sweep(plan, storage, dataset)
+            return run_sweep(plan, storage, dataset, leases)
+    except CannotGoOnError as error:
+        end_at_once(error)
     finally:
         gc.freeze()  # Python would look through all of torch, Ray and MLflow before it ends: more than a second
 

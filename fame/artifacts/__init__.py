@@ -4,6 +4,7 @@
     artifact.py   what a stage leaves: tensors and history, with a digest
     claims.py     who computes a missing artifact, and who waits for it
     lease.py      the right to compute one, kept alive by a heartbeat
+    tidy.py       removing what killed processes left
     folder.py     what these need of a place that several processes, on one machine or many, reach
 
 So a training gets the same numbers whether it computes a stage or takes it over. For a function that
@@ -21,5 +22,6 @@ from fame.artifacts.artifact import Artifact
 from fame.artifacts.claims import Claim, claim
 from fame.artifacts.folder import Folder, LocalFolder
 from fame.artifacts.recipe import Recipe
+from fame.artifacts.tidy import remove_abandoned
 
-__all__ = ["Artifact", "Claim", "Folder", "LocalFolder", "Recipe", "claim"]
+__all__ = ["Artifact", "Claim", "Folder", "LocalFolder", "Recipe", "claim", "remove_abandoned"]

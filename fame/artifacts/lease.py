@@ -24,6 +24,8 @@ from fame.artifacts.folder import Folder
 PATIENCE = 60.0
 """Seconds without a heartbeat after which an owner is taken for dead. An owner that was only slow computes
 what another one does too: a waste, no error, since both get the same."""
+MARK = ".lease-"
+"""In the name of each lease, after the name of what it is on."""
 BEATS = 6
 """Heartbeats within that time."""
 
@@ -32,7 +34,7 @@ class Lease:
     """A lease on `name`, not held at first."""
 
     def __init__(self, folder: Folder, name: str, patience: float = PATIENCE) -> None:
-        self.folder, self.prefix, self.patience = folder, f"{name}.lease-", patience
+        self.folder, self.prefix, self.patience = folder, f"{name}{MARK}", patience
         self._owner = {
             "token": uuid.uuid4().hex,
             "host": socket.gethostname(),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +34,10 @@ STATUS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialSta
 METRIC = "ndcg_at_10"
 
 
+RAYS_OWN = {".validate_storage_marker"}
+"""Hidden files that Ray leaves beside what it stores."""
+
+
 class Sweeps:
     """A working directory, and the sweeps that are run in it."""
 
@@ -38,12 +45,14 @@ class Sweeps:
         self.folder = folder
         self.mark = uuid.uuid4().hex
         (folder / "tmp").mkdir(parents=True)
+        self.ray = Path(tempfile.mkdtemp(prefix="fr-", dir="/tmp"))  # Ray's sockets need short paths
+        weakref.finalize(self, shutil.rmtree, self.ray, ignore_errors=True)
         self.environment = {
             **os.environ,
             "FAME_DATA": str(folder / "cache"),
             "OMP_NUM_THREADS": "1",
             "TMPDIR": str(folder / "tmp"),
-            "RAY_TMPDIR": "/tmp",  # its sockets need short paths
+            "RAY_TMPDIR": str(self.ray),
             MARK: self.mark,
         }
 
@@ -106,21 +115,25 @@ class Sweeps:
     def client(self) -> MlflowClient:
         return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
 
-    def processes(self) -> list[str]:
-        """Names of the processes that a sweep here started, or their children did."""
-        names = []
+    def processes(self, name: str = "") -> dict[int, str]:
+        """Those that a sweep here started, or their children did, by number; with `name` in their command."""
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 status = (process / "status").read_text()
+                command = (process / "cmdline").read_text()
                 if f"{MARK}={self.mark}" in (process / "environ").read_text() and "State:\tZ" not in status:
-                    names.append(status.splitlines()[0])
+                    found[int(process.name)] = command.replace("\0", " ").strip()
             except (OSError, UnicodeDecodeError):
                 continue
-        return names
+        return {number: command for number, command in found.items() if name in command}
 
     def leftovers(self) -> list[str]:
-        """Temporary folders of trials."""
-        return [path.name for path in (self.folder / "tmp").glob("fame-*")]
+        """Temporary files and folders, sessions of Ray, locks and leases."""
+        temporary = [*(self.folder / "tmp").glob("fame-*"), *self.ray.iterdir()]
+        runs = self.folder / "runs"
+        unfinished = [path for pattern in ("*.lease-*", "*.tmp", ".*") for path in runs.rglob(pattern)]
+        return sorted(str(path) for path in temporary + unfinished if path.name not in RAYS_OWN)
 
     def _popen(self, *args: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -147,6 +160,12 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
+
+
+def assert_nothing_left(sweeps: Sweeps) -> None:
+    """No process, temporary folder, lock or half-written file."""
+    wait_until(lambda: not sweeps.processes())
+    assert sweeps.leftovers() == []
 
 
 def assert_agree(sweeps: Sweeps, name: str) -> None:

@@ -243,6 +243,22 @@ def test_killed_and_restored(tmp_path):
     assert not [t for t in restored.study.trials if t.state == TrialState.WAITING]
 
 
+def test_a_lost_trial_changes_no_later_proposal(tmp_path):
+    def search_on(search: StudySearch, names: str) -> None:
+        for name in names:
+            finish(search, name, quality(search.suggest(name)))
+
+    undisturbed, killed = make(tmp_path / "u", trials=8), make(tmp_path / "k", trials=8)
+    search_on(undisturbed, "abcdefgh")
+    search_on(killed, "abcd")
+    killed.suggest("lost")  # Tune was killed before it saved that
+    again = make(tmp_path / "k", trials=8)
+    again.reconcile(())
+    search_on(again, "efgh")
+    points = [[t.params for t in s.study.trials if "lost" not in t.user_attrs] for s in (undisturbed, again)]
+    assert points[0] == points[1] and len(points[0]) == 8
+
+
 def test_a_running_trial_goes_on_after_a_restore(tmp_path):
     search = make(tmp_path)
     search.suggest("trial-a")
