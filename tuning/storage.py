@@ -2,12 +2,8 @@
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
     <storage>/<name>/study.log     the Optuna study
-<<<<<<< HEAD
     <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
-    <storage>/<name>/tune/         Ray Tune's state
-=======
     <storage>/<name>/tune/<name>/  Ray Tune's state
->>>>>>> bc6da16 (Chaos: kills, nodes, two sweeps; a driver that cannot go on ends with one line)
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/best/         the exported model
     <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
