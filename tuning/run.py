@@ -56,6 +56,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         resources.plan(options, resources.found())
     import_aside("mlflow.tracking")
     with (
+        contextlib.ExitStack() as when_ray_has_ended,
         resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard),
         watched(storage.name, leases, summary.resume_command(plan, storage)),
     ):
@@ -68,12 +69,12 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 storage.create(plan.to_record(dataset.fingerprint))
             summary.print_plan(plan, dataset, share, storage)
             search = open_study(plan, storage, share)
+            when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
             try:
                 results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
             finally:
                 staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
-    resources.tidy(known_ids(search), storage.stages)
     agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
     best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))

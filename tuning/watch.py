@@ -48,7 +48,8 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[None]:
     """
     watch = _Watch(sweep, leases, resume)
     before = signal.signal(signal.SIGUSR2, watch.end)
-    threading.Thread(target=watch.run, daemon=True).start()
+    thread = threading.Thread(target=watch.run, daemon=True)
+    thread.start()
     try:
         yield
     except Exception as error:  # Ray's own errors can come before the patience is over
@@ -57,6 +58,7 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[None]:
         raise
     finally:
         watch.ended.set()
+        thread.join()  # it may be about to send the signal
         signal.signal(signal.SIGUSR2, before)
 
 
@@ -101,6 +103,8 @@ class _Watch:
         )
 
     def _stop(self, error: CannotGoOnError) -> None:
+        if self.ended.is_set():
+            return
         self.error = error
         os.kill(os.getpid(), signal.SIGUSR2)
         if not self.ended.wait(LAST_SECONDS):  # the main thread waits for an answer within Ray
