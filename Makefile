@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: sweep test test-slow chaos lint bench bench-gpu clean
+.PHONY: sweep test test-slow chaos cluster-test lint bench bench-gpu clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
@@ -21,6 +21,11 @@ test-slow: $(VENV)/.installed-test
 chaos: $(VENV)/.installed-test
 	FAME_CHAOS_RESULTS=benchmarks/results/reliability.json $(RUN) -m pytest -m slow tests/chaos
 	$(RUN) -m benchmarks.page
+
+# Hosts in network namespaces (root, iproute2), and what Slurm and shellcheck say of the batch script where they are
+# installed: some ten minutes. Tests that lack something say what.
+cluster-test: $(VENV)/.installed-test
+	$(RUN) -m pytest -m "slow or not slow" tests/cluster
 
 # Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
 bench: $(VENV)/.installed

@@ -55,10 +55,11 @@ def check_machines(machines: Mapping[Node, Any], needs: Needs, here: Machine) ->
 
 
 def _same_packages(machine: Machine, here: Machine) -> Finding:
+    theirs, ours = ({"python": one.python, **one.packages} for one in (machine, here))
     others = [
-        f"{name} {machine.packages[name] or 'is missing'} (here {version or 'missing'})"
-        for name, version in {**here.packages, "python": here.python}.items()
-        if {**machine.packages, "python": machine.python}[name] != version
+        f"{name} {theirs[name] or 'is missing'} (here {version or 'missing'})"
+        for name, version in ours.items()
+        if theirs[name] != version
     ]
     if not others:
         return ok("versions", "the same as here")
@@ -102,9 +103,14 @@ def _gpus(node: Node, found: Gpus | Exception) -> Finding:
     if isinstance(found, Exception):
         return Finding(level="failure", check="gpus", found=line(found), advice="torch cannot be used there")
     names = f"{', '.join(dict.fromkeys(found.names))}, driver {found.driver}" if found.names else "none"
-    if found.problems and (node.gpus or found.names):
+    if found.problems:
         advice = "install a driver that torch's CUDA works with, and a torch built for CUDA"
-        return Finding(level="failure", check="gpus", found=f"{'; '.join(found.problems)} ({names})", advice=advice)
+        return Finding(
+            level="failure" if node.gpus or found.names else "warning",
+            check="gpus",
+            found=f"{'; '.join(found.problems)} ({names})",
+            advice=advice,
+        )
     if node.gpus > len(found.names):
         return Finding(
             level="failure",

@@ -13,7 +13,6 @@ import platform
 import resource
 import shutil
 import socket
-import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
+from fame.provenance import mask_credentials
 from tuning.resources import SOURCES
 from tuning.storage import check_writable, is_remote, root
-from tuning.tracking.store import check_tracking_uri, first_line, patience
+from tuning.tracking.store import check_tracking_uri, first_line, is_unavailable, patience
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -132,23 +132,22 @@ class Machine:
         )
 
 
-def before_sweep(options: Options, resumed: bool) -> None:
+def before_sweep(options: Options) -> None:
     """The checks that a sweep starts with: prints warnings, raises `UserError` for failures."""
-    findings = quick(options.storage, options.tracking_uri, asks=not resumed)
+    needs = Needs.declared()
+    findings = [
+        *judge(Machine.here(list(needs.packages), starts_ray=True), needs),
+        *check_room(options.storage),
+        # A sweep that goes on does so without its server, too.
+        check_tracking(options.tracking_uri, asks=not options.resume),
+    ]
     for finding in findings:
         if finding.level == "warning":
-            print(f"warning: {finding}", file=sys.stderr)
+            print(f"warning: {finding}")
     failures = [finding for finding in findings if finding.level == "failure"]
     if failures:
         more = f" (and {len(failures) - 1} more: python -m cluster.doctor)" if failures[1:] else ""
         raise UserError(f"{failures[0]}{more}")
-
-
-def quick(storage: str, tracking_uri: str, asks: bool) -> list[Finding]:
-    """Everything that can be said without Ray. `asks`: whether a tracking server has to answer."""
-    needs = Needs.declared()
-    machine = Machine.here(list(needs.packages), starts_ray=True)
-    return [*judge(machine, needs), *check_storage(storage), check_tracking(tracking_uri, asks)]
 
 
 def judge(machine: Machine, needs: Needs) -> list[Finding]:
@@ -229,12 +228,16 @@ def check_storage(storage: str) -> list[Finding]:
         check_writable(storage)
     except UserError as error:
         return [Finding(level="failure", check="storage", found=str(error))]
-    written = Finding(level="ok", check="storage", found=f"{storage} can be written from here")
+    return [Finding(level="ok", check="storage", found=f"{storage} can be written from here"), *check_room(storage)]
+
+
+def check_room(storage: str) -> list[Finding]:
+    """Whether a storage has room; nothing is known of a remote one."""
     if is_remote(storage):
-        return [written]
+        return []
     folder = next(parent for parent in (root(storage), *root(storage).parents) if parent.exists())
     disk = shutil.disk_usage(folder)
-    return [written, check_disk("storage", folder, disk.free, disk.total)]
+    return [check_disk("storage", folder, disk.free, disk.total)]
 
 
 def check_tracking(uri: str, asks: bool) -> Finding:
@@ -252,11 +255,12 @@ def check_tracking(uri: str, asks: bool) -> Finding:
         with patience():
             MlflowClient(checked).search_experiments(max_results=1)
     except MlflowException as error:
+        what = "is not reachable" if is_unavailable(error) else "does not answer as it should"
         return Finding(
             level="failure",
             check="tracking",
-            found=f"--tracking-uri: MLflow's server does not answer as it should ({first_line(error)})",
-            advice="start it, let it take this host's name (mlflow server --allowed-hosts), "
+            found=f"MLflow at '{mask_credentials(checked)}' {what} ({first_line(error)})",
+            advice="start the server, let it take this host's name (mlflow server --allowed-hosts), "
             "or use --tracking-uri sqlite:///mlflow.db",
         )
     return Finding(level="ok", check="tracking", found="MLflow's server answers")

@@ -16,6 +16,7 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fame.errors import UserError, run_command
+from tuning.checks import before_sweep
 from tuning.options import Options, parse, plain_name
 from tuning.plan import Plan, make_plan, plan_from_record
 from tuning.storage import Storage, check_writable, newest, shown
@@ -37,6 +38,7 @@ def main() -> int:
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
+    before_sweep(plan.options)
     from tuning.lock import locked
 
     try:

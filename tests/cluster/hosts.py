@@ -49,6 +49,7 @@ class Host:
     def __init__(self, folder: Path, address: str, keeper: subprocess.Popen, init: int) -> None:
         self.folder, self.address, self.keeper, self.init = folder, address, keeper, init
         self.name = folder.name
+        self.space = os.stat(f"/proc/{init}/ns/pid").st_ino
         self.environment = {
             # What this machine has set (RAY_ADDRESS, RAY_TMPDIR, …) is not the host's.
             **{key: os.environ[key] for key in ("PATH", "LANG", "OPENBLAS_CORETYPE") if key in os.environ},
@@ -68,6 +69,7 @@ class Host:
             stderr=subprocess.STDOUT,
             text=True,
             preexec_fn=_end_with_parent,
+            start_new_session=True,
         )
 
     def run(self, *command: str, seconds: float = 120, **kwargs: object) -> subprocess.CompletedProcess:
@@ -76,7 +78,7 @@ class Host:
         try:
             out, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # nsenter and what it started
             out, _ = process.communicate()
             raise AssertionError(f"{self.name}: {' '.join(command)} took more than {seconds} s:\n{out}") from None
         return subprocess.CompletedProcess(command, process.returncode, out)
@@ -93,10 +95,10 @@ class Host:
 
     def processes(self, word: str = "") -> list[int]:
         """Processes of the host whose command line has a word in it, as this machine counts them; not the first."""
-        space, found = os.stat(f"/proc/{self.init}/ns/pid").st_ino, []
+        found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                if os.stat(path / "ns/pid").st_ino == space and word in (path / "cmdline").read_text():
+                if os.stat(path / "ns/pid").st_ino == self.space and word in (path / "cmdline").read_text():
                     found.append(int(path.name))
             except OSError:
                 continue
@@ -115,6 +117,7 @@ class Hosts:
         self.shared.mkdir(parents=True)
         self.addresses = {name: f"{NETWORK}.{number}" for number, name in enumerate(names, start=1)}
         self.hosts: dict[str, Host] = {}
+        self.made: list[Host] = []
 
     def __enter__(self) -> Hosts:
         try:
@@ -133,9 +136,10 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for host in [*self.hosts.values(), self.switch]:
-            host.keeper.kill()  # it takes the host's first process with it, and that all of its others
-            host.keeper.wait()
+        for host in self.made:
+            with host.keeper:
+                host.keeper.kill()  # it takes the host's first process with it, and that all of its others
+            wait_until(lambda host=host: not host.processes(), what=f"for the processes of {host.name} to end")
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
@@ -168,7 +172,8 @@ class Hosts:
         )
         assert keeper.stdout.readline() == "ready\n", f"host {name} did not start"
         init = int(Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()[0])
-        return Host(folder, address, keeper, init)
+        self.made.append(Host(folder, address, keeper, init))
+        return self.made[-1]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from tests.cluster.hosts import SOURCES, STORAGE, Host, Hosts, wait_until
@@ -36,12 +37,27 @@ class RayHosts:
                 host.environment |= SETTINGS
             self.head.background(
                 *("mlflow", "server", "--host", self.head.address, "--port", "5000", "--workers", "1"),
-                *("--backend-store-uri", f"sqlite:///{STORAGE}/mlflow.db", "--artifacts-destination", f"{STORAGE}/artifacts"),
+                *(
+                    "--backend-store-uri",
+                    f"sqlite:///{STORAGE}/mlflow.db",
+                    "--artifacts-destination",
+                    f"{STORAGE}/artifacts",
+                ),
                 *("--allowed-hosts", "head:5000"),
                 log="mlflow.log",
             )
             self.head.must(
-                *("ray", "start", "--head", "--node-ip-address", self.head.address, "--port", "6379", "--num-cpus", "0"),
+                *(
+                    "ray",
+                    "start",
+                    "--head",
+                    "--node-ip-address",
+                    self.head.address,
+                    "--port",
+                    "6379",
+                    "--num-cpus",
+                    "0",
+                ),
                 *("--dashboard-host", self.head.address, "--object-store-memory", OBJECT_STORE),
             )
         except BaseException:
@@ -74,6 +90,14 @@ class RayHosts:
             "print(json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
         )
         return set(json.loads(self.head.must("python", "-c", code).splitlines()[-1]))
+
+    def submit(self, *args: str) -> subprocess.Popen:
+        """`ray job submit` from the laptop, with this checkout as working directory: a sweep over the cluster."""
+        return self.hosts["laptop"].start(
+            *("ray", "job", "submit", "--address", DASHBOARD, "--working-dir", str(SOURCES), "--"),
+            *("python", "tuning/sweep.py", "--address", "auto"),
+            *("--storage", f"{STORAGE}/runs", "--tracking-uri", TRACKING, *args),
+        )
 
     def doctor(self, *args: str) -> tuple[int, dict[str, list[str]]]:
         """Run the doctor on the head: its exit code, and the rest of its lines by their first word."""
