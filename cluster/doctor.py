@@ -7,6 +7,8 @@ if a check failed, and with 2 if it could not be made.
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from cluster.checks import (
     check_answers,
@@ -32,7 +34,7 @@ def main() -> int:
     args = _parser().parse_args()
     if args.timeout <= 0:
         raise UserError(f"--timeout {args.timeout:g}: must be more than 0 seconds")
-    with resources.cluster(args.address, dashboard=True):
+    with tempfile.TemporaryDirectory() as folder, resources.cluster(args.address, Path(folder) / "ray", dashboard=True):
         findings = examine(args.storage, args.tracking_uri, args.timeout)
     for finding in findings:
         print(f"{finding.level:8} {finding.check:14} {finding}")

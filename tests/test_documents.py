@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import doctor
 from fame import explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
@@ -19,6 +20,7 @@ from tuning.plan import make_plan
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/*.md")])
 PARSERS = {
+    "cluster.doctor": doctor._parser,
     "fame.train": train._parser,
     "fame.recommend": recommend._parser,
     "fame.explain": explain._parser,

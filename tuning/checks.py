@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
 from fame.provenance import mask_credentials
-from tuning.resources import SOURCES
+from tuning.local_ray import SOURCES
 from tuning.storage import check_writable, is_remote, root
 from tuning.tracking.store import check_tracking_uri, first_line, is_unavailable, patience
 
@@ -117,7 +117,7 @@ class Machine:
     def here(cls, packages: Sequence[str], starts_ray: bool = False) -> Machine:
         """This machine. A process that starts Ray raises its limit of open files as far as it may."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        folder = os.environ.get("RAY_TMPDIR", tempfile.gettempdir())
+        folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
         disk = shutil.disk_usage(folder)
         return cls(
             host=socket.gethostname(),

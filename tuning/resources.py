@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import socket
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ WORKER_ENVIRONMENT = {
 }
 
 
+CONNECT_SECONDS = 10.0
+"""Longest wait for the head of a cluster to take a connection."""
 REFRESH_SECONDS = 1.0
 """How long an answer of the cluster on what it has is used."""
 
@@ -152,12 +155,24 @@ def connect(address: str, quiet: dict[str, Any]) -> None:
 
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     try:
+        check_listens(address)
         ray.init(address=address, runtime_env=runtime, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
             "start one with 'ray start --head'"
         ) from None
+
+
+def check_listens(address: str) -> None:
+    """Raise `OSError` if nothing listens there: Ray would try for a quarter of an hour. Leaves `auto` to Ray
+    where it knows of no cluster."""
+    from ray._private.services import canonicalize_bootstrap_address, extract_ip_port
+
+    resolved = None if "://" in address else canonicalize_bootstrap_address(address)
+    if resolved is not None:
+        with socket.create_connection(extract_ip_port(resolved), timeout=CONNECT_SECONDS):
+            pass
 
 
 def found() -> list[Node]:

@@ -124,7 +124,7 @@ def test_other_code_has_another_hash(monkeypatch, tmp_path):
 
 
 def test_a_storage_is_looked_at_and_left_as_it_was(tmp_path):
-    assert [f.level for f in check_storage(str(tmp_path / "runs"))][0] == "ok"
+    assert {f.level for f in check_storage(str(tmp_path / "runs"))} <= {"ok", "warning"}
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     (finding,) = check_storage(str(tmp_path / "file" / "below"))

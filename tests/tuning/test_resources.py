@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 
 import pytest
 from hypothesis import assume, given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from fame.errors import UserError
 from tuning import resources
 from tuning.options import Options
-from tuning.resources import Node, Room, plan, total
+from tuning.resources import Node, Room, connect, plan, total
 
 
 @pytest.mark.parametrize(
@@ -144,3 +145,12 @@ def test_the_cluster_is_not_asked_at_every_step(monkeypatch):
     monkeypatch.setattr(resources, "found", lambda: asked.append(1) or [Node(4, 0)])
     room = Room(plan(Options(address="auto"), []))
     assert [room() for _ in range(100)] == [4] * 100 and len(asked) == 1
+
+
+def test_an_address_where_nothing_listens_is_said_at_once(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there .*refused"):
+        connect(address, {})
