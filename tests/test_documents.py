@@ -18,7 +18,7 @@ from tuning import compare, options
 from tuning.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/**/*.md")])
 PARSERS = {
     "cluster.doctor": doctor._parser,
     "fame.train": train._parser,
