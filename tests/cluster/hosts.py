@@ -72,7 +72,7 @@ class Host:
             start_new_session=True,
         )
 
-    def run(self, *command: str, seconds: float = 120, **kwargs: object) -> subprocess.CompletedProcess:
+    def run(self, *command: str, seconds: float = 300, **kwargs: object) -> subprocess.CompletedProcess:
         """Run a command to its end."""
         process = self.start(*command, **kwargs)
         try:
@@ -176,7 +176,7 @@ class Hosts:
         return self.made[-1]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 900, what: str = "") -> None:
     """Wait until something holds, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():

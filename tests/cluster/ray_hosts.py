@@ -102,7 +102,7 @@ class RayHosts:
     def doctor(self, *args: str) -> tuple[int, dict[str, list[str]]]:
         """Run the doctor on the head: its exit code, and the rest of its lines by their first word."""
         command = ("python", "-m", "cluster.doctor", "--address", "auto", *args)
-        done = self.head.run(*command, seconds=300, cwd=str(SOURCES))
+        done = self.head.run(*command, seconds=600, cwd=str(SOURCES))
         lines: dict[str, list[str]] = {}
         for line in done.stdout.splitlines():
             level, _, rest = line.partition(" ")

@@ -73,7 +73,7 @@ def test_a_sweep_goes_on_while_a_worker_is_cut_off_and_comes_back(cluster):
     wait_until(lambda: lost.processes("RayTrainWorker") or job.poll() is not None, what="for a trial on worker-2")
     assert job.poll() is None, "the sweep ended before worker-2 had a trial again"
 
-    out, _ = job.communicate(timeout=600)
+    out, _ = job.communicate(timeout=1200)
     assert job.returncode == 0, out
     assert f"s: {TRIALS} trials ({TRIALS} finished)" in out
     trials = sweeps.study("s")

@@ -59,7 +59,7 @@ class TestOnSlurm:
             trained.update(name for name in NODES if slurm.hosts[name].processes("RayTrainWorker"))
             return slurm.state(job).split()[0] not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
 
-        wait_until(ended, seconds=500, what=f"for job {job}")
+        wait_until(ended, what=f"for job {job}")
         assert slurm.state(job) == "COMPLETED 0:0", log.read_text()
         assert trained == set(NODES)
         assert [trial.state.name for trial in sweeps.study("s")] == ["COMPLETE"] * 4
