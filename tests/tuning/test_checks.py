@@ -173,6 +173,7 @@ def test_failures_end_a_sweep_and_warnings_do_not(monkeypatch, capsys, tmp_path)
     machine = dataclasses.replace(GOOD, open_files=1024)
     monkeypatch.setattr(Machine, "here", lambda *args, **kwargs: machine)
     checks.before_sweep(options)
+    assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out.startswith("warning: 1,024 open files allowed; Ray needs 4,096")
     machine = dataclasses.replace(GOOD, python="3.10.0", packages={**GOOD.packages, "optuna": None})
     with pytest.raises(UserError) as caught:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,12 +173,15 @@ def _check_database(file: Path, shown: str) -> None:
     if not file.parent.is_dir():
         raise UserError(f"tracking URI '{shown}': there is no folder {file.parent}; create it or name another")
     try:
+        if not file.exists():  # SQLite would make it, and an empty file would stay where nothing comes of the sweep
+            with tempfile.TemporaryFile(dir=file.parent):
+                return
         # MLflow would try a file that cannot be opened again and again for a minute.
         with contextlib.closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute("SELECT count(*) FROM sqlite_master")
             database.rollback()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise UserError(
             f"tracking URI '{shown}': {file} cannot be written as an SQLite database ({error}); name another file"
         ) from None
