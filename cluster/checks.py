@@ -11,7 +11,7 @@ from typing import Any
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
 from tuning.checks import Finding, Level, Machine, Needs, gib, judge
-from tuning.storage import below, is_remote, root
+from tuning.storage import below, is_remote, leaves_no_empty_folder, root
 
 SKEW_WARNING, SKEW_FAILURE = 2.0, 300.0
 """Seconds between clocks: times in MLflow are wrong; object stores refuse requests."""
@@ -190,13 +190,15 @@ def check_shared(nodes: Nodes, storage: str) -> list[Finding]:
 @contextlib.contextmanager
 def made_folder(storage: str) -> Iterator[str]:
     """A folder in the storage for a while."""
-    folder = below(storage if is_remote(storage) else str(root(storage)), f".doctor-{uuid.uuid4().hex[:8]}")
-    filesystem, path = open_place(folder)
-    filesystem.create_dir(path)
-    try:
-        yield folder
-    finally:
-        filesystem.delete_dir(path)
+    remote = is_remote(storage)
+    with contextlib.nullcontext() if remote else leaves_no_empty_folder(root(storage)):
+        folder = below(storage if remote else str(root(storage)), f".doctor-{uuid.uuid4().hex[:8]}")
+        filesystem, path = open_place(folder)
+        filesystem.create_dir(path)
+        try:
+            yield folder
+        finally:
+            filesystem.delete_dir(path)
 
 
 def merge(found: Mapping[Node, list[Finding]]) -> list[Finding]:

@@ -16,6 +16,7 @@ from typing import Any
 import ray.cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tuning import object_store
 from tuning.checks import Machine
 from tuning.storage import is_remote, root
 
@@ -92,9 +93,11 @@ def read(filesystem: Any, path: str) -> bytes | None:
 
 def open_place(place: str) -> tuple[Any, str]:
     """The file system and path of a path or URI."""
+    if is_remote(place):
+        return object_store.open_uri(place)
     from pyarrow import fs
 
-    return fs.FileSystem.from_uri(place) if is_remote(place) else (fs.LocalFileSystem(), str(root(place)))
+    return fs.LocalFileSystem(), str(root(place))
 
 
 def driver_version() -> str:

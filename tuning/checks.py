@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
-from fame.provenance import mask_credentials
 from tuning.local_ray import SOURCES
 from tuning.storage import check_writable, is_remote, root
-from tuning.tracking.store import check_tracking_uri, first_line, is_unavailable, patience
+from tuning.tracking.store import StoreAwayError, be_patient, check_tracking_uri, in_one_line
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -248,21 +247,17 @@ def check_tracking(uri: str, asks: bool) -> Finding:
         return Finding(level="failure", check="tracking", found=str(error))
     if not asks or not checked.startswith("http"):
         return Finding(level="ok", check="tracking", found="MLflow's address can be used from here")
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
+    be_patient()
     try:
-        with patience():
+        with in_one_line(checked):
             MlflowClient(checked).search_experiments(max_results=1)
-    except MlflowException as error:
-        what = "is not reachable" if is_unavailable(error) else "does not answer as it should"
-        return Finding(
-            level="failure",
-            check="tracking",
-            found=f"MLflow at '{mask_credentials(checked)}' {what} ({first_line(error)})",
-            advice="start the server, let it take this host's name (mlflow server --allowed-hosts), "
-            "or use --tracking-uri sqlite:///mlflow.db",
-        )
+    except StoreAwayError as error:
+        return Finding(level="failure", check="tracking", found=str(error))
+    except UserError as error:
+        advice = "if it refuses the name in the address, start it with --allowed-hosts"
+        return Finding(level="failure", check="tracking", found=str(error), advice=advice)
     return Finding(level="ok", check="tracking", found="MLflow's server answers")
 
 

@@ -55,7 +55,7 @@ def test_the_schema_takes_it(resource):
 
 def test_what_there_is():
     kinds = [resource["kind"] for resource in all_resources()]
-    assert {"RayCluster", "RayJob", "StatefulSet", "Deployment", "NetworkPolicy", "PersistentVolumeClaim"} <= set(kinds)
+    assert {"RayCluster", "RayJob", "StatefulSet", "Deployment", "NetworkPolicy"} <= set(kinds)
 
 
 def ray_cluster() -> dict[str, Any]:

@@ -163,6 +163,7 @@ def refusing():
 def test_a_server_that_refuses_is_a_failure_without_its_password(refusing):
     finding = check_tracking(refusing, asks=True)
     assert finding.level == "failure"
+    assert "cannot be used" in str(finding)
     assert "--allowed-hosts" in str(finding)
     assert "secret" not in str(finding)
     assert check_tracking(refusing, asks=False).level == "ok"
