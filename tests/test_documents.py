@@ -16,6 +16,7 @@ from fame.errors import UserError
 from fame.text import __main__ as text_stage
 from tuning import compare, options
 from tuning.plan import make_plan
+from tuning.registry import __main__ as registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/**/*.md")])
@@ -24,6 +25,7 @@ PARSERS = {
     "fame.train": train._parser,
     "fame.recommend": recommend._parser,
     "fame.explain": explain._parser,
+    "tuning.registry": registry._parser,
     "fame.datasets": datasets._parser,
     "fame.text": text_stage._parser,
 }

@@ -25,6 +25,7 @@ from tuning.interrupt import stops_softly
 from tuning.local_ray import session_folder
 from tuning.plan import Plan
 from tuning.progress import ProgressCallback
+from tuning.registry import register_best
 from tuning.resources import Resources, Room
 from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
@@ -78,7 +79,10 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
     best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
-    summary.print_results(plan, storage, search.study, best, tracker)
+    registered = None
+    if best is not None and not interrupted:
+        registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
+    summary.print_results(plan, storage, search.study, best, tracker, registered)
     return summary.conclude(plan, storage, search.study, interrupted, failures(results))
 
 

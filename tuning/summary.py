@@ -20,6 +20,7 @@ from tuning import stages
 from tuning.export import Best, ranked, score
 from tuning.options import DEFAULTS
 from tuning.plan import Plan
+from tuning.registry import Registered
 from tuning.resources import Resources
 from tuning.search import LOST, RAY_ID
 from tuning.storage import Storage, shown
@@ -61,7 +62,14 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     Console().print(table, highlight=False, soft_wrap=True)
 
 
-def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best | None, tracker: Tracker) -> None:
+def print_results(
+    plan: Plan,
+    storage: Storage,
+    study: optuna.Study,
+    best: Best | None,
+    tracker: Tracker,
+    registered: Registered | str | None,
+) -> None:
     """The best trials, where everything lies, and the next command."""
     metric = plan.options.metric
     attempted = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
@@ -108,9 +116,12 @@ def print_results(plan: Plan, storage: Storage, study: optuna.Study, best: Best 
         f"best    {best.trial_id}{note}: {metric} validation {found['validation'][metric]:.4f}, test {found['test'][metric]:.4f}",
         f"model   {best.place}",
         mlflow_line(plan, storage, tracker),
+        *([f"registry {registered}"] if registered else []),
         f"again   python -m fame.train --config {folder}/config.yaml",
         f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
     ]
+    if isinstance(registered, Registered):
+        lines.append(f"serve   {registered.command(tracker.where)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 

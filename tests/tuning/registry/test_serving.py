@@ -1,0 +1,128 @@
+"""A registered model behind `mlflow models serve`: a process of its own, real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fame.export import load_model
+from fame.recommend import Recommender
+from tests.tuning.mlflow_server import Server, free_port
+from tuning.registry import Registered, register_best
+
+pytestmark = pytest.mark.slow
+
+MALFORMED = [
+    (b"not json", "valid JSON formatted string"),
+    (b"[1, 2]", "must be a JSON dictionary"),
+    (b'{"history": [1]}', "must be a dictionary with 'inputs' key"),
+    (b'{"dataframe_records": [{"history": [1]}]}', "must be a dictionary with 'inputs' key"),
+    (b'{"inputs": {"history": [1]}}', "Expected list, but got dict"),
+    (b'{"inputs": [{"histry": [1]}]}', "Field required"),
+    (b'{"inputs": [{"history": "1,2"}]}', "Input should be a valid list"),
+    (b'{"inputs": [{"history": [1.5]}]}', "Input should be a valid integer"),
+    (b'{"inputs": [{"history": [1], "top": 0}]}', "greater than or equal to 1"),
+    (b'{"inputs": [{"history": [1], "user": 3}]}', "Extra inputs are not permitted"),
+]
+"""Ten bodies, and the reason in the answer to each."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def address(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the model answers that was registered in a database, or by a server."""
+    folder = tmp_path_factory.mktemp(request.param)
+    exported = shutil.copytree(best, folder / "best")
+    server = Server(folder)
+    if request.param == "server":
+        server.start()
+    uri = f"sqlite:///{folder}/mlflow.db" if request.param == "sqlite" else server.uri
+    registered = register_best(uri, "synthetic", "s", exported)
+    assert isinstance(registered, Registered), registered
+    shutil.rmtree(exported)  # what is served is in MLflow
+    port = free_port()
+    words = registered.command(uri).split()
+    assert words[1:4] == ["mlflow", "models", "serve"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"MLFLOW_TRACKING_URI": words[0].partition("=")[2]}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    with open(folder / "serve.log", "wb") as log:
+        process = subprocess.Popen(
+            [*words[1:], "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{port}/ping", process, folder / "serve.log")
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        server.stop()
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(1500):
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def ask(address: str) -> Callable[[bytes], tuple[int, dict]]:
+    """Post a body; status and answer."""
+
+    def post(body: bytes) -> tuple[int, dict]:
+        request = urllib.request.Request(address, body, {"content-type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    return post
+
+
+def test_histories_of_raw_ids_are_answered_over_http_like_in_python(ask, best):
+    recommender = Recommender(load_model(best))
+    ids = recommender.exported.catalogue.ids[:3]
+    queries = [{"history": [*ids, "unknown one"], "top": 4}, {"history": []}]
+    status, found = ask(json.dumps({"inputs": queries}).encode())
+    assert status == 200
+    first, empty = found["predictions"]
+    (same,) = recommender.recommend([[1, 2, 3]], 4)
+    assert [item["id"] for item in first["items"]] == [item.id for item in same.items]
+    assert [item["score"] for item in first["items"]] == pytest.approx([item.score for item in same.items], abs=1e-4)
+    assert [facet["weight"] for facet in first["facets"]] == pytest.approx(same.facets, abs=1e-5)
+    assert (first["unknown"], first["popular"], empty["popular"], len(empty["items"])) == (
+        ["unknown one"],
+        False,
+        True,
+        10,
+    )
+
+
+def test_ten_malformed_requests_are_answered_with_the_reason_and_the_server_goes_on(ask):
+    for body, words in MALFORMED:
+        status, answer = ask(body)
+        assert status == 400, (body, answer)
+        assert words in answer["message"], (body, answer)
+    assert ask(b'{"inputs": [{"history": []}]}')[0] == 200
