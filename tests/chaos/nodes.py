@@ -16,6 +16,8 @@ from tests.tuning.sweeps import wait_until
 
 MARK = "FAME_TEST_NODE"
 HEAD_HOST = "127.0.0.1"
+PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
+"""Any that are free: there are other Rays on this machine."""
 
 
 class Node:
@@ -28,7 +30,7 @@ class Node:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={host}"),
-                    *("--disable-usage-stats", f"--temp-dir={session}", "--object-store-memory=100000000", *args),
+                    *("--disable-usage-stats", f"--temp-dir={session}", "--object-store-memory=100000000", *PORTS, *args),
                 ],
                 env=os.environ | {MARK: self.mark, "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"},
                 stdout=log,
@@ -78,13 +80,13 @@ class Cluster:
         self.address = f"{HEAD_HOST}:{self.port}"
 
     def head(self, cpus: int) -> Node:
-        ports = ("--min-worker-port=0", "--max-worker-port=0", "--ray-client-server-port", str(free_port()))
+        client = ("--ray-client-server-port", str(free_port()))
         return self._node(
-            HEAD_HOST, "--head", "--port", str(self.port), *ports, "--include-dashboard=false", f"--num-cpus={cpus}"
+            HEAD_HOST, "--head", "--port", str(self.port), *client, "--include-dashboard=false", f"--num-cpus={cpus}"
         )
 
     def worker(self, host: str, cpus: int = 1) -> Node:
-        return self._node(host, "--address", self.address, f"--num-cpus={cpus}", "--dashboard-agent-listen-port=0")
+        return self._node(host, "--address", self.address, f"--num-cpus={cpus}")
 
     def _node(self, host: str, *args: str) -> Node:
         self.count += 1
