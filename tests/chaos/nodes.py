@@ -30,7 +30,13 @@ class Node:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--node-ip-address={host}"),
-                    *("--disable-usage-stats", f"--temp-dir={session}", "--object-store-memory=100000000", *PORTS, *args),
+                    *(
+                        "--disable-usage-stats",
+                        f"--temp-dir={session}",
+                        "--object-store-memory=100000000",
+                        *PORTS,
+                        *args,
+                    ),
                 ],
                 env=os.environ | {MARK: self.mark, "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"},
                 stdout=log,
