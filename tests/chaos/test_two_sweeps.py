@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from fame.errors import EXIT_USER_ERROR
-from tests.chaos.harness import Undisturbed, assert_sound, command, record
+from tests.chaos.harness import DATA, Undisturbed, assert_sound, command, record
 from tests.chaos.nodes import Cluster
 from tests.tuning.sweeps import Sweeps, assert_nothing_left, wait_until
 
@@ -25,8 +25,10 @@ def test_a_second_driver_of_a_sweep_is_refused(sweeps: Sweeps, undisturbed: Undi
     refused(sweeps, f"error: sweep 's' is running (process {sweep.pid} on ", *args)
     os.kill(sweep.pid, signal.SIGCONT)
     wait_until(lambda: sweeps.epochs("s") > 2)
+    os.kill(sweep.pid, signal.SIGSTOP)  # or it would be over before
     refused(sweeps, "error: --name s: there is a sweep of this name at runs/s; go on with --resume", *args)
     refused(sweeps, f"error: sweep 's' is running (process {sweep.pid} on ", *args, "--resume")
+    os.kill(sweep.pid, signal.SIGCONT)
     out, err = sweep.communicate()
     assert sweep.returncode == 0 and err == "", (out, err)
     record("two sweeps with one name", "the second is refused", assert_sound(sweeps, "s", undisturbed))
@@ -42,6 +44,7 @@ def refused(sweeps: Sweeps, words: str, *args: str) -> None:
 def test_two_sweeps_on_one_ray_do_not_meet(sweeps: Sweeps, undisturbed: Undisturbed, cluster: Cluster) -> None:
     cluster.head(cpus=2)
     on = ("--trainer", "inline", "--concurrent", "1", "--address", cluster.address)
+    assert sweeps.module("fame.datasets", *DATA).returncode == 0  # or one waits for the other, and says so
     running = {name: sweeps.start(*command(sweeps, name, *on)) for name in "ab"}
     again: Counter[str] = Counter()
     for name, sweep in running.items():
