@@ -38,7 +38,7 @@ from tuning.tracking.callback import TrackingCallback
 from tuning.trial import RETRIES, TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
-from tuning.watch import TakenOverError, watched
+from tuning.watch import TakenOverError, Watch, watched
 
 STATUS: dict[TrialState, Status] = {
     TrialState.COMPLETE: "finished",
@@ -59,11 +59,11 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     with (
         contextlib.ExitStack() as when_ray_has_ended,
         resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard),
-        watched(storage.name, leases, summary.resume_command(plan, storage)),
+        watched(storage.name, leases, summary.resume_command(plan, storage)) as watch,
     ):
         share = resources.plan(options, resources.found())
         tracker = open_tracker(plan, storage, dataset)
-        with ends_interrupted(tracker):
+        with ends_interrupted(tracker, watch):
             if resumed:
                 mirror.fetch(storage)
             else:
@@ -92,15 +92,20 @@ def import_aside(module: str) -> None:
 
 
 @contextlib.contextmanager
-def ends_interrupted(tracker: Tracker) -> Iterator[None]:
+def ends_interrupted(tracker: Tracker, watch: Watch) -> Iterator[None]:
     """Around what may be cut short, also by a second Ctrl-C: no run stays RUNNING for ever."""
+
+    def close() -> None:
+        tracker.close_open_trials({})
+        tracker.finish("interrupted")
+
+    watch.close = close
     try:
         yield
     except TakenOverError:  # they go on elsewhere
         raise
     except BaseException:
-        tracker.close_open_trials({})
-        tracker.finish("interrupted")
+        close()
         raise
 
 

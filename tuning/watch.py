@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from fame.artifacts.lease import Lease
@@ -28,8 +28,10 @@ NODE_SECONDS = 5.0
 """The same for Ray's process on the driver's own machine, which never comes back."""
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
+REACT_SECONDS = 5.0
+"""Time for the main thread to react; it does not while it waits for an answer within Ray."""
 LAST_SECONDS = 30.0
-"""Longest time that the driver has to close what it has open before it is ended."""
+"""Longest time that it then has to close what it has open."""
 
 
 class CannotGoOnError(BaseException):
@@ -41,17 +43,17 @@ class TakenOverError(CannotGoOnError):
 
 
 @contextlib.contextmanager
-def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[None]:
+def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]:
     """Around what needs Ray and the sweep's lock. Raises `CannotGoOnError`, in the main thread.
 
     `resume` is the command that goes on with the sweep.
     """
-    watch = _Watch(sweep, leases, resume)
+    watch = Watch(sweep, leases, resume)
     before = signal.signal(signal.SIGUSR2, watch.end)
     thread = threading.Thread(target=watch.run, daemon=True)
     thread.start()
     try:
-        yield
+        yield watch
     except Exception as error:  # Ray's own errors can come before the patience is over
         if (why := watch.silent()) is not None:
             raise CannotGoOnError(why) from error
@@ -62,7 +64,7 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[None]:
         signal.signal(signal.SIGUSR2, before)
 
 
-class _Watch:
+class Watch:
     """Looks, in a thread of its own, whether the head, the own node and the sweep's lock are there."""
 
     def __init__(self, sweep: str, leases: Sequence[Lease], resume: str) -> None:
@@ -72,7 +74,9 @@ class _Watch:
         (node,) = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
         self.head, self.node = context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
         self.sweep, self.leases, self.resume = sweep, leases, resume
-        self.ended = threading.Event()
+        self.ended, self.reacted = threading.Event(), threading.Event()
+        self.close: Callable[[], None] | None = None
+        """Closes what is open, in place of a main thread that does not react."""
         self.error: CannotGoOnError | None = None
 
     def run(self) -> None:
@@ -94,6 +98,7 @@ class _Watch:
     def end(self, number: int, frame: FrameType | None) -> None:
         """Of the signal that `run` sends to the main thread."""
         assert self.error is not None, "somebody else sent SIGUSR2"
+        self.reacted.set()
         raise self.error
 
     def _died(self, what: str, address: str) -> str:
@@ -107,7 +112,11 @@ class _Watch:
             return
         self.error = error
         os.kill(os.getpid(), signal.SIGUSR2)
-        if not self.ended.wait(LAST_SECONDS):  # the main thread waits for an answer within Ray
+        if self.reacted.wait(REACT_SECONDS):
+            self.ended.wait(LAST_SECONDS)
+        elif self.close is not None and not isinstance(error, TakenOverError):
+            self.close()
+        if not self.ended.is_set():
             end_at_once(error)
 
 

@@ -99,6 +99,32 @@ def test_a_driver_whose_lock_is_lost_ends(places: SimpleNamespace) -> None:
         wait(places, 60.0)
 
 
+STUCK = """
+import ctypes, socket, sys
+from types import SimpleNamespace
+from tuning import watch
+
+node = socket.create_server(("127.0.0.1", 0))
+host, port = node.getsockname()
+context = SimpleNamespace(gcs_address=f"{host}:{port}", get_node_id=lambda: "n")
+nodes = [{"NodeID": "n", "NodeManagerAddress": host, "NodeManagerPort": port}]
+sys.modules["ray"] = SimpleNamespace(get_runtime_context=lambda: context, nodes=lambda: nodes)
+watch.NODE_SECONDS = watch.REACT_SECONDS = 0.5
+with watch.watched("s", [], "resume it") as watching:
+    watching.close = lambda: print("closed")
+    node.close()
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):  # for ever, and no signal ends it
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+
+
+def test_a_main_thread_that_waits_in_foreign_code_is_ended_from_outside() -> None:
+    done = subprocess.run([sys.executable, "-c", STUCK], cwd=SOURCES, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, "closed\n"), done
+    assert done.stderr.startswith("error: Ray's head (127.0.0.1:") and done.stderr.endswith(": resume it\n")
+
+
 def test_nobody_listens_at_a_closed_port() -> None:
     with listens() as server:
         where = address(server)
