@@ -234,9 +234,18 @@ def load_catalogue(folder: Path) -> Catalogue:
         catalogue = Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
         if not len(catalogue.ids) == len(catalogue.titles) == len(catalogue.counts):
             raise ValueError("its lists are not equally long")
-        return catalogue
+        for key, kinds in {"ids": (int, str), "titles": (str,), "counts": (int,)}.items():
+            if any(type(value) not in kinds for value in getattr(catalogue, key)):
+                raise TypeError(f"{key} are of another kind")
+        # They are shown: a title from somebody else must not steer the terminal.
+        return dataclasses.replace(catalogue, titles=[printable(title) for title in catalogue.titles])
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder / 'items.json'} is missing or damaged ({error}); export the model again") from None
+
+
+def printable(text: str) -> str:
+    """`text` with a space for every character that is not shown."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fame.errors import UserError, run_command
-from fame.export import ExportedModel, load_model
+from fame.export import ExportedModel, load_model, printable
 
 SCORES = 1 << 24
 """Most scores (users × items) that are held at a time."""
@@ -172,7 +172,7 @@ def main() -> None:
     print(f"{len(history)} items in the history, the last: {' → '.join(recent)}")
     (answer,) = recommender.recommend([history], args.top)
     for place, item in enumerate(answer.items, start=1):
-        print(f"{place:3d}  {item.score:8.3f}  {item.id}  {item.title}")
+        print(f"{place:3d}  {item.score:8.3f}  {printable(str(item.id))}  {item.title}")
 
 
 def _parser() -> argparse.ArgumentParser:

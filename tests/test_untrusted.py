@@ -25,6 +25,7 @@ from fame.datasets import __main__ as datasets
 from fame.datasets import _file_name, load_dataset
 from fame.datasets.layouts import Zip
 from fame.errors import UserError
+from fame.export import load_catalogue
 from fame.fit import CHECKPOINT, read_trained
 from fame.text.cache import _Store
 from fame.text.encoder import Encoder, encoder_folder, encoder_identity
@@ -121,6 +122,24 @@ def test_an_exported_model(mark: Path, tmp_path: Path) -> None:
             assert not mark.exists(), name
         (folder / name).write_bytes(whole)
     assert call(recommend.main, *model).code == 0
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+
+
+@given(st.dictionaries(st.sampled_from(["ids", "titles", "counts", "more"]), st.lists(PLAIN, max_size=3) | PLAIN))
+@example({"ids": [{}], "titles": [""], "counts": [1]})
+@example({"ids": ["../../etc"], "titles": ["\x1b]0;planted\x07\x9b2J\n"], "counts": [1]})
+def test_a_catalogue_is_what_it_should_be_or_refused(tmp_path_factory: pytest.TempPathFactory, content: dict) -> None:
+    folder = tmp_path_factory.mktemp("catalogue")
+    (folder / "items.json").write_text(json.dumps(content))
+    try:
+        found = load_catalogue(folder)
+    except UserError:
+        return
+    assert {type(id) for id in found.ids} <= {int, str} and {type(count) for count in found.counts} <= {int}
+    assert all(title.isprintable() for title in found.titles)
+    assert len(found.ids) == len(found.titles) == len(found.counts)
 
 
 @bombs

@@ -13,6 +13,7 @@ import ray
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune import ResultGrid, Tuner
+from ray.tune.execution import class_cache
 from ray.tune.logger import JsonLoggerCallback
 
 from fame.artifacts.lease import Lease
@@ -151,6 +152,7 @@ class Trials:
     def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
         """Run those that are left; returns the results and whether a signal ended it early."""
         quieten_tune()
+        withhold_credentials()
         if not self.kind.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
         with stops_softly() as interrupted:
@@ -210,6 +212,11 @@ def quieten_tune() -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
         logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
+
+
+def withhold_credentials() -> None:
+    """Tune would give them to trials through a runtime environment, which Ray writes into its logs: nodes have theirs."""
+    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 
 def known_ids(search: StudySearch) -> set[str]:
