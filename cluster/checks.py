@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
+from tuning import object_store
 from tuning.checks import Finding, Level, Machine, Needs, gib, judge
 from tuning.storage import below, is_remote, leaves_no_empty_folder, root
 
@@ -226,4 +227,5 @@ def ok(check: str, found: str) -> Finding:
 
 
 def line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+    return f"{kind}{object_store.explained(error)}"

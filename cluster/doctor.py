@@ -22,9 +22,11 @@ from cluster.checks import (
 )
 from cluster.nodes import Nodes, alive_nodes
 from fame.errors import EXIT_FAILED, UserError, run_command
-from tuning import resources
+from tuning import object_store, resources
 from tuning.checks import Finding, Machine, Needs, check_storage, check_tracking
 from tuning.options import DEFAULTS
+from tuning.storage import is_remote
+from tuning.tracking.credentials import without_credentials
 
 SECONDS = 60.0
 """Longest wait for the answers of all nodes to one question."""
@@ -34,8 +36,11 @@ def main() -> int:
     args = _parser().parse_args()
     if args.timeout <= 0:
         raise UserError(f"--timeout {args.timeout:g}: must be more than 0 seconds")
+    if is_remote(args.storage):
+        object_store.check_uri(args.storage)
+    tracking_uri = without_credentials(args.tracking_uri)
     with tempfile.TemporaryDirectory() as folder, resources.cluster(args.address, Path(folder) / "ray", dashboard=True):
-        findings = examine(args.storage, args.tracking_uri, args.timeout)
+        findings = examine(args.storage, tracking_uri, args.timeout)
     for finding in findings:
         print(f"{finding.level:8} {finding.check:14} {finding}")
     counts = {level: sum(finding.level == level for finding in findings) for level in ("failure", "warning")}

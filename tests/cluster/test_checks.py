@@ -22,6 +22,7 @@ from cluster.checks import (
 )
 from cluster.node import Gpus, Probe
 from cluster.nodes import Node, Nodes
+from tests.tuning.object_stores import BUCKET, s3_server
 from tests.tuning.test_checks import GOOD, NEEDS
 from tuning.checks import Finding
 
@@ -177,6 +178,15 @@ def test_a_storage_that_all_share_is_good_and_left_as_it_was(tmp_path):
     findings = check_shared(Answers({node: Probe() for node in TRIO}), str(tmp_path))
     assert [(f.level, f.check) for f in findings] == [("ok", "storage")]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_in_an_object_store_is_good_and_left_as_it_was(monkeypatch):
+    with s3_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        findings = check_shared(Answers({node: Probe() for node in TRIO}), f"s3://{BUCKET}/runs")
+        assert [(f.level, f.check) for f in findings] == [("ok", "storage")]
+        assert server.files() == {}
 
 
 def test_a_storage_that_a_node_has_for_itself_is_found(tmp_path, monkeypatch):

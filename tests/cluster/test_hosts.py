@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cluster.hosts import STORAGE, missing, wait_until
@@ -17,6 +19,25 @@ pytestmark = [
 ]
 GOOD = ("--storage", f"{STORAGE}/runs", "--tracking-uri", TRACKING)
 TRIALS, EPOCHS = 6, 5
+
+
+def write_files(folder: Path) -> tuple[str, ...]:
+    """Interactions and a space in `/tmp` of one host; the options that name them there."""
+    generator = np.random.default_rng(0)
+    rows = [f"u{user},i{item},{time}" for user in range(200) for time, item in enumerate(generator.choice(60, 12))]
+    (folder / "clicks.csv").write_text("\n".join(["user,item,timestamp", *rows, ""]))
+    (folder / "space.yaml").write_text(
+        "base: {model: {dim: 16, heads: 2}, backbone: {epochs: 0}, train: {precision: float32}}\n"
+        "search: {train.lr: {low: 1.0e-3, high: 1.0e-2, log: true}, model.experts: {choices: [1, 2, 4]}}\n"
+    )
+    return (
+        "--data",
+        "/tmp/clicks.csv",
+        "--columns",
+        "user=user,item=item,time=timestamp",
+        "--space",
+        "/tmp/space.yaml",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +81,8 @@ def test_the_doctor_finds_nothing_on_a_good_cluster(cluster):
 def test_a_sweep_goes_on_while_a_worker_is_cut_off_and_comes_back(cluster):
     sweeps = Sweeps(cluster.shared)
     lost = cluster.hosts["worker-2"]
-    job = cluster.submit(*TINY, "--trials", str(TRIALS), "--epochs", str(EPOCHS), "--scheduler", "none", "--name", "s")
+    files = write_files(cluster.head.folder / "tmp")  # which no other host has
+    job = cluster.submit(*files, "--trials", str(TRIALS), "--epochs", str(EPOCHS), "--scheduler", "none", "--name", "s")
 
     wait_until(lambda: lost.processes("RayTrainWorker") and sweeps.epochs("s") >= 2, what="for a trial on worker-2")
     cluster.hosts.cut("worker-2")
@@ -85,6 +107,21 @@ def test_a_sweep_goes_on_while_a_worker_is_cut_off_and_comes_back(cluster):
     assert (cluster.shared / "runs/s/best/model.safetensors").stat().st_size > 0
     for host in WORKERS:  # the dataset came from the driver: nobody else prepared it
         assert not (cluster.hosts[host].folder / "tmp/home/.cache/fame").exists()
+
+
+def test_a_trial_trains_on_two_hosts_at_once(cluster):
+    job = cluster.submit(*TINY, "--trials", "1", "--epochs", "2", "--workers", "2", "--name", "two")
+    both: list[bool] = []
+
+    def ended() -> bool:
+        both.append(all(cluster.hosts[name].processes("RayTrainWorker") for name in WORKERS))
+        return job.poll() is not None
+
+    wait_until(ended, what="for the sweep")
+    out, _ = job.communicate()
+    assert job.returncode == 0, out
+    assert any(both)
+    assert "two: 1 trials (1 finished)" in out
 
 
 def test_the_doctor_does_not_wait_for_a_node_that_is_gone(cluster):
