@@ -36,29 +36,13 @@ class RayHosts:
             for host in self.hosts.hosts.values():
                 host.environment |= SETTINGS
             self.head.background(
-                *("mlflow", "server", "--host", self.head.address, "--port", "5000", "--workers", "1"),
-                *(
-                    "--backend-store-uri",
-                    f"sqlite:///{STORAGE}/mlflow.db",
-                    "--artifacts-destination",
-                    f"{STORAGE}/artifacts",
-                ),
-                *("--allowed-hosts", "head:5000"),
+                *f"mlflow server --host {self.head.address} --port 5000 --workers 1 --allowed-hosts head:5000".split(),
+                *f"--backend-store-uri sqlite:///{STORAGE}/mlflow.db --artifacts-destination {STORAGE}/artifacts".split(),
                 log="mlflow.log",
             )
             self.head.must(
-                *(
-                    "ray",
-                    "start",
-                    "--head",
-                    "--node-ip-address",
-                    self.head.address,
-                    "--port",
-                    "6379",
-                    "--num-cpus",
-                    "0",
-                ),
-                *("--dashboard-host", self.head.address, "--object-store-memory", OBJECT_STORE),
+                *f"ray start --head --node-ip-address {self.head.address} --port 6379 --num-cpus 0".split(),
+                *f"--dashboard-host {self.head.address} --object-store-memory {OBJECT_STORE}".split(),
             )
         except BaseException:
             self.__exit__()
@@ -77,8 +61,8 @@ class RayHosts:
         host = self.hosts[name]
         host.end_processes()
         host.must(
-            *("ray", "start", "--address", "head:6379", "--node-ip-address", host.address),
-            *("--num-cpus", "1", "--object-store-memory", OBJECT_STORE),
+            *f"ray start --address head:6379 --node-ip-address {host.address}".split(),
+            *f"--num-cpus 1 --object-store-memory {OBJECT_STORE}".split(),
             env=environment,
         )
         wait_until(lambda: name in self.alive(), what=f"for {name} to join")

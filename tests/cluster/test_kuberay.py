@@ -150,4 +150,4 @@ def test_kustomize_puts_image_and_namespace_everywhere(tmp_path):
     assert {r["kind"] for r in made} == {r["kind"] for r in all_resources()} - {"RayJob"} | {"ConfigMap"}
     assert {r["metadata"].get("namespace") for r in made if r["kind"] != "Namespace"} == {KUSTOMIZATION["namespace"]}
     images = set(re.findall(r"image: (\S+)", done.stdout))
-    assert images == {"postgres", "REGISTRY/fame-tuning:latest"}
+    assert images == {"postgres:17", "REGISTRY/fame-tuning:latest"}
