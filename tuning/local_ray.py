@@ -122,6 +122,7 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
     settings = {
         **variables,
         MARK: str(folder),
+        "RAY_TMPDIR": str(folder),  # for files outside of its session, such as locks on checkpoints
         "RAY_GCS_SERVER_PORT": str(port),
         "RAY_ADDRESS": f"{LOOPBACK}:{port}",
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
