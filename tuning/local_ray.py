@@ -44,13 +44,7 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
     `variables` are for its processes, `quiet` is for `ray.init`. Its dashboard takes a while to start.
     Raises `UserError` if it does not start.
     """
-    remove(folder, 0.0)  # what a killed driver has left trains on, and would write into the same trials
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot use {folder} for Ray's files ({error.strerror}); remove it, or set RAY_TMPDIR"
-        ) from None
+    make(folder)
     try:
         for left in reversed(range(STARTS)):
             try:
@@ -61,9 +55,27 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
                     raise UserError(
                         f"Ray did not start on this machine ({first_line(error)}); try again when it has less to do"
                     ) from error
-        yield
+        with files_in(folder):
+            yield
     finally:
         remove(folder, LEAVING_SECONDS if disconnect() else 0.0)
+
+
+def make(folder: Path) -> None:
+    """Make the folder of a session. What a killed driver has left there trains on, and would write into the same
+    trials: it is ended first."""
+    remove(folder, 0.0)
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot use {folder} for Ray's files ({error.strerror}); remove it, or set RAY_TMPDIR"
+        ) from None
+
+
+def files_in(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Around what uses Ray in this process: it keeps files outside of its session, too, such as locks on checkpoints."""
+    return _environment({"RAY_TMPDIR": str(folder)})
 
 
 def disconnect() -> bool:
@@ -122,7 +134,7 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
     settings = {
         **variables,
         MARK: str(folder),
-        "RAY_TMPDIR": str(folder),  # for files outside of its session, such as locks on checkpoints
+        "RAY_TMPDIR": str(folder),
         "RAY_GCS_SERVER_PORT": str(port),
         "RAY_ADDRESS": f"{LOOPBACK}:{port}",
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fame.artifacts import remove_abandoned
 from fame.errors import UserError
-from tuning.local_ray import LEAVING_SECONDS, SOURCES, disconnect, first_line, local_ray
+from tuning.local_ray import LEAVING_SECONDS, SOURCES, disconnect, files_in, first_line, local_ray, make, remove
 from tuning.options import Options
 from tuning.remote_folder import open_folder
 from tuning.scratch import remove_when_left
@@ -118,7 +118,7 @@ def _counted(number: int, what: str) -> str:
 def cluster(address: str | None, folder: Path, dashboard: bool) -> Iterator[None]:
     """Ray for as long as the block lasts: the cluster at `address`, or one of our own with its session in `folder`.
 
-    `dashboard` says whether our own needs Ray's dashboard. Raises `UserError` if the cluster does not answer.
+    With a cluster, Ray's files of this process alone are there. `dashboard` says whether our own needs Ray's dashboard. Raises `UserError` if the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Tune's own progress output; `tuning.progress` has ours.
@@ -131,11 +131,14 @@ def cluster(address: str | None, folder: Path, dashboard: bool) -> Iterator[None
             yield
         return
 
+    make(folder)
     try:
         connect(address, quiet)
-        yield
+        with files_in(folder):
+            yield
     finally:
         disconnect()
+        remove(folder, 0.0)
 
 
 def tidy(trial_ids: Collection[str], stages: str) -> None:
