@@ -58,6 +58,12 @@ class Options:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
         _check_gpus(self.gpus_per_worker)
         _check_trainer(self)
+        if self.address is not None and self.address.startswith("ray://"):
+            # Tune would run at the other end, without the search and the tracker that are here.
+            raise UserError(
+                f"--address {self.address}: a sweep runs on a node of its cluster, not through Ray Client; start it on "
+                "one with --address auto, or send it there with ray job submit"
+            )
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must not be negative")
         if self.name is not None and plain_name(self.name) != self.name:
@@ -175,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(TRAINERS),
         help=_help("torch starts a Ray TorchTrainer for each trial; inline keeps processes, for 1 worker", "trainer"),
     )
-    where.add_argument("--address", help="Ray cluster to use, such as auto or ray://HOST:10001 (default: a local one)")
+    where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
     where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
     where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))

@@ -61,6 +61,11 @@ def test_other_names_are_refused_and_made_plain(name):
     assert Options(name=plain_name(name)).name
 
 
+def test_ray_client_is_refused():
+    with pytest.raises(UserError, match="a sweep runs on a node of its cluster, not through Ray Client"):
+        Options(address="ray://head:10001")
+
+
 @pytest.mark.parametrize("share", [0, 0.25, 1, 2, 8.0])
 def test_shares_of_one_gpu_and_whole_gpus_are_taken(share):
     assert Options(gpus_per_worker=share).gpus_per_worker == share
