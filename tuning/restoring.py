@@ -54,16 +54,24 @@ class SchedulerMemory(Callback):
 
 
 class StoppedBefore(Stopper):
-    """Stops a trial that the study has as stopped, though Tune was killed before it saved that."""
+    """Stops a trial that the study has as stopped, though Tune was killed before it saved that.
+
+    Of trials that stop while this process runs Tune knows; so the study is read once, at the first result.
+    """
 
     def __init__(self, search: StudySearch) -> None:
         self.search = search
+        self._stopped: dict[str, int] | None = None
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        for trial in self.search.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)):
-            if trial.user_attrs.get(RAY_ID) == trial_id:
-                return result.get("epoch", 0) >= max(trial.intermediate_values, default=0)
-        return False
+        if self._stopped is None:
+            trials = self.search.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+            self._stopped = {t.user_attrs[RAY_ID]: max(t.intermediate_values, default=0) for t in trials}
+        return trial_id in self._stopped and result.get("epoch", 0) >= self._stopped[trial_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For Tune, which pickles it with the sweep: a process that goes on reads the study itself."""
+        return {"search": self.search, "_stopped": None}
 
     def stop_all(self) -> bool:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -47,12 +48,16 @@ class Server:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
                 return
             except (urllib.error.URLError, OSError):
+                if self.process.poll() is not None:
+                    break
                 time.sleep(0.2)
+        self.stop()
         raise RuntimeError((self.folder / "server.log").read_text())
 
     def stop(self) -> None:
         """Kill -9 of all its processes."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None

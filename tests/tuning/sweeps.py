@@ -41,8 +41,10 @@ RAYS_OWN = {".validate_storage_marker"}
 class Sweeps:
     """A working directory, and the sweeps that are run in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
         self.folder = folder
+        self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+        """Where MLflow is asked."""
         self.mark = uuid.uuid4().hex
         (folder / "tmp").mkdir(parents=True)
         self.ray = Path(tempfile.mkdtemp(prefix="fr-", dir="/tmp"))  # Ray's sockets need short paths
@@ -96,7 +98,7 @@ class Sweeps:
         """Epochs reported so far."""
         return sum(len(trial.intermediate_values) for trial in self.study(name))
 
-    def runs(self, name: str, uri: str | None = None) -> tuple[Run, dict[str, Run]]:
+    def runs(self, name: str) -> tuple[Run, dict[str, Run]]:
         """The sweep's run in MLflow, and those of its trials by Ray's ids."""
         client = self.client()
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -113,7 +115,7 @@ class Sweeps:
         return [point.step for point in self.client().get_metric_history(run.info.run_id, METRIC)]
 
     def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return MlflowClient(self.uri)
 
     def processes(self, name: str = "") -> dict[int, str]:
         """Those that a sweep here started, or their children did, by number; with `name` in their command."""
