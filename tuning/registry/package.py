@@ -24,8 +24,8 @@ NEEDED = ("mlflow", "torch", "numpy", "safetensors", "pyyaml")
 """What loading and serving import."""
 EXAMPLE_ITEMS = 3
 BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
-REMARKS = ("mlflow.types.type_hints", "mlflow.models.signature")
-"""Loggers that say how MLflow reads the types of a query: the signature has it."""
+REMARKS = ("mlflow.types.type_hints", "mlflow.models.signature", "mlflow.store.model_registry.abstract_store")
+"""Loggers that say how MLflow reads the types of a query (the signature has it), and how long it may wait for a server."""
 
 
 def package(folder: Path, target: Path, model_id: str | None = None) -> None:
