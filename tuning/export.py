@@ -7,7 +7,6 @@ among those that were stopped. The test metric is computed here, once, for the c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -17,8 +16,10 @@ from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.export import export_model
 from fame.fit import Trained, read_trained
+from tuning.faults import FAULT
+from tuning.faults.halt import halted
 from tuning.search import RAY_ID
-from tuning.storage import Storage, below
+from tuning.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,43 +43,45 @@ def score(trial: FrozenTrial) -> float | None:
     """Best validation metric that is known of a trial."""
     if trial.state == TrialState.COMPLETE:
         return trial.value
-    if trial.state == TrialState.FAIL or RAY_ID not in trial.user_attrs:
+    if trial.state == TrialState.FAIL or FAULT in trial.user_attrs or RAY_ID not in trial.user_attrs:
         return None
     return max(trial.intermediate_values.values(), default=None)
 
 
 def export_best(study: optuna.Study, storage: Storage, dataset: Dataset) -> Best | None:
-    """Export the best trial that has trained the model (not its backbone alone); None if none has."""
+    """Export the best trial that has trained the model (not its backbone alone); None if none has.
+
+    None also if the sweep was stopped because nothing can be written: whoever resumes it exports the best.
+    Raises `UserError` if that is found out only here.
+    """
     for trial in ranked(study):
         trial_id = trial.user_attrs[RAY_ID]
-        trained = read_trial(below(storage.trials, trial_id))
+        trained = read_trial(storage.trials, trial_id)
         if trained is None or not trained.reached_model:
             continue
         extra = {"sweep": storage.name, "trial": trial_id, "finished": trained.history[-1].finished}
-        metrics = export_model(storage.best, trained, dataset, extra)
-        return Best(
-            trial=trial,
-            trial_id=trial_id,
-            finished=trained.history[-1].finished,
-            metrics=metrics,
-            place=storage.publish_best(),
-        )
+        try:
+            return Best(
+                trial=trial,
+                trial_id=trial_id,
+                finished=trained.history[-1].finished,
+                metrics=export_model(storage.best, trained, dataset, extra),
+                place=storage.publish_best(),
+            )
+        except UserError as error:
+            if halted() is None:
+                raise
+            print(f"the best so far, {trial_id}, is not exported: {error}")
+            return None
     return None
 
 
-def read_trial(folder: str) -> Trained | None:
-    """The newest checkpoint of a trial's run; None if it has none that can be read."""
-    from ray.train import Result
-    from ray.train.v2._internal.exceptions import RayTrainError
+def read_trial(trials: str, trial_id: str) -> Trained | None:
+    """The newest checkpoint of a trial that can be read; None if it has none."""
+    from tuning.trial.checkpoints import Kept
 
-    try:
-        checkpoint = Result.from_path(folder).checkpoint
-        if checkpoint is None:
-            return None
-        with checkpoint.as_directory() as local:
-            return read_trained(Path(local))
-    except (RuntimeError, FileNotFoundError):
-        return None  # the trial ended before its first checkpoint
-    except (UserError, RayTrainError) as error:  # cut off by a kill
-        print(f"trial {folder.rpartition('/')[2]} is passed over: {error}")
-        return None
+    name, trained, damage = Kept(trials, trial_id).newest(read_trained)
+    if damage:
+        found = f"{name} is used" if name else "it is passed over"
+        print(f"trial {trial_id}: {'; '.join(damage)}; {found}")
+    return trained

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from tuning.faults.halt import halted
+
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
 STOPPING = "stopping: Tune saves what there is (once more to end at once)\n"
@@ -21,7 +23,7 @@ STOPPING = "stopping: Tune saves what there is (once more to end at once)\n"
 
 @contextlib.contextmanager
 def stops_softly() -> Iterator[Callable[[], bool]]:
-    """Around `Tuner.fit`; yields what tells whether a signal came."""
+    """Around `Tuner.fit`; yields what tells whether a signal came, or the sweep was stopped (`tuning.faults.halt`)."""
     came: list[int] = []
 
     def soft(number: int, frame: FrameType | None) -> None:
@@ -37,7 +39,7 @@ def stops_softly() -> Iterator[Callable[[], bool]]:
     wanted = {signal.SIGINT: soft, signal.SIGTERM: soft, signal.SIGUSR1: hard}  # the last until Tune sets its own
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(came) or halted() is not None
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -16,6 +16,7 @@ from ray.tune import Callback
 from fame.errors import UserError
 from tuning import object_store
 from tuning.storage import Storage, below, is_remote
+from tuning.study_file import COPY
 
 PATIENCE = 120.0
 """Seconds without an answer after which the sweep stops, to be resumed later."""
@@ -75,6 +76,7 @@ def fetch(storage: Storage) -> None:
         other = storage.study.with_name(storage.study.name + OTHER)
         os.replace(storage.study, other)
         print(f"the sweep went on from another machine: its study is used, this one's is kept as {other.name}")
+    storage.study.with_name(storage.study.name + COPY).unlink(missing_ok=True)  # `StudySearch` makes another one
     _replace(storage.study, theirs)
 
 

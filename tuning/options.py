@@ -44,6 +44,7 @@ class Options:
     sampler: str = "tpe"
     metric: str = "ndcg@10"
     seed: int = 0
+    hang_after: float = 1800.0
     name: str | None = None
     storage: str = "runs"
     tracking_uri: str = "sqlite:///mlflow.db"
@@ -56,6 +57,8 @@ class Options:
             value = getattr(self, key)
             if value is not None and value < lowest:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
+        if not (math.isfinite(self.hang_after) and self.hang_after >= 0):
+            raise UserError(f"--hang-after {self.hang_after:g}: must be a number of seconds, or 0 to wait for ever")
         _check_gpus(self.gpus_per_worker)
         _check_trainer(self)
         if self.address is not None and self.address.startswith("ray://"):
@@ -107,7 +110,7 @@ def _check_trainer(options: Options) -> None:
 
 
 DEFAULTS = Options()
-PLACE = ("name", "storage", "address", "resume", "dry_run")
+PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run")
 """Options that say where a sweep runs, not what it is."""
 DATA_OPTIONS = {
     "data.name": "--dataset",
@@ -180,6 +183,12 @@ def _parser() -> argparse.ArgumentParser:
         "--trainer",
         choices=list(TRAINERS),
         help=_help("torch starts a Ray TorchTrainer for each trial; inline keeps processes, for 1 worker", "trainer"),
+    )
+    where.add_argument(
+        "--hang-after",
+        type=float,
+        metavar="SECONDS",
+        help=_help("end and restart a trial that makes no step for so long, 0 never", "hang_after"),
     )
     where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")

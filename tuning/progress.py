@@ -10,8 +10,9 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from tuning.export import ranked, score
+from tuning.faults import FAULT, Fault
 from tuning.search import LOST, RAY_ID, StudySearch
-from tuning.tracking.callback import reason, run_name
+from tuning.tracking.callback import run_name
 
 EVERY_SECONDS = 10.0
 
@@ -38,17 +39,11 @@ class ProgressCallback(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result or {}
-        if "diverged" in result:
-            self._failed(trial, result["diverged"])
-        else:
+        if (fault := Fault.of(result)) is None:
             self._ended(trial, "finished" if result.get("finished") else "stopped")
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._failed(trial, reason(trial) or "no reason is known")
-
-    def _failed(self, trial: Trial, why: str) -> None:
-        self._ended(trial, "failed")
-        self._print(f"    {why}")
+        else:
+            self._ended(trial, fault.kind)
+            self._print(f"    {fault.reason}")
 
     def _ended(self, trial: Trial, how: str) -> None:
         done = self._ended_count()
@@ -65,7 +60,7 @@ class ProgressCallback(Callback):
         return sum(LOST not in trial.user_attrs for trial in self.search.study.get_trials(False, states=over))
 
     def _epoch(self, result: dict[str, Any]) -> str:
-        value = None if "diverged" in result else result.get(f"best_{self.search.metric}")
+        value = None if FAULT in result else result.get(f"best_{self.search.metric}")
         return f"epoch {result.get('epoch', 0)} {f'{value:.4f}' if value is not None else '-'}"
 
     def _print(self, text: str) -> None:

@@ -12,6 +12,8 @@ from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from tuning.export import read_trial
+from tuning.schedulers.restart import point_of
 from tuning.scratch import scratch_folder
 from tuning.search import RAY_ID, StudySearch
 
@@ -29,6 +31,32 @@ class RestoreCheck(Callback):
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         if not trials:
             raise NotRestoredError
+
+
+class CatchUp(Callback):
+    """Of a restored sweep: tells the study what it does not know, but Tune does.
+
+    Mostly the study is ahead of Tune. But its disk may have been full, or its file may have lost lines.
+    """
+
+    def __init__(self, search: StudySearch, trials: str) -> None:
+        self.search, self.folder, self.over = search, trials, False
+        """`folder`: where trials keep their checkpoints, which have all their epochs."""
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        for trial in () if self.over else trials:
+            known = self.search.find(trial.trial_id)
+            if known is not None and not (known.state == TrialState.RUNNING and trial.is_finished()):
+                continue
+            if known is None:
+                self.search.adopt(trial.trial_id, point_of(trial.config))
+            if trial.is_finished():
+                trained = read_trial(self.folder, trial.trial_id)
+                for report in trained.history if trained is not None else ():
+                    result = {"epoch": report.epoch, **report.validation}
+                    self.search.on_trial_result(trial.trial_id, result)
+                self.search.on_trial_complete(trial.trial_id, trial.last_result, trial.status == Trial.ERROR)
+        self.over = True
 
 
 class SchedulerMemory(Callback):

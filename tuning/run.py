@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import ray
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray import tune
-from ray.tune import ResultGrid, Tuner
+from ray.tune import Tuner
 from ray.tune.execution import class_cache
 from ray.tune.logger import JsonLoggerCallback
 
@@ -22,13 +22,16 @@ from fame.datasets import Dataset
 from fame.provenance import provenance
 from tuning import mirror, resources, stages, staging, summary
 from tuning.export import Best, export_best
+from tuning.faults import FAULT, disk
+from tuning.faults.callback import FaultCallback
+from tuning.faults.memory import survive_the_memory_monitor
 from tuning.interrupt import stops_softly
 from tuning.local_ray import session_folder
 from tuning.plan import Plan
 from tuning.progress import ProgressCallback
 from tuning.registry import register_best
 from tuning.resources import Resources, Room
-from tuning.restoring import NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
+from tuning.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.staging import StagingCallback
@@ -36,7 +39,7 @@ from tuning.storage import TUNE, Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.agreement import agree
 from tuning.tracking.callback import TrackingCallback
-from tuning.trial import RETRIES, TRAINERS
+from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
 from tuning.watch import TakenOverError, Watch, watched
@@ -70,21 +73,23 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
             else:
                 storage.create(plan.to_record(dataset.fingerprint))
             summary.print_plan(plan, dataset, share, storage)
-            search = open_study(plan, storage, share)
-            when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
-            try:
-                results, interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
-            finally:
-                staging.remove()
+            with disk.reserved(storage.local):
+                search = open_study(plan, storage, share)
+                when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
+                try:
+                    interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
+                finally:
+                    staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
     agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
-    best = export_best(search.study, storage, dataset)
+    with ends_interrupted(tracker):
+        best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     registered = None
     if best is not None and not interrupted:
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
     summary.print_results(plan, storage, search.study, best, tracker, registered)
-    return summary.conclude(plan, storage, search.study, interrupted, failures(results))
+    return summary.conclude(plan, storage, search.study, interrupted)
 
 
 def import_aside(module: str) -> None:
@@ -139,6 +144,8 @@ class Trials:
             base=plan.space.base,
             dataset=ray.put(dataset),
             folder=storage.trials,
+            metric=plan.options.metric,
+            hang_after=plan.options.hang_after,
             workers=share.workers,
             cpus_per_worker=share.cpus_per_worker,
             gpus_per_worker=share.gpus_per_worker,
@@ -149,20 +156,23 @@ class Trials:
         at_a_time = share.concurrent or max(1, share.fits(share.nodes))
         self.trainable = self.trainer.trainable(shared, at_a_time if self.kind.pauses else None)
 
-    def run(self, resumed: bool) -> tuple[ResultGrid, bool]:
-        """Run those that are left; returns the results and whether a signal ended it early."""
+    def run(self, resumed: bool) -> bool:
+        """Run those that are left; returns whether it ended early, by a signal or for a reason (`faults.halt`)."""
         quieten_tune()
         withhold_credentials()
+        survive_the_memory_monitor()
         if not self.kind.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
         with stops_softly() as interrupted:
             if resumed:
                 try:
-                    return self._restored().fit(), interrupted()
+                    self._restored().fit()
+                    return interrupted()
                 except NotRestoredError:
                     print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
             self.search.reconcile(())
-            return self._tuner().fit(), interrupted()
+            self._tuner().fit()
+            return interrupted()
 
     def _tuner(self, *extra: tune.Callback) -> Tuner:
         options = self.plan.options
@@ -180,9 +190,10 @@ class Trials:
                 # Ray would share those.
                 name=self.storage.name,
                 storage_path=self.states,
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=-1),  # `FaultCallback` decides what that is good for
                 stop=StoppedBefore(self.search),
                 callbacks=[
+                    FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
                     TrackingCallback(self.tracker, options.metric),
                     ProgressCallback(self.search, self.plan.trials),
                     WaitingCallback(self.share),
@@ -199,7 +210,7 @@ class Trials:
     def _restored(self) -> Tuner:
         # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
         # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
-        self._tuner(RestoreCheck())
+        self._tuner(RestoreCheck(), CatchUp(self.search, self.storage.trials))
         state = below(self.states, self.storage.name)
         return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
 
@@ -212,6 +223,7 @@ def quieten_tune() -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
         logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.tune.execution.experiment_state").addFilter(disk.in_a_line)
 
 
 def withhold_credentials() -> None:
@@ -226,22 +238,14 @@ def known_ids(search: StudySearch) -> set[str]:
 
 def outcomes(search: StudySearch) -> dict[str, Status]:
     """How trials ended, by Tune's id; those that did not are left out."""
-    return {
-        trial.user_attrs[RAY_ID]: "interrupted" if LOST in trial.user_attrs else STATUS[trial.state]
-        for trial in search.study.get_trials(deepcopy=False, states=tuple(STATUS))
-        if RAY_ID in trial.user_attrs
-    }
 
+    def status(trial: FrozenTrial) -> Status:
+        if LOST in trial.user_attrs:
+            return "interrupted"
+        return "failed" if FAULT in trial.user_attrs else STATUS[trial.state]
 
-def failures(results: ResultGrid) -> list[str]:
-    """Why trials failed, a line each."""
-    reasons = []
-    for result in results:
-        if result.error is not None:
-            reasons.append(str(result.error).strip().splitlines()[-1])
-        elif "diverged" in (result.metrics or {}):
-            reasons.append(result.metrics["diverged"])
-    return reasons
+    trials = search.study.get_trials(deepcopy=False, states=tuple(STATUS))
+    return {trial.user_attrs[RAY_ID]: status(trial) for trial in trials if RAY_ID in trial.user_attrs}
 
 
 def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:

@@ -7,17 +7,18 @@ this class needs it reads from there, so that it can be killed and opened again 
 
 What a trial reports: `epoch`; the metric, once there is one; with the last epoch `finished: True` and
 the best value so far as `best_<metric>`. From them a trial becomes COMPLETE (finished), PRUNED (stopped
-by the scheduler) or FAIL (an error, or a metric that is not a number).
+by the scheduler) or FAIL (a fault, or a metric that is not a number). A trial whose settings need more memory
+than there is is PRUNED with a violated constraint, from which TPE learns: it takes no notice of FAIL.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
-import shutil
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,23 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from fame.errors import UserError, nearest
+from tuning.faults import FAULT, Fault, noted
+from tuning.faults.disk import cannot_write, described
+from tuning.faults.halt import halt
 from tuning.options import SAMPLERS
 from tuning.space import Space
 from tuning.space.domains import Domain
 from tuning.stages import note_uses
+from tuning.study_file import open_journal
 
 RAY_ID, LOST, ORIGIN = "ray_id", "lost", "origin"
 """Attributes: of a trial, its id in Tune, and that Tune knows nothing of it; of a study, what it searches."""
+MEMORY = "memory"
+"""Constraint of a trial that it fits into memory."""
 PROPOSALS = 10
 """Proposals of the sampler that are tried before one is drawn at random (a GP proposal takes seconds)."""
 DRAWS = 10_000
@@ -121,8 +127,8 @@ class FeasibleSampler(BaseSampler):
 class StudySearch(Searcher):
     """Proposes the space's start points and then the sampler's points; files results in a durable study.
 
-    `path` is the study's file; it may be on a network file system, where only one process, the
-    sweep's driver, writes it. A study that is there is continued, if it has the same space and metric.
+    `path` is the study's file (`tuning.study_file`); it may be on a network file system, where only one process,
+    the sweep's driver, writes it. A study that is there is continued, if it has the same space and metric.
     `room` says how many trials may run at a time, which may change; without it Tune decides.
     Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
     """
@@ -156,7 +162,14 @@ class StudySearch(Searcher):
         return self._study or self._open()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next point; None while there is no room for it; FINISHED after `trials` or when a small space has no more."""
+        """The next point; None while there is no room for it; FINISHED after `trials` or when a small space has no more.
+
+        None, too, if it cannot be written down, which stops the sweep, as it does in the methods below.
+        """
+        with self._writing():
+            return self._suggest(trial_id)
+
+    def _suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         trials = self.study.get_trials(deepcopy=False)
         if sum(trial.state != TrialState.WAITING and LOST not in trial.user_attrs for trial in trials) >= self.trials:
             return Searcher.FINISHED
@@ -171,14 +184,22 @@ class StudySearch(Searcher):
         return point
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if trial := self._running(trial_id):
-            self._report(trial, result)
+        with self._writing():
+            if trial := self._running(trial_id):
+                self._report(trial, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        with self._writing():
+            self._complete(trial_id, result, error)
+
+    def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         trial, result = self._running(trial_id), result or {}
         if trial is None:  # told before: the study was ahead of the state that Tune was restored from
             return
         self._report(trial, result)  # the report at which the scheduler stops a trial comes only here
+        if (fault := Fault.of(result)) is not None:
+            self._tell_fault(trial, fault)
+            return
         finished = bool(result.get("finished"))
         value = result.get(f"best_{self.metric}" if finished else self.metric)
         if error or (value is None and finished) or (value is not None and not math.isfinite(value)):
@@ -187,6 +208,36 @@ class StudySearch(Searcher):
             self.study.tell(trial.number, value, state=TrialState.COMPLETE)
         else:
             self.study.tell(trial.number, state=TrialState.PRUNED)
+
+    def _tell_fault(self, trial: FrozenTrial, fault: Fault) -> None:
+        if fault.kind == "infeasible":
+            # By how much is not known. A trial without the constraint counts as one that meets it.
+            optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
+        self._storage.set_trial_user_attr(trial._trial_id, FAULT, noted(fault)[FAULT])
+        self.study.tell(trial.number, state=TrialState.PRUNED if fault.kind == "infeasible" else TrialState.FAIL)
+
+    def find(self, trial_id: str) -> FrozenTrial | None:
+        """The trial of this id in Tune; None if the study does not know it."""
+        for trial in reversed(self.study.get_trials(deepcopy=False)):
+            if trial.user_attrs.get(RAY_ID) == trial_id:
+                return trial
+        return None
+
+    def adopt(self, trial_id: str, point: Mapping[str, Any]) -> None:
+        """Take in a running trial that Tune knows and the study has lost."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if trial.system_attrs.get("fixed_params") == point:  # then that it was proposed is lost, too
+                self._storage.set_trial_user_attr(trial._trial_id, LOST, True)
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                break
+        self.study.add_trial(
+            optuna.create_trial(
+                state=TrialState.RUNNING,
+                params=dict(point),
+                distributions={key: distribution(self.space.search[key].domain) for key in point},
+                user_attrs={RAY_ID: trial_id},
+            )
+        )
 
     def reconcile(self, known_trial_ids: Collection[str]) -> None:
         """After a kill: give up running trials that Tune does not know, and queue their points again.
@@ -204,8 +255,8 @@ class StudySearch(Searcher):
                 self.study.enqueue_trial(point)
 
     def save(self, checkpoint_path: str) -> None:
-        """Called with each save of Tune's state: a copy of the study, for a machine without its file."""
-        shutil.copyfile(self.path, checkpoint_path)
+        """Called with each save of Tune's state, once a second. The study has its own files; Tune wants one, too."""
+        Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
         """Tune's own state, which lies beside the copy, says which trials Tune knows.
@@ -213,9 +264,6 @@ class StudySearch(Searcher):
         It is the one file to trust: a kill in the middle of Tune's upload leaves files cut off or of
         different age, and had this one been cut off, Tune would not have come here.
         """
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(checkpoint_path, self.path)
         # Ray names the files by time and has just loaded the newest.
         tune_state = max(Path(checkpoint_path).parent.glob("experiment_state-*.json")).read_text(encoding="utf-8")
         ray_ids = (trial.user_attrs.get(RAY_ID) for trial in self.study.get_trials(deepcopy=False))
@@ -223,14 +271,14 @@ class StudySearch(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         """For Tune, which pickles the searcher with the sweep: the study itself stays in its file."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_storage", "_study")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_storage", "_file", "_study")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _study=None)
 
     def _open(self) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = open_journal(self.path)
+        self._storage, self._file = open_journal(self.path, print)
         study = optuna.create_study(
             storage=self._storage,
             study_name=self.name,
@@ -249,11 +297,22 @@ class StudySearch(Searcher):
         self._study = study
         return study
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around what Tune calls: a study that cannot be written stops the sweep softly."""
+        assert self.study is not None  # opened, if it is not yet
+        try:
+            yield
+        except OSError as error:
+            if not cannot_write(error):
+                raise
+            self._file.fault = error
+        if self._file.fault is not None:
+            halt(f"cannot write {described(self._file.fault, self.path)}")
+
     def _running(self, trial_id: str) -> FrozenTrial | None:
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.user_attrs.get(RAY_ID) == trial_id:
-                return trial
-        return None
+        trial = self.find(trial_id)
+        return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
     def _report(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
         note_uses(self._storage, trial, result)
@@ -277,29 +336,3 @@ def points_tried(study: optuna.Study) -> set[frozenset]:
     """Points of all trials, running and failed ones too: a point that failed would fail again."""
     trials = study.get_trials(deepcopy=False)
     return {identity(t.params) for t in trials if RAY_ID in t.user_attrs and LOST not in t.user_attrs}
-
-
-class _OnlyWriter:
-    """No lock. Optuna's lock files outlive a killed process and then block for half a minute."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-def open_journal(path: Path) -> JournalStorage:
-    """A study's file: an append-only log, each line flushed to the disk; needs no file locks.
-
-    A line that a kill cut off is removed, since the next one would be appended to it and the file
-    would be unreadable for ever.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            with path.open("r+b") as file:
-                file.truncate(file.read().rfind(b"\n") + 1)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=_OnlyWriter()))
-    except OSError as error:
-        raise UserError(f"cannot write the study {path}: {error.strerror}; choose another --storage") from None

@@ -6,10 +6,9 @@ import collections
 import itertools
 import shlex
 import sys
-from collections.abc import Sequence
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +17,8 @@ from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.export import load_catalogue
 from tuning import stages
 from tuning.export import Best, ranked, score
+from tuning.faults import FAULT, Fault
+from tuning.faults.halt import halted
 from tuning.options import DEFAULTS
 from tuning.plan import Plan
 from tuning.registry import Registered
@@ -28,7 +29,7 @@ from tuning.tracking import Tracker
 from tuning.tracking.callback import LETTERS, run_name
 
 SHOWN = 5
-"""Trials in the table of results."""
+"""Trials in the table of results: so many of the best, and of those that went wrong."""
 HOW = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 EXAMPLE_ITEMS = 3
 """Most popular items in the example of a history."""
@@ -70,11 +71,11 @@ def print_results(
     tracker: Tracker,
     registered: Registered | str | None,
 ) -> None:
-    """The best trials, where everything lies, and the next command."""
+    """The best trials, those that went wrong, where everything lies, and the next command."""
     metric = plan.options.metric
     attempted = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
     trials = [trial for trial in attempted if LOST not in trial.user_attrs]
-    counts = collections.Counter(HOW.get(trial.state, "unfinished") for trial in trials)
+    counts = collections.Counter(map(_how, trials))
     table = Table(
         title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
     )
@@ -86,7 +87,8 @@ def print_results(
         "": "left",
     }.items():
         table.add_column(column, justify=side)
-    for trial in ranked(study)[:SHOWN]:
+    went_wrong = [trial for trial in trials if FAULT in trial.user_attrs]
+    for trial in (*ranked(study)[:SHOWN], *went_wrong[:SHOWN]):
         rest = ", ".join(
             f"{key.removeprefix('model.').removeprefix('train.')} {_short(value)}"
             for key, value in trial.params.items()
@@ -96,9 +98,9 @@ def print_results(
         table.add_row(
             trial.user_attrs[RAY_ID],
             f"{name}; {rest}" if rest else name,
-            f"{score(trial):.4f}",
+            "-" if trial in went_wrong else f"{score(trial):.4f}",
             str(max(trial.intermediate_values, default=0)),
-            HOW.get(trial.state, "unfinished"),
+            _how(trial),
         )
     console = Console()
     console.print(table, highlight=False)
@@ -106,7 +108,8 @@ def print_results(
     for title, (stage, uses) in zip(titles, stages.total(study).items(), strict=False):
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
     if best is None:
-        console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
+        if halted() is None:
+            console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         if tracker.waiting:
             console.print(mlflow_line(plan, storage, tracker), highlight=False, soft_wrap=True)
         return
@@ -135,6 +138,12 @@ def mlflow_line(plan: Plan, storage: Storage, tracker: Tracker) -> str:
     )
 
 
+def _how(trial: FrozenTrial) -> str:
+    """How a trial ended, in a word."""
+    fault = Fault.of(trial.user_attrs)
+    return HOW.get(trial.state, "unfinished") if fault is None else fault.kind
+
+
 def _short(value: object) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
@@ -145,14 +154,21 @@ def _example_history(storage: Storage) -> str:
     return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
 
 
-def conclude(plan: Plan, storage: Storage, study: optuna.Study, interrupted: bool, failures: Sequence[str]) -> int:
-    """The exit code: 0 if a trial gave a result; 130 after Ctrl-C; 1 if all failed, which is said with a reason."""
+def conclude(plan: Plan, storage: Storage, study: optuna.Study, interrupted: bool) -> int:
+    """The exit code: 0 if a trial gave a result; 130 after Ctrl-C; 1 if the sweep stopped itself or all trials
+    failed, which is said with the reason."""
     if interrupted:
         print(f"resume  {resume_command(plan, storage)}")
-        return EXIT_INTERRUPTED
+        if (reason := halted()) is None:
+            return EXIT_INTERRUPTED
+        print(f"error: {reason}; mend that, then --resume", file=sys.stderr)
+        return EXIT_FAILED
     if ranked(study):
         return 0
-    print(f"error: every trial failed; the last: {failures[-1] if failures else 'not in this run'}", file=sys.stderr)
+    faults = [fault for trial in study.get_trials(deepcopy=False) if (fault := Fault.of(trial.user_attrs))]
+    print(
+        f"error: every trial failed; the last: {faults[-1].reason if faults else 'no reason is known'}", file=sys.stderr
+    )
     return EXIT_FAILED
 
 

@@ -19,7 +19,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning.search import LOST, RAY_ID, open_journal
+from tuning.faults import FAULT
+from tuning.search import LOST, RAY_ID
+from tuning.study_file import open_journal
 
 SOURCES = Path(__file__).parents[2]
 TINY = (
@@ -53,6 +55,7 @@ class Sweeps:
             **os.environ,
             "FAME_DATA": str(folder / "cache"),
             "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(SOURCES),
             "TMPDIR": str(folder / "tmp"),
             "RAY_TMPDIR": str(self.ray),
             MARK: self.mark,
@@ -63,11 +66,11 @@ class Sweeps:
         return self._popen(str(SOURCES / "tuning/sweep.py"), *args)
 
     def run(self, *args: str) -> subprocess.CompletedProcess:
-        return self._end(self.start(*args))
+        return self.end(self.start(*args))
 
     def module(self, name: str, *args: str) -> subprocess.CompletedProcess:
         """`python -m NAME …`"""
-        return self._end(self._popen("-m", name, *args))
+        return self.end(self._popen("-m", name, *args))
 
     def stop(
         self, process: subprocess.Popen, number: signal.Signals, when: Callable[[], object]
@@ -79,7 +82,7 @@ class Sweeps:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        return self._end(process)
+        return self.end(process)
 
     def study(self, name: str) -> list[FrozenTrial]:
         """The sweep's trials as Optuna has them, without those that a kill left unknown to Tune."""
@@ -89,7 +92,7 @@ class Sweeps:
         copy = self.folder / "tmp" / f"{name}.log"  # reading must not touch a file that is being written
         copy.write_bytes(path.read_bytes())
         try:
-            study = optuna.load_study(study_name=name, storage=open_journal(copy))
+            study = optuna.load_study(study_name=name, storage=open_journal(copy)[0])
         except KeyError:
             return []
         return [t for t in study.get_trials() if RAY_ID in t.user_attrs and LOST not in t.user_attrs]
@@ -141,14 +144,15 @@ class Sweeps:
         return subprocess.Popen(
             [sys.executable, *args],
             cwd=self.folder,
-            env=self.environment | {"PYTHONPATH": str(SOURCES)},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    def _end(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
+    def end(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
+        """Wait until a sweep has ended by itself."""
         try:
             out, err = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -178,6 +182,7 @@ def assert_agree(sweeps: Sweeps, name: str) -> None:
     assert kept.keys() == trials.keys()
     assert {run.data.tags["status"] for trial, run in runs.items() if trial not in kept} <= {"interrupted"}
     for id, trial in trials.items():
-        assert runs[id].data.tags["status"] == STATUS.get(trial.state, "interrupted"), id
+        status = "failed" if FAULT in trial.user_attrs else STATUS.get(trial.state, "interrupted")
+        assert runs[id].data.tags["status"] == status, id
         assert sweeps.steps(runs[id]) == sorted(trial.intermediate_values), id
         assert list(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1)), id

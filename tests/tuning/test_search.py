@@ -14,6 +14,8 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from fame.errors import UserError
+from tuning.export import ranked, score
+from tuning.faults import Fault, end
 from tuning.search import RAY_ID, SAMPLERS, StudySearch, identity
 from tuning.space.file import space_from_dict
 
@@ -112,6 +114,53 @@ def test_states_are_as_they_were(tmp_path):
     assert seen("diverged") == (TrialState.FAIL, None, {1: 0.01})
     assert seen("silent") == (TrialState.PRUNED, None, {})
     assert search.study.best_value == 0.04
+
+
+@pytest.mark.parametrize("kind", ["infeasible", "diverged", "failed", "hung", "lost"])
+def test_a_fault_is_kept_with_its_reason_and_never_the_best(tmp_path, kind):
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_result("a", {"epoch": 1, METRIC: 0.9})
+    fault = Fault(kind=kind, reason="why")
+    search.on_trial_result("a", end(fault, 1, METRIC))
+    search.on_trial_complete("a", end(fault, 1, METRIC))
+    told = trial(search, "a")
+    assert told.state == (TrialState.PRUNED if kind == "infeasible" else TrialState.FAIL)
+    assert Fault.of(told.user_attrs) == fault and told.intermediate_values == {1: 0.9}
+    assert told.constraints == ({"memory": 1.0} if kind == "infeasible" else {})
+    assert score(told) is None and not ranked(search.study)
+
+
+def test_tpe_learns_what_does_not_fit_into_memory(tmp_path):
+    """Large models are infeasible, and would be the best: TPE leaves them alone, and does not without the constraint."""
+
+    def large_proposals(folder: Path, tells: bool) -> int:
+        tree = {"search": {"model.dim": {"low": 8, "high": 512, "step": 8}, "train.lr": {"low": 0.001, "high": 0.01}}}
+        search, large = make(folder, tree, trials=40), 0
+        for number in range(40):
+            name, dim = f"t{number}", search.suggest(f"t{number}")["model.dim"]
+            if dim > 128:
+                large += number >= 10  # proposals before are random
+                fault = Fault(kind="infeasible" if tells else "failed", reason="MemoryError")
+                search.on_trial_complete(name, end(fault, 0, METRIC))
+            else:
+                finish(search, name, dim / 1000)
+        return large
+
+    assert large_proposals(tmp_path / "told", True) < large_proposals(tmp_path / "not", False) * 2 / 3
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_samplers_take_trials_with_and_without_the_constraint(tmp_path, sampler):
+    search = make(tmp_path, sampler=sampler, trials=12)
+    for number in range(12):
+        point = search.suggest(f"t{number}")
+        if number % 3:
+            finish(search, f"t{number}", quality(point))
+        else:
+            search.on_trial_complete(f"t{number}", end(Fault(kind="infeasible", reason="MemoryError"), 0, METRIC))
+    assert len(set(map(identity, (t.params for t in search.study.trials)))) == 12
+    assert search.study.best_trial.state == TrialState.COMPLETE
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
@@ -279,21 +328,22 @@ def test_restored_with_a_copy_that_was_cut_off(tmp_path, cut_off):
     assert trial(restore(pickled, tmp_path), "trial-a").state == TrialState.RUNNING
 
 
-def test_restored_on_a_machine_without_the_study(tmp_path):
+def test_what_tune_keeps_of_the_search_does_not_grow_with_it(tmp_path):
     search = make(tmp_path)
-    points = run(search, 3)
+    run(search, 10)
     pickled = save(search, tmp_path, known="")
-    search.path.unlink()
-    search.path.parent.rmdir()
-    assert [t.params for t in restore(pickled, tmp_path).study.trials] == points
+    run(search, 20, first=10)
+    assert len(save(search, tmp_path, known="")) == len(pickled)
+    assert (tmp_path / "searcher-state-2026.pkl").stat().st_size == 0
 
 
 @pytest.mark.parametrize("cut", range(0, 3200, 160))
-def test_a_kill_in_the_middle_of_a_write(tmp_path, cut):
-    """Whatever the file was cut off at, the sweep starts again and proposes each start point once."""
+def test_both_copies_of_the_study_are_cut_off(tmp_path, cut):
+    """Wherever that is, the sweep starts again and proposes each start point once."""
     search = make(tmp_path)
     search.suggest("a")
-    search.path.write_bytes(search.path.read_bytes()[:cut])
+    for file in search.path.parent.iterdir():
+        file.write_bytes(file.read_bytes()[:cut])
     again = make(tmp_path)
     again.reconcile(())
     points = [again.suggest(name) for name in "bc"]

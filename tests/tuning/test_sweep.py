@@ -138,7 +138,7 @@ def assert_all_done_once(sweeps: Sweeps, name: str, trials: int) -> None:
 # Failures.
 
 
-def test_a_trial_that_runs_out_of_memory_fails_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_trial_that_runs_out_of_memory_is_infeasible_and_the_others_go_on(tmp_path: Path) -> None:
     sweeps = Sweeps(tmp_path / "f")
     space = {
         "base": {"model": {"name": "sasrec"}, "train": {"epochs": 1}},
@@ -149,11 +149,12 @@ def test_a_trial_that_runs_out_of_memory_fails_and_the_others_go_on(tmp_path: Pa
     data = ("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}")
     done = sweeps.run(*data, "--model", "sasrec", "--space", "space.yaml", "--trials", "2", "--name", "f")
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert "failed" in done.stdout and "Traceback" not in done.stdout
-    assert [trial.state for trial in sweeps.study("f")] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert "(1 infeasible, 1 finished)" in " ".join(done.stdout.split()) and "Traceback" not in done.stdout
+    assert [trial.state for trial in sweeps.study("f")] == [TrialState.PRUNED, TrialState.COMPLETE]
     assert_agree(sweeps, "f")
     _, runs = sweeps.runs("f")
-    (failed,) = ids(sweeps, "f", TrialState.FAIL)
+    (failed,) = ids(sweeps, "f", TrialState.PRUNED)
+    assert runs[failed].data.tags["failure"] == "infeasible"
     assert "memory" in runs[failed].data.tags["error"] and runs[failed].info.status == "FAILED"
 
 

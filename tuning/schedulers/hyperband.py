@@ -12,11 +12,12 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler
 
+from tuning.faults import FAULT
 from tuning.schedulers.restart import leave_note, restart_of
 
 
 class HyperBand(HyperBandScheduler):
-    """Halves at each rung; reads `epoch`, and the ends that a trial reports (`finished`, `diverged`)."""
+    """Halves at each rung; reads `epoch`, and the ends that a trial reports (`finished`, `fault`)."""
 
     def __init__(self, metric: str, epochs: int) -> None:
         # The last trials of a bracket end by themselves: stopped at their last epoch they would count as pruned.
@@ -34,7 +35,7 @@ class HyperBand(HyperBandScheduler):
             super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        if result.get("finished") or "diverged" in result:
+        if result.get("finished") or FAULT in result:
             # It is about to end: paused, it would have to be started again for that.
             self._trial_info[trial][0].cleanup_trial(trial)
             return self.CONTINUE

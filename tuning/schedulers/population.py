@@ -25,6 +25,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from tuning.faults import FAULT
 from tuning.schedulers import QUARTER, changeable
 from tuning.schedulers.restart import Restart, leave_note, milestone_name, point_of, restart_of
 from tuning.space import Space
@@ -49,7 +50,7 @@ class Member:
 
 
 class Population(FIFOScheduler):
-    """Reads `epoch`, the metric, and the ends that a trial reports (`finished`, `diverged`)."""
+    """Reads `epoch`, the metric, and the ends that a trial reports (`finished`, `fault`)."""
 
     def __init__(self, metric: str, interval: int, space: Space, seed: int = 0) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class Population(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         epoch, score = result["epoch"], result[self._metric]
-        ends = result.get("finished") or "diverged" in result
+        ends = result.get("finished") or FAULT in result
         # A trial that crashed reports epochs again.
         if ends or epoch % self.interval or trial.trial_id in self.milestones[epoch]:
             return self.CONTINUE

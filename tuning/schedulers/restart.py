@@ -1,7 +1,7 @@
 """What a trial that is started again has to know, carried in its Tune configuration.
 
-Tune hands a paused trial nothing but its configuration when it goes on, and keeps that with the
-sweep's state. So a scheduler leaves its note there, beside the trial's point.
+Tune hands a trial that goes on nothing but its configuration, and keeps that with the sweep's state. So a
+scheduler that pauses a trial, and whoever judges a trial that crashed, leaves a note there, beside the trial's point.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTE = "restart"
 
 @dataclass(frozen=True, kw_only=True)
 class Restart:
-    """A scheduler's note to a trial."""
+    """A note to a trial."""
 
     seen: int = 0
     """Last epoch that the sweep knows of: only later ones are to be reported."""
@@ -27,6 +27,12 @@ class Restart:
     """How often the trial has taken over another one's state."""
     origin: str | None = None
     """That state, below the folder of the sweep's trials."""
+    lost: int = 0
+    """How often a process of the trial has died."""
+    hung: int = 0
+    """How often the trial has hung."""
+    fault: Mapping[str, str] | None = None
+    """Why the trial is over: all that is left for it is to report that (`tuning.faults`)."""
 
 
 def restart_of(config: Mapping[str, Any]) -> Restart:

@@ -13,10 +13,11 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from tuning.export import read_trial, score
+from tuning.faults import Fault
 from tuning.search import RAY_ID
-from tuning.storage import Storage, below
+from tuning.storage import Storage
 from tuning.tracking import Status, Tracker
-from tuning.tracking.callback import numbers_of, run_name
+from tuning.tracking.callback import numbers_of, run_name, tags_of
 
 
 def agree(tracker: Tracker, study: optuna.Study, outcomes: Mapping[str, Status], storage: Storage, metric: str) -> None:
@@ -34,16 +35,16 @@ def agree(tracker: Tracker, study: optuna.Study, outcomes: Mapping[str, Status],
             continue
         last = max(trial.intermediate_values, default=0)
         if id not in recorded or recorded[id].status != outcomes[id] or recorded[id].last_epoch < last:
-            _add(tracker, trial, id, outcomes[id], below(storage.trials, id), metric)
+            _add(tracker, trial, id, outcomes[id], storage.trials, metric)
 
 
-def _add(tracker: Tracker, trial: FrozenTrial, id: str, outcome: Status, folder: str, metric: str) -> None:
+def _add(tracker: Tracker, trial: FrozenTrial, id: str, outcome: Status, trials: str, metric: str) -> None:
     """All of a trial; what MLflow has of it is not written again."""
     from tuning.trial.loop import reported_metrics
 
     tracker.start_trial(id, trial.params, run_name(trial.params, id))
-    trained = read_trial(folder)
+    trained = read_trial(trials, id)
     reports = {report.epoch: reported_metrics(report, metric) for report in trained.history} if trained else {}
     for epoch, value in sorted(trial.intermediate_values.items()):
         tracker.log_epoch(id, epoch, numbers_of(reports.get(epoch, {metric: value})))
-    tracker.end_trial(id, outcome, score(trial))
+    tracker.end_trial(id, outcome, score(trial), tags_of(Fault.of(trial.user_attrs)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
+from tuning.faults import FAULT, Fault
 from tuning.schedulers.restart import point_of
 from tuning.tracking import Status, Tracker, opened
 
@@ -37,13 +37,9 @@ def numbers_of(report: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def reason(trial: Trial) -> str | None:
-    """Why a trial failed: the last line of its error, or where its training diverged; None if it did not."""
-    if trial.error_file:
-        # Tune has written the error's text here; `trial.get_error` looks in storage, where it comes later.
-        lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines()
-        return lines[-1] if lines else "no reason is known"
-    return (trial.last_result or {}).get("diverged")
+def tags_of(fault: Fault | None) -> dict[str, str]:
+    """What tells of a fault."""
+    return {} if fault is None else {"failure": fault.kind, "error": fault.reason}
 
 
 class TrackingCallback(Callback):
@@ -67,20 +63,16 @@ class TrackingCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if "diverged" in result:  # what it carries beside the reason is for the scheduler
+        if FAULT in result:  # what it carries beside the reason is for the scheduler
             return
         self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), numbers_of(result))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result or {}
-        if "diverged" in result:
-            self._end(trial, "failed", {"error": result["diverged"]})
+        if (fault := Fault.of(result)) is not None:
+            self._end(trial, "failed", tags_of(fault))
         else:  # Tune sets the trial's status after this call
             self._end(trial, "finished" if result.get("finished") else "pruned")
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        error = reason(trial)
-        self._end(trial, "failed", {"error": error} if error else {})
 
     def _start(self, trial: Trial) -> None:
         self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))
@@ -89,5 +81,5 @@ class TrackingCallback(Callback):
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died
             self._start(trial)
         result = trial.last_result or {}
-        value = math.nan if "diverged" in result else result.get(f"best_{self._metric}", math.nan)
+        value = math.nan if FAULT in result else result.get(f"best_{self._metric}", math.nan)
         self.tracker.end_trial(trial.trial_id, status, value, tags)

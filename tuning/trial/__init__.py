@@ -19,9 +19,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuning.trial.plan import TrialPlan
 
-RETRIES = 2
-"""How often a trial whose process died is started again."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trainer:

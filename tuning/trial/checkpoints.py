@@ -1,18 +1,34 @@
-"""A trial's checkpoints in the sweep's storage, in the layout of Ray Train."""
+"""A trial's checkpoints in the sweep's storage, in the layout of Ray Train, whichever trainer wrote them.
+
+A file system can lose what was written last: then the checkpoint before is the one to go on from, which is
+why two are kept, and Ray Train's list of them is written anew. Ray Train itself gives a trial up if its list is
+cut off, or names a checkpoint that is not there, and goes on from one that cannot be read until it fails.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pyarrow import fs
 from ray import train
 from ray.train import Checkpoint
 from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import CheckpointManager
 from ray.train.v2._internal.execution.storage import StorageContext
 from ray.train.v2._internal.execution.training_report import _TrainingReport
 
-from tuning.trial.loop import MILESTONE
+from fame.checkpoint import load_checkpoint
+from fame.errors import UserError
+from fame.fit import CHECKPOINT
 
+T = TypeVar("T")
+
+KEPT = 2
+"""Checkpoints of a trial that are kept: the newest, and the one before in case it is damaged."""
+MILESTONE = "milestone"
+"""Key of a report: whether its checkpoint is kept for other trials."""
 MILESTONES = 10
 """Most milestones of a trial that are kept; more than it has, for workers run ahead before they are paused."""
 
@@ -20,7 +36,7 @@ MILESTONES = 10
 def checkpoint_config(interval: int) -> train.CheckpointConfig:
     """The newest checkpoint is always kept, and carries the best weights, too."""
     if not interval:
-        return train.CheckpointConfig(num_to_keep=1)
+        return train.CheckpointConfig(num_to_keep=KEPT)
     return train.CheckpointConfig(num_to_keep=MILESTONES, checkpoint_score_attribute=MILESTONE)
 
 
@@ -43,8 +59,87 @@ class Checkpoints(CheckpointManager):
     def add(self, state: Path, metrics: dict[str, Any], name: str | None = None) -> None:
         """Copy the folder `state` to storage as the newest checkpoint, and drop those that are not kept."""
         name = name or self.storage.make_default_checkpoint_dir_name()
-        kept = self.storage.persist_current_checkpoint(Checkpoint.from_directory(state), name)
-        self.register_checkpoint(_TrainingReport(checkpoint=kept, metrics=metrics, validation=False))
+        self.register(self.storage.persist_current_checkpoint(Checkpoint.from_directory(state), name), metrics)
+
+    def register(self, checkpoint: Checkpoint, metrics: dict[str, Any]) -> None:
+        """List a checkpoint that is in storage as the newest."""
+        self.register_checkpoint(_TrainingReport(checkpoint=checkpoint, metrics=metrics, validation=False))
 
     def _notify(self) -> None:
         """Nobody waits for a checkpoint here; Ray's own needs the event loop of its controller."""
+
+
+class Kept:
+    """What a trial has in storage, read without Ray Train, which trusts its list."""
+
+    def __init__(self, folder: str, trial_id: str) -> None:
+        self.storage = StorageContext(storage_path=folder, experiment_dir_name=trial_id, read_only=True)
+        self.files: fs.FileSystem = self.storage.storage_filesystem
+
+    def newest(self, read: Callable[[Path], T]) -> tuple[str | None, T | None, list[str]]:
+        """Name and content of the newest checkpoint that can be read, and what is wrong with newer ones.
+
+        `read` takes a folder and raises `UserError` if it cannot.
+        """
+        damage: list[str] = []
+        listed = self.listed()
+        for name in self._found() if listed is None else listed:
+            try:
+                with self.checkpoint(name).as_directory() as local:
+                    return name, read(Path(local)), damage
+            except FileNotFoundError:
+                damage.append(f"no such checkpoint: {self._at(name)}")
+            except UserError as error:
+                damage.append(str(error))
+        return None, None, damage
+
+    def listed(self) -> list[str] | None:
+        """Names on Ray Train's list, newest first; None if the list is damaged."""
+        path = self.storage.checkpoint_manager_snapshot_path
+        if not self.files.get_file_info(path).is_file:
+            return []
+        try:
+            with self.files.open_input_stream(path) as file:
+                state = json.loads(file.read())
+            numbered = zip(state["checkpoint_report_indices"], state["checkpoint_results"], strict=True)
+            return [one["checkpoint_dir_name"] for _, one in sorted(numbered, key=lambda pair: -pair[0])]
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def folders(self) -> list[str]:
+        """Names of all checkpoints that are there, listed or not, whole or not."""
+        selector = fs.FileSelector(self.storage.experiment_fs_path, allow_not_found=True)
+        return [info.base_name for info in self.files.get_file_info(selector) if info.type == fs.FileType.Directory]
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        return Checkpoint(path=self._at(name), filesystem=self.files)
+
+    def remove(self, name: str) -> None:
+        self.files.delete_dir(self._at(name))
+
+    def _found(self) -> list[str]:
+        """Names of all checkpoints, by the time they were written, newest first."""
+        files = {name: self.files.get_file_info(f"{self._at(name)}/{CHECKPOINT}") for name in self.folders()}
+        return sorted((name for name, file in files.items() if file.is_file), key=lambda name: -files[name].mtime_ns)
+
+    def _at(self, name: str) -> str:
+        return self.storage.build_checkpoint_path_from_name(name)
+
+
+def mend(folder: str, trial_id: str, interval: int) -> str | None:
+    """Leave a trial that is about to go on only what it can go on from; returns what was wrong, as a line."""
+    kept = Kept(folder, trial_id)
+    listed = kept.listed()
+    newest, header, damage = kept.newest(lambda local: load_checkpoint(local / CHECKPOINT)[1])
+    older = listed[listed.index(newest) + 1 :] if listed is not None and newest is not None else []
+    good = [name for name in (newest, *older) if name in (there := kept.folders())]
+    for name in set(there) - set(good):  # damaged, or cut off before it was listed
+        kept.remove(name)
+    if good == listed:
+        return None
+    kept.files.delete_file(kept.storage.checkpoint_manager_snapshot_path)
+    manager = Checkpoints(folder, trial_id, interval)
+    for name in reversed(good):
+        manager.register(kept.checkpoint(name), {MILESTONE: name.startswith("epoch-")})
+    where = "the beginning" if header is None else f"epoch {len(header['history'])}"
+    return f"{'; '.join(damage) or 'the list of its checkpoints is damaged'}; it goes on from {where}"

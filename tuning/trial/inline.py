@@ -15,7 +15,7 @@ import torch
 from ray import tune
 from ray.tune.result import RESULT_DUPLICATE
 
-from tuning.trial.checkpoints import Checkpoints
+from tuning.trial.checkpoints import Checkpoints, mend
 from tuning.trial.loop import Place, reports
 from tuning.trial.plan import TrialPlan
 
@@ -66,6 +66,7 @@ class InlineTrial(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.device = torch.device("cuda" if self.plan.gpus_per_worker else "cpu")
+        mended = mend(self.plan.folder, self.trial_id, self.plan.interval)
         self.checkpoints = Checkpoints(self.plan.folder, self.trial_id, self.plan.interval)
-        place = Place(trial_id=self.trial_id, device=self.device, previous=self.checkpoints.newest)
+        place = Place(trial_id=self.trial_id, device=self.device, previous=self.checkpoints.newest, mended=mended)
         self.reports = reports(config, self.plan, self.dataset, place)

@@ -6,7 +6,7 @@ for every report first keeps the checkpoint that comes with it, then passes the 
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +24,16 @@ from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
 from fame.pipeline import recipes
 from fame.stage import EpochReport
+from tuning.faults import ENDS, MENDED, Fault, end
+from tuning.faults.judge import judge
+from tuning.faults.pulse import Pulse, Watched
 from tuning.remote_folder import open_folder
 from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
 from tuning.stages import reported_uses
 from tuning.storage import below
+from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.plan import TrialPlan, trial_experiment
-
-MILESTONE = "milestone"
-"""Key of a report: whether its checkpoint is kept for other trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Place:
     device: torch.device
     previous: Checkpoint | None
     """The newest checkpoint of this trial, if it is started again."""
+    mended: str | None = None
+    """What was wrong with its checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,35 +60,65 @@ class Report:
 
 
 def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place) -> Iterator[Report]:
-    """Train the trial that Tune configured, on this worker, and yield a report after every epoch."""
-    threads = plan.cpus_per_worker
-    torch.set_num_threads(threads)  # for each trial: what ran here before may have changed it
+    """Train the trial that Tune configured, on this worker, and yield a report after every epoch.
+
+    The last one tells what went wrong, if the same settings would meet it again. All workers meet a loss that is
+    not finite; what one of several meets alone has to end the others, so it is raised, as is what can heal.
+    """
+    torch.set_num_threads(plan.cpus_per_worker)  # for each trial: what ran here before may have changed it
     workers = Workers.current(place.device)
+    if (over := ended(config, plan)) is not None:
+        yield Report(metrics=over)
+        return
+    epoch, mended = restart_of(config).seen, {MENDED: place.mended} if place.mended else {}
+    pulse = Pulse(place.trial_id, workers.rank, plan.hang_after)
+    try:
+        pulse.beat()
+        for report in _epochs(config, plan, dataset, place, workers, pulse):
+            epoch = report.metrics["epoch"]
+            yield dataclasses.replace(report, metrics=report.metrics | mended)
+            mended = {}
+    except Exception as error:
+        fault = judge(error)
+        alone = workers.size == 1 or isinstance(error, DivergedError)
+        if not alone or fault.kind not in ENDS:
+            raise
+        yield Report(metrics=end(fault, epoch, plan.metric))
+    finally:
+        pulse.end()
+
+
+def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
+    """The last report of a trial that is over; None for one that is not."""
+    note = restart_of(config)
+    return None if note.fault is None else end(Fault(**note.fault), note.seen, plan.metric)
+
+
+def _epochs(
+    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place, workers: Workers, pulse: Pulse
+) -> Iterator[Report]:
+    """The reports of a training that nothing happens to."""
     restart = restart_of(config)
-    experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, threads)
-    metric = experiment.train.metric
-    shared = open_folder(plan.stages) if plan.stages is not None and recipes(experiment) else None
+    experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
+    shared = Watched(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
     with scratch_folder(place.trial_id) as folder:
-        epoch = restart.seen
-        for report in restore(folder, experiment, plan, restart, place.previous)[epoch:]:
+        for report in restore(folder, experiment, plan, restart, place.previous)[restart.seen :]:
             # What was reported while the sweep's driver was away, or had just paused the trial, never reached it.
-            yield Report(metrics=reported_metrics(report, metric) | reported_uses(folder))
-            epoch = report.epoch
+            yield Report(metrics=reported_metrics(report, plan.metric) | reported_uses(folder))
         kept = None
-        try:
-            for report in fit(experiment, dataset.sequences, folder, workers, dataset=dataset, shared=shared):
-                epoch = report.epoch
-                state = folder if workers.first and _version(folder) != kept else None
-                yield _with_state(report, metric, plan, restart, state, reported_uses(folder))
-                kept = _version(folder)
-        except (DivergedError, MemoryError, RuntimeError) as error:
-            if not hopeless(error, workers):
-                raise
-            why = " ".join(str(error).split()) or type(error).__name__
-            # 0 is the worst there is; with minus infinity ASHA's percentiles are not numbers, and it stops nothing.
-            yield Report(
-                metrics={"epoch": epoch + 1, "diverged": why, metric: math.nan, f"best_{metric}": 0.0},
-            )
+        training = fit(
+            experiment,
+            dataset.sequences,
+            folder,
+            workers,
+            on_step=lambda done, of: pulse.beat(),
+            shared=shared,
+            dataset=dataset,
+        )
+        for report in training:
+            state = folder if workers.first and _version(folder) != kept else None
+            yield _with_state(report, plan, restart, state, reported_uses(folder))
+            kept = _version(folder)
 
 
 def _version(folder: Path) -> tuple[int, int] | None:
@@ -96,27 +129,17 @@ def _version(folder: Path) -> tuple[int, int] | None:
 
 def _with_state(
     report: EpochReport,
-    metric: str,
     plan: TrialPlan,
     restart: Restart,
     state: Path | None,
     uses: Mapping[str, float],
 ) -> Report:
     """An epoch's report with the checkpoint in `state`; a milestone's is named for others to find it."""
-    metrics, name = reported_metrics(report, metric) | uses, None
+    metrics, name = reported_metrics(report, plan.metric) | uses, None
     if plan.interval:
         metrics[MILESTONE] = report.epoch % plan.interval == 0
         name = milestone_name(report.epoch, restart.generation) if metrics[MILESTONE] else None
     return Report(metrics=metrics, state=state, name=name)
-
-
-def hopeless(error: Exception, workers: Workers) -> bool:
-    """Whether the same settings would fail again, so that the trial reports it instead of being tried again.
-
-    All workers meet a loss that is not finite; one alone may be out of memory, and has to end the others.
-    """
-    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
-    return isinstance(error, DivergedError) or (out_of_memory and workers.size == 1)
 
 
 def restore(

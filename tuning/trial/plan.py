@@ -23,9 +23,13 @@ class TrialPlan:
     """The prepared dataset, once in the object store."""
     folder: str
     """Where trials keep their checkpoints, each in a folder of its id: a path or URI that every node reaches."""
+    metric: str
+    """Validation metric that the search maximises."""
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
+    hang_after: float = 0
+    """Seconds without a sign of life after which a trial's processes are ended; 0 asks for no signs."""
     stages: str | None = None
     """Path or URI of the folder in which trials share stages; None if they share none."""
     interval: int = 0

@@ -14,9 +14,8 @@ from ray import train, tune
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from tuning.trial import RETRIES
-from tuning.trial.checkpoints import checkpoint_config
-from tuning.trial.loop import Place, reports
+from tuning.trial.checkpoints import checkpoint_config, mend
+from tuning.trial.loop import Place, ended, reports
 from tuning.trial.plan import TrialPlan
 
 HEAD = "node:__internal_head__"
@@ -44,17 +43,20 @@ def driver_resources(at_a_time: int) -> dict[str, float]:
 
 def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
     """The Tune trainable."""
+    if (over := ended(config, plan)) is not None:
+        tune.report(over)
+        return
+    trial_id = tune.get_context().get_trial_id()
     TorchTrainer(
         train_loop,
-        train_loop_config={"trial": config, "plan": plan},
+        train_loop_config={"trial": config, "plan": plan, "mended": mend(plan.folder, trial_id, plan.interval)},
         torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker >= 1 else "gloo"),
         scaling_config=train.ScalingConfig(
             num_workers=plan.workers, use_gpu=plan.gpus_per_worker > 0, resources_per_worker=plan.worker_resources
         ),
         run_config=train.RunConfig(
-            name=tune.get_context().get_trial_id(),
+            name=trial_id,
             storage_path=plan.folder,
-            failure_config=train.FailureConfig(max_failures=RETRIES),
             checkpoint_config=checkpoint_config(plan.interval),
             callbacks=[TuneReportCallback()],
         ),
@@ -65,7 +67,10 @@ def train_loop(config: dict[str, Any]) -> None:
     """What each worker of a trial runs."""
     plan: TrialPlan = config["plan"]
     place = Place(
-        trial_id=train.get_context().get_experiment_name(), device=get_device(), previous=train.get_checkpoint()
+        trial_id=train.get_context().get_experiment_name(),
+        device=get_device(),
+        previous=train.get_checkpoint(),
+        mended=config["mended"],
     )
     for report in reports(config["trial"], plan, ray.get(plan.dataset), place):
         checkpoint = None if report.state is None else train.Checkpoint.from_directory(report.state)

@@ -35,7 +35,13 @@ def make_plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
 
     def make(**settings) -> TrialPlan:
-        trials = {"workers": 1, "cpus_per_worker": 1, "gpus_per_worker": 0, "folder": str(tmp_path / "trials")}
+        trials = {
+            "metric": "ndcg@10",
+            "workers": 1,
+            "cpus_per_worker": 1,
+            "gpus_per_worker": 0,
+            "folder": str(tmp_path / "trials"),
+        }
         return TrialPlan(base=BASE, dataset=dataset, **{**trials, **settings})
 
     return make

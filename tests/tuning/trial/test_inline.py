@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -83,14 +84,14 @@ def test_trials_in_one_process_are_those_that_run_alone(make_plan: Callable[...,
 def test_checkpoints_are_where_the_export_looks(make_plan: Callable[..., TrialPlan]) -> None:
     plan = make_plan()
     trial = actor(plan, "a", SMALL)
-    assert read_trial(f"{plan.folder}/a") is None
+    assert read_trial(plan.folder, "a") is None
     for epoch in (1, 2):
         result = trial.step()
-        trained = read_trial(f"{plan.folder}/a")
+        trained = read_trial(plan.folder, "a")
         assert trained.reached_model and trained.experiment.train.lr == SMALL["train.lr"]
         assert [report.epoch for report in trained.history] == list(range(1, epoch + 1))
         assert trained.history[-1].best == result["best_ndcg@10"]
-    assert len(list(Path(plan.folder, "a").glob("checkpoint_2*"))) == 1
+    assert len(list(Path(plan.folder, "a").glob("checkpoint_2*"))) == 2
 
 
 def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(
@@ -119,20 +120,32 @@ def test_a_paused_trial_reports_only_what_is_new_and_takes_over_another_state(
     assert bad.reset(configured("bad", {"train.lr": 2e-3, **note}))
     bad.load_checkpoint({})
     assert [result["epoch"] for result in steps(bad)] == [2, 3]
-    trained = read_trial(f"{plan.folder}/bad")
+    trained = read_trial(plan.folder, "bad")
     assert trained.history[0].train_seconds == first["train_seconds"]
     assert [change.origin for change in trained.changes] == ["good/epoch-1-0"]
     assert Path(plan.folder, "bad", "epoch-2-1").is_dir() and Path(plan.folder, "bad", "epoch-1-0").is_dir()
 
 
-@pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("can't allocate memory: 4 bytes")])
-def test_hopeless_errors_are_reported_and_the_process_takes_the_next_trial(
-    make_plan: Callable[..., TrialPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError("no more"), "infeasible"),
+        (RuntimeError("can't allocate memory: 4 bytes"), "infeasible"),
+        (ZeroDivisionError("division by zero"), "failed"),
+    ],
+)
+def test_what_would_come_again_is_reported_and_the_process_takes_the_next_trial(
+    make_plan: Callable[..., TrialPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
 ) -> None:
     plan = make_plan()
     trial = actor(plan, "a", {"train.lr": 1e30})
     (end,) = steps(trial)
-    assert "finite" in end["diverged"] and math.isnan(end["ndcg@10"]) and end["best_ndcg@10"] == 0
+    assert (
+        end["fault"]["kind"] == "diverged"
+        and "finite" in end["fault"]["reason"]
+        and math.isnan(end["ndcg@10"])
+        and end["best_ndcg@10"] == 0
+    )
 
     def fails(*args: object, **kwargs: object) -> None:
         raise error
@@ -141,13 +154,23 @@ def test_hopeless_errors_are_reported_and_the_process_takes_the_next_trial(
         patch.setattr(loop, "fit", fails)
         assert trial.reset(configured("b", SMALL))
         (end,) = steps(trial)
-        assert end["diverged"] == str(error) and end["epoch"] == 1
+        assert end["fault"] == {"kind": kind, "reason": f"{type(error).__name__}: {error}"} and end["epoch"] == 0
     assert trial.reset(configured("c", SMALL))
     assert steps(trial) == alone(plan, SMALL, tmp_path / "alone")
 
 
-def test_other_errors_reach_tune(make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_heal_reaches_tune(make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/there")
+
     trial = actor(make_plan(), "a", SMALL)
-    monkeypatch.setattr(loop, "fit", lambda *args, **kwargs: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr(loop, "fit", fails)
+    with pytest.raises(OSError, match="No space left"):
         trial.step()
+
+
+def test_a_trial_that_is_over_reports_why_and_trains_nothing(make_plan: Callable[..., TrialPlan]) -> None:
+    fault = {"kind": "hung", "reason": "no step for 60 s"}
+    note = {NOTE: dataclasses.asdict(Restart(seen=3, fault=fault))}
+    (end,) = steps(actor(make_plan(), "a", {**SMALL, **note}))
+    assert end["fault"] == fault and end["epoch"] == 3 and math.isnan(end["ndcg@10"])

@@ -81,7 +81,7 @@ def test_a_trial_stopped_in_its_backbone_leaves_it_to_the_next_one_in_the_proces
     assert trial.reset(configured("c", POINT | {"train.lr": 2e-3}))
     assert [result["epoch"] for result in steps(trial)] == [1, 2, 3]
     assert names == ["backbone", "backbone", "fame", "fame"]
-    assert read_trial(f"{plan.folder}/c").reached_model
+    assert read_trial(plan.folder, "c").reached_model
     trial.stop()
 
 

@@ -1,0 +1,63 @@
+"""Which kind of fault an exception is: the only place that decides it."""
+
+from __future__ import annotations
+
+import torch
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.exceptions import RayTrainError, WorkerHealthCheckFailedError
+
+from fame.errors import DivergedError, UserError
+from tuning.faults import Fault, Kind
+from tuning.faults.disk import cannot_write, described
+from tuning.faults.memory import KilledForMemoryError
+
+ALLOCATOR = "can't allocate memory"
+"""In the message of torch's allocator for the CPU, which raises no exception of its own."""
+MONITOR = "running low on memory"
+"""In what Ray says of a process that its memory monitor has killed."""
+PEERS = ("gloo", "NCCL", "Connection reset by peer", "Connection closed by peer")
+"""In the message of torch's collectives when another worker of the trial is gone."""
+FIRST: tuple[Kind, ...] = ("infeasible", "storage", "diverged", "failed", "lost")
+"""Of the faults of a trial's workers the one that the others follow from comes first."""
+
+
+def judge(error: BaseException, place: str | None = None) -> Fault:
+    """The fault that an exception is; `place` is what was written to if it does not say that itself."""
+    if isinstance(error, WorkerGroupError):
+        found = [judge(each, place) for each in error.worker_failures.values()]
+        return min(found, key=lambda fault: FIRST.index(fault.kind))
+    if isinstance(error, ControllerError):
+        return judge(error.controller_failure, place)
+    if isinstance(error, RayTaskError):
+        # Without a cause if the exception could not be pickled: its traceback is there as text.
+        last = str(error).strip().splitlines()[-1]
+        return Fault(kind="failed", reason=last) if error.cause is None else judge(error.cause, place)
+    if isinstance(error, WorkerHealthCheckFailedError):
+        return judge(error.health_check_failure, place)
+    if cannot_write(error):
+        return Fault(kind="storage", reason=described(error, error.filename or place))
+    return Fault(kind=_kind(error), reason=line(error))
+
+
+def _kind(error: BaseException) -> Kind:
+    text = str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError, OutOfMemoryError, KilledForMemoryError)):
+        return "infeasible"
+    if isinstance(error, RuntimeError) and ALLOCATOR in text:
+        return "infeasible"
+    if isinstance(error, DivergedError):
+        return "diverged"
+    if isinstance(error, (RayError, RayTrainError)):
+        return "infeasible" if MONITOR in text else "lost"
+    if isinstance(error, (RuntimeError, ConnectionError)) and any(word in text for word in PEERS):
+        return "lost"
+    return "failed"
+
+
+def line(error: BaseException) -> str:
+    """An exception as one line: as the last of its traceback, without the module of its class."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (DivergedError, UserError)):
+        return text  # meant for people
+    return ": ".join(filter(None, [type(error).__name__, text]))

@@ -1,0 +1,31 @@
+"""Trials that Ray's memory monitor kills, as their process would bring the whole machine down.
+
+Tune (2.60) knows actors that died and tasks that raised; for this third way to end it stops the whole sweep with
+"Caught unexpected exception". Here it is made one of the first.
+"""
+
+from __future__ import annotations
+
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+
+class KilledForMemoryError(RayActorError):
+    """Of an actor that the memory monitor has killed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(error_msg=message)
+
+
+_actor_task_failed = RayActorManager._actor_task_failed
+
+
+def _failed(manager: RayActorManager, task: object, error: Exception) -> None:
+    if isinstance(error, OutOfMemoryError):
+        error = KilledForMemoryError(str(error))
+    _actor_task_failed(manager, task, error)
+
+
+def survive_the_memory_monitor() -> None:
+    """To be called before Tune runs."""
+    RayActorManager._actor_task_failed = _failed

@@ -1,0 +1,99 @@
+"""Signs of life of the processes that train, in the key-value store of Ray's head.
+
+A report is too rare to tell a slow epoch from a trial that hangs: so each step of the optimiser is a sign, and each
+look at the stage that a trial waits for. A trial without any waits for its processes, and does not hang.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.experimental import internal_kv
+from torch import Tensor
+
+from fame.artifacts import Folder
+
+SHARE = 8
+"""A process gives so many signs, and is looked at so often, in the time after which it counts as hanging."""
+NAMESPACE = b"fame-pulse"
+
+
+class Pulse:
+    """Of the process of a trial that has this rank. `hang_after` 0: gives no signs."""
+
+    def __init__(self, trial_id: str, rank: int, hang_after: float) -> None:
+        self.key, self.every = _key(trial_id, rank), hang_after / SHARE
+        self.count, self.given = 0, -math.inf
+
+    def beat(self) -> None:
+        """Give a sign, if it is time for one."""
+        now = time.monotonic()
+        if self.every and now - self.given >= self.every:
+            self.given, self.count = now, self.count + 1
+            handle = ray.get_runtime_context().current_actor  # for whoever has to end this process
+            sign = cloudpickle.dumps((self.count, handle))
+            internal_kv._internal_kv_put(self.key, sign, overwrite=True, namespace=NAMESPACE)
+
+    def end(self) -> None:
+        """Training is over: no more signs are to be expected."""
+        if self.count:
+            internal_kv._internal_kv_del(self.key, namespace=NAMESPACE)
+
+
+class Watched:
+    """A folder of shared stages; a training that waits for one of them looks here, which is a sign of life.
+
+    Writing is none: who computes a stage renews its lease from a thread of its own, which goes on when it hangs.
+    """
+
+    def __init__(self, folder: Folder, pulse: Pulse) -> None:
+        self.folder, self.pulse = folder, pulse
+
+    def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        self.pulse.beat()
+        return self.folder.load(name)
+
+    def save(self, name: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+        self.folder.save(name, tensors, header)
+
+    def create(self, name: str, text: str) -> bool:
+        return self.folder.create(name, text)
+
+    def rewrite(self, name: str, text: str) -> bool:
+        return self.folder.rewrite(name, text)
+
+    def read(self, name: str) -> str | None:
+        return self.folder.read(name)
+
+    def names(self, prefix: str) -> list[str]:
+        return self.folder.names(prefix)
+
+    def remove(self, name: str) -> None:
+        self.folder.remove(name)
+
+
+def signs(trial_id: str, workers: int) -> list[bytes]:
+    """The last signs of a trial's processes; none of those that do not train."""
+    found = (internal_kv._internal_kv_get(_key(trial_id, rank), namespace=NAMESPACE) for rank in range(workers))
+    return [sign for sign in found if sign is not None]
+
+
+def forget(trial_id: str, workers: int) -> None:
+    """Remove the signs of processes that are gone."""
+    for rank in range(workers):
+        internal_kv._internal_kv_del(_key(trial_id, rank), namespace=NAMESPACE)
+
+
+def end_process(sign: bytes) -> None:
+    """Kill the process that gave a sign, stopped or not."""
+    _, handle = cloudpickle.loads(sign)
+    ray.kill(handle)
+
+
+def _key(trial_id: str, rank: int) -> bytes:
+    return f"{trial_id}/{rank}".encode()
