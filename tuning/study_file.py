@@ -94,7 +94,7 @@ class StudyFile(BaseJournalBackend):
                 if content:
                     os.replace(path, path.with_name(path.name + DAMAGED))
             _write(path, whole)
-        if (lost := max(known) + 1 - len(lines)) > 0 and damage:
+        if damage and (lost := max(content.count(b"\n") for content in contents) - len(lines)) > 0:
             damage.append(f"{self.path}: line {len(lines) + 1} is in neither copy: {lost} lines from there on are lost")
         return damage
 
