@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, distributed
 
 from fame.batches import Batch
-from fame.model import Fame, FameConfig
-from fame.objective import EXACT, Objective
+from fame.model import EXACT, Fame, FameConfig
+from fame.objective import Objective
 from fame.registry import models
 
 FAULTS = "FAME_TEST_FAULTS"
