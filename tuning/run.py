@@ -82,8 +82,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                     staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
     agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
-    with ends_interrupted(tracker):
-        best = export_best(search.study, storage, dataset)
+    best = export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     registered = None
     if best is not None and not interrupted:
