@@ -7,11 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.chaos.faulty_model import FAULTS
-from tests.chaos.harness import SPACE, Undisturbed, command, exported, key
+from tests.chaos.harness import Undisturbed, command, exported, key
 from tests.tuning.sweeps import SOURCES, Sweeps, assert_agree
 from tuning.faults import Fault
 from tuning.search import RAY_ID
@@ -39,9 +38,7 @@ def faulty(sweeps: Sweeps, name: str, faults: Mapping[str, Mapping[str, Any]], *
     )
     sweeps.environment["PYTHONPATH"] = os.pathsep.join([str(site), str(SOURCES)])
     sweeps.environment[FAULTS] = json.dumps(faults)
-    base = {**SPACE["base"], "model": {**SPACE["base"]["model"], "name": "faulty"}}
-    (sweeps.folder / "faulty.yaml").write_text(yaml.safe_dump({**SPACE, "base": base}), encoding="utf-8")
-    return command(sweeps, name, "--space", "faulty.yaml", "--model", "faulty", *more)
+    return command(sweeps, name, *more)
 
 
 def assert_others_sound(sweeps: Sweeps, name: str, undisturbed: Undisturbed) -> dict[str, list[FrozenTrial]]:

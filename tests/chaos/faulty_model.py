@@ -1,7 +1,8 @@
 """A model with a defect, in the processes of a sweep that `faulty` has prepared.
 
 It is FAME, with FAME's numbers, but for what the variable `FAULTS` says: by heads and experts of a trial, what
-happens in its training, and when. Nothing in the product knows of it: Python itself imports it (`sitecustomize`).
+happens in its training, and when. Nothing in the product knows of it: Python itself puts it into the registry of
+models (`sitecustomize`), where it takes the place of FAME.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ def fault_of(config: FameConfig) -> dict[str, Any]:
     return json.loads(os.environ[FAULTS]).get(f"H{config.heads} N{config.experts}", {})
 
 
-@models.register("faulty")
 class Faulty(Fame):
     """Meets its fault at the first step of the epoch that the fault names, counted in this process."""
 
@@ -54,6 +54,9 @@ class Faulty(Fame):
             return True
         except FileExistsError:
             return False
+
+
+models._entries["fame"] = Faulty
 
 
 def not_a_number(loss: Tensor) -> Tensor:
