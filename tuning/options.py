@@ -51,6 +51,9 @@ class Options:
     address: str | None = None
     resume: bool = False
     dry_run: bool = False
+    dashboard: bool = False
+    quiet: bool = False
+    verbose: bool = False
 
     def __post_init__(self) -> None:
         for key, lowest in {"trials": 1, "epochs": 1, "concurrent": 1, "workers": 1, "cpus_per_worker": 1}.items():
@@ -110,8 +113,8 @@ def _check_trainer(options: Options) -> None:
 
 
 DEFAULTS = Options()
-PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run")
-"""Options that say where a sweep runs, not what it is."""
+PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
+"""Options that say where a sweep runs and what is seen of it, not what it is."""
 DATA_OPTIONS = {
     "data.name": "--dataset",
     "data.dir": "--data-dir",
@@ -198,6 +201,18 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", default=None, help="go on with the sweep --name (default: the newest one)"
     )
     where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
+    seen = parser.add_argument_group("what to see")
+    seen.add_argument(
+        "--dashboard",
+        action="store_true",
+        default=None,
+        help="serve Optuna's and MLflow's pages of the sweep on this machine while it runs",
+    )
+    loudness = seen.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", default=None, help="only the results, when it has ended")
+    loudness.add_argument(
+        "--verbose", action="store_true", default=None, help="every epoch, and what Ray and the trials' processes say"
+    )
     return parser
 
 

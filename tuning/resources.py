@@ -115,17 +115,19 @@ def _counted(number: int, what: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, folder: Path, dashboard: bool) -> Iterator[None]:
+def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = False) -> Iterator[None]:
     """Ray for as long as the block lasts: the cluster at `address`, or one of our own with its session in `folder`.
 
-    With a cluster, Ray's files of this process alone are there. `dashboard` says whether our own needs Ray's dashboard. Raises `UserError` if the cluster does not answer.
+    With a cluster, Ray's files of this process alone are there. `dashboard` says whether our own needs Ray's
+    dashboard, `verbose` whether Ray and the trials' processes are heard. Raises `UserError` if the cluster does not
+    answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Tune's own progress output; `tuning.progress` has ours.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):
             yield

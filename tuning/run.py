@@ -20,7 +20,8 @@ from fame.artifacts.lease import Lease
 from fame.config_tree import write_yaml
 from fame.datasets import Dataset
 from fame.provenance import provenance
-from tuning import mirror, resources, stages, staging, summary
+from tuning import mirror, resources, stages, staging, summary, view
+from tuning.dashboards import dashboards
 from tuning.export import Best, export_best
 from tuning.faults import FAULT, disk
 from tuning.faults.callback import FaultCallback
@@ -39,6 +40,7 @@ from tuning.storage import TUNE, Storage, below
 from tuning.tracking import Status, Tracker
 from tuning.tracking.agreement import agree
 from tuning.tracking.callback import TrackingCallback
+from tuning.tracking.store import check_tracking_uri
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
@@ -62,7 +64,9 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     import_aside("mlflow.tracking")
     with (
         contextlib.ExitStack() as when_ray_has_ended,
-        resources.cluster(options.address, session_folder(storage), TRAINERS[options.trainer].dashboard),
+        resources.cluster(
+            options.address, session_folder(storage), TRAINERS[options.trainer].dashboard, options.verbose
+        ),
         watched(storage.name, leases, summary.resume_command(plan, storage)) as watch,
     ):
         share = resources.plan(options, resources.found())
@@ -72,12 +76,14 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 mirror.fetch(storage)
             else:
                 storage.create(plan.to_record(dataset.fingerprint))
-            summary.print_plan(plan, dataset, share, storage)
+            if not options.quiet:
+                summary.print_plan(plan, dataset, share, storage)
             with disk.reserved(storage.local):
                 search = open_study(plan, storage, share)
                 when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
                 try:
-                    interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
+                    with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
+                        interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
                 finally:
                     staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
@@ -89,6 +95,18 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
     summary.print_results(plan, storage, search.study, best, tracker, registered)
     return summary.conclude(plan, storage, search.study, interrupted)
+
+
+@contextlib.contextmanager
+def pages(plan: Plan, storage: Storage) -> Iterator[None]:
+    """The dashboards for as long as the block lasts, if they were asked for."""
+    if not plan.options.dashboard:
+        yield
+        return
+    uri = check_tracking_uri(plan.options.tracking_uri)
+    with dashboards(storage.study, uri, storage.local / "dashboards.log") as addresses:
+        print(f"pages  {addresses}", flush=True)
+        yield
 
 
 def import_aside(module: str) -> None:
@@ -194,7 +212,7 @@ class Trials:
                 callbacks=[
                     FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
                     TrackingCallback(self.tracker, options.metric),
-                    ProgressCallback(self.search, self.plan.trials),
+                    ProgressCallback(self.search, self.plan.trials, self.plan.epochs),
                     WaitingCallback(self.share),
                     SchedulerMemory(scheduler),
                     mirror.Mirror(self.storage),

@@ -1,0 +1,40 @@
+"""Look at a sweep, running or ended: `python -m tuning.dashboards [--name NAME]`, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from fame.errors import UserError, run_command
+from tuning.dashboards import dashboards
+from tuning.options import DEFAULTS
+from tuning.storage import Storage, newest, shown
+from tuning.tracking.store import check_tracking_uri
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    storage = Storage.of(args.storage, args.name or newest(args.storage))
+    if not storage.study.exists():
+        raise UserError(f"there is no study at {shown(storage.study)}; name a sweep with --name, or its --storage")
+    uri = check_tracking_uri(args.tracking_uri or storage.read_record()["options"]["tracking_uri"])
+    with dashboards(storage.study, uri, storage.local / "dashboards.log") as pages:
+        print(f"{storage.name}: {pages}  (Ctrl-C ends them)", flush=True)
+        threading.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tuning.dashboards", description=__doc__)
+    parser.add_argument("--name", help="the sweep (default: the newest one)")
+    parser.add_argument(
+        "--storage",
+        default=DEFAULTS.storage,
+        metavar="PATH-or-URI",
+        help="where sweeps are kept (default: %(default)s)",
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="MLflow store or server (default: the sweep's)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
