@@ -20,10 +20,10 @@ class KilledForMemoryError(RayActorError):
 _actor_task_failed = RayActorManager._actor_task_failed
 
 
-def _failed(manager: RayActorManager, task: object, error: Exception) -> None:
-    if isinstance(error, OutOfMemoryError):
-        error = KilledForMemoryError(str(error))
-    _actor_task_failed(manager, task, error)
+def _failed(manager: RayActorManager, tracked_actor_task: object, exception: Exception) -> None:
+    if isinstance(exception, OutOfMemoryError):
+        exception = KilledForMemoryError(str(exception))
+    _actor_task_failed(manager, tracked_actor_task, exception)
 
 
 def survive_the_memory_monitor() -> None:
