@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
 from tuning.faults.memory import KilledForMemoryError, survive_the_memory_monitor
 
@@ -27,6 +27,6 @@ def test_the_memory_monitors_kill_is_told_to_tune_as_the_death_of_an_actor() -> 
 
 
 def test_other_errors_are_told_as_they_are() -> None:
-    died, raised = RayActorError(error_msg="gone"), ValueError("x")
+    died, raised = RayActorError(error_msg="gone"), RayTaskError("train", "traceback", ValueError("x"))
     assert all(why is died for _, why in told(died))
     assert told(raised) == [("task", raised)]
