@@ -23,6 +23,7 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
         "evaluation": (),
         "loss_memory": (),
         "large_catalogue": (),
+        "serving": (),
         "scaling": (),
         "prepare_ml20m": (),
         "trial_start": (),

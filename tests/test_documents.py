@@ -15,6 +15,7 @@ from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
 from tuning import compare, options
+from tuning.dashboards import __main__ as dashboards
 from tuning.plan import make_plan
 from tuning.registry import __main__ as registry
 
@@ -26,6 +27,7 @@ PARSERS = {
     "fame.recommend": recommend._parser,
     "fame.explain": explain._parser,
     "tuning.registry": registry._parser,
+    "tuning.dashboards": dashboards._parser,
     "fame.datasets": datasets._parser,
     "fame.text": text_stage._parser,
 }
