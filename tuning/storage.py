@@ -1,7 +1,7 @@
 """Where a sweep is kept.
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
-    <storage>/<name>/study.log     the Optuna study
+    <storage>/<name>/study.log     the Optuna study, and study.log.copy
     <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
