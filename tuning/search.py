@@ -30,7 +30,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from fame.errors import UserError, nearest
-from tuning.faults import FAULT, Fault, noted
+from tuning.faults import FAULT, Fault
 from tuning.faults.disk import cannot_write, described
 from tuning.faults.halt import halt
 from tuning.options import SAMPLERS
@@ -213,7 +213,7 @@ class StudySearch(Searcher):
         if fault.kind == "infeasible":
             # By how much is not known. A trial without the constraint counts as one that meets it.
             optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
-        self._storage.set_trial_user_attr(trial._trial_id, FAULT, noted(fault)[FAULT])
+        self._storage.set_trial_user_attr(trial._trial_id, FAULT, str(fault))
         self.study.tell(trial.number, state=TrialState.PRUNED if fault.kind == "infeasible" else TrialState.FAIL)
 
     def find(self, trial_id: str) -> FrozenTrial | None:

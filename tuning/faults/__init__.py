@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["infeasible", "diverged", "failed", "hung", "lost", "storage"]
 
 FAULT = "fault"
-"""Key of a trial's last report if it went wrong, and attribute of the trial in the study: the fault as a dictionary."""
+"""Key of a trial's last report if it went wrong, and attribute of the trial in the study: the fault as text. (Tune
+hands reports to the search and to schedulers without the dictionaries in them.)"""
 MENDED = "mended"
 """Key of a report: what was wrong with the checkpoints of a trial that goes on."""
 ENDS = ("infeasible", "diverged", "failed")
@@ -49,13 +50,16 @@ class Fault:
     @classmethod
     def of(cls, found: Mapping[str, Any] | None) -> Fault | None:
         """That of a report, or of a trial's attributes in the study; None if there is none."""
-        fault = (found or {}).get(FAULT)
-        return None if fault is None else cls(**fault)
+        text = (found or {}).get(FAULT)
+        return None if text is None else cls.parse(text)
 
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        kind, _, reason = text.partition(": ")
+        return cls(kind=kind, reason=reason)
 
-def noted(fault: Fault) -> dict[str, dict[str, str]]:
-    """A fault as `Fault.of` finds it."""
-    return {FAULT: asdict(fault)}
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
 
 
 def end(fault: Fault, epoch: int, metric: str) -> dict[str, Any]:
@@ -64,4 +68,4 @@ def end(fault: Fault, epoch: int, metric: str) -> dict[str, Any]:
     Tune refuses reports without the metric. 0 is the worst there is; with minus infinity ASHA's percentiles
     would not be numbers, and it would stop nothing.
     """
-    return {"epoch": epoch, metric: math.nan, f"best_{metric}": 0.0, **noted(fault)}
+    return {"epoch": epoch, metric: math.nan, f"best_{metric}": 0.0, FAULT: str(fault)}

@@ -103,4 +103,4 @@ class FaultCallback(Callback):
 
     def _end(self, trial: Trial, fault: Fault) -> None:
         epoch = (trial.last_result or {}).get("epoch", 0)
-        leave_note(trial, dataclasses.replace(restart_of(trial.config), seen=epoch, fault=dataclasses.asdict(fault)))
+        leave_note(trial, dataclasses.replace(restart_of(trial.config), seen=epoch, fault=str(fault)))

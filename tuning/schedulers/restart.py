@@ -31,7 +31,7 @@ class Restart:
     """How often a process of the trial has died."""
     hung: int = 0
     """How often the trial has hung."""
-    fault: Mapping[str, str] | None = None
+    fault: str | None = None
     """Why the trial is over: all that is left for it is to report that (`tuning.faults`)."""
 
 

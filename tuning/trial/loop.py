@@ -91,7 +91,7 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
 def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
     """The last report of a trial that is over; None for one that is not."""
     note = restart_of(config)
-    return None if note.fault is None else end(Fault(**note.fault), note.seen, plan.metric)
+    return None if note.fault is None else end(Fault.parse(note.fault), note.seen, plan.metric)
 
 
 def _epochs(

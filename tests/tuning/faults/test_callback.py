@@ -90,7 +90,7 @@ def test_what_would_come_again_ends_the_trial(search: StudySearch, tmp_path: Pat
     trial = Trial(tmp_path).raises(in_task(MemoryError("rank 1")))
     faults_of(search, STORAGE).on_trial_recover(0, [], trial)
     note = restart_of(trial.config)
-    assert Fault(**note.fault) == Fault(kind="infeasible", reason="MemoryError: rank 1") and note.seen == 2
+    assert Fault.parse(note.fault) == Fault(kind="infeasible", reason="MemoryError: rank 1") and note.seen == 2
     assert point_of(trial.config) == POINT and not halted
 
 
@@ -102,7 +102,7 @@ def test_a_process_that_dies_is_started_again_so_often_and_no_more(
         faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(ActorDiedError()))
         assert restart_of(trial.config).lost == count and restart_of(trial.config).fault is None
     faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(ActorDiedError()))
-    fault = Fault(**restart_of(trial.config).fault)
+    fault = Fault.parse(restart_of(trial.config).fault)
     assert fault.kind == "lost" and fault.reason.startswith("died 3 times: ActorDiedError: The actor died")
     assert not halted
 
@@ -113,7 +113,7 @@ def test_an_exception_that_tune_keeps_as_text_is_not_taken_for_the_one_before(
     trial = Trial(tmp_path)
     faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(ActorDiedError()))
     faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(RuntimeError("of Tune's own")))
-    assert Fault(**restart_of(trial.config).fault).reason == "RuntimeError: of Tune's own"
+    assert Fault.parse(restart_of(trial.config).fault).reason == "RuntimeError: of Tune's own"
 
 
 def test_a_full_disk_stops_the_sweep_and_leaves_the_trial(
@@ -188,7 +188,7 @@ def test_a_trial_that_hangs_is_ended_and_started_again_once(
     watched(faults, head, trial, HANG_AFTER * 1.5, "2")
     assert head.killed == [b"1", b"2"]
     faults.on_trial_recover(0, [], trial.raises(ActorDiedError()))
-    assert Fault(**restart_of(trial.config).fault) == Fault(
+    assert Fault.parse(restart_of(trial.config).fault) == Fault(
         kind="hung", reason="no sign of life for 60 s, again after it was started again"
     )
 

@@ -8,9 +8,10 @@ import torch
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.tune.utils import flatten_dict
 
 from fame.errors import DivergedError, UserError
-from tuning.faults import Fault, end, noted
+from tuning.faults import Fault, end
 from tuning.faults.judge import judge
 from tuning.faults.memory import KilledForMemoryError
 
@@ -72,6 +73,7 @@ def test_what_cannot_be_written_is_named_with_its_free_space(tmp_path: Path) -> 
 
 
 def test_a_fault_travels_in_a_report() -> None:
-    fault = Fault(kind="infeasible", reason="MemoryError")
-    assert Fault.of(end(fault, 3, "hr@10")) == Fault.of(noted(fault)) == fault
+    fault = Fault(kind="infeasible", reason="RuntimeError: can't allocate memory: 4 bytes")
+    report = end(fault, 3, "hr@10")
+    assert Fault.of(report) == Fault.of(flatten_dict(report)) == Fault.of({"fault": str(fault)}) == fault
     assert Fault.of({"epoch": 1}) is None and Fault.of(None) is None

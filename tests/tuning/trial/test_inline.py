@@ -154,7 +154,7 @@ def test_what_would_come_again_is_reported_and_the_process_takes_the_next_trial(
         patch.setattr(loop, "fit", fails)
         assert trial.reset(configured("b", SMALL))
         (end,) = steps(trial)
-        assert end["fault"] == {"kind": kind, "reason": f"{type(error).__name__}: {error}"} and end["epoch"] == 0
+        assert end["fault"] == f"{kind}: {type(error).__name__}: {error}" and end["epoch"] == 0
     assert trial.reset(configured("c", SMALL))
     assert steps(trial) == alone(plan, SMALL, tmp_path / "alone")
 
@@ -170,7 +170,7 @@ def test_what_can_heal_reaches_tune(make_plan: Callable[..., TrialPlan], monkeyp
 
 
 def test_a_trial_that_is_over_reports_why_and_trains_nothing(make_plan: Callable[..., TrialPlan]) -> None:
-    fault = {"kind": "hung", "reason": "no step for 60 s"}
+    fault = "hung: no step for 60 s"
     note = {NOTE: dataclasses.asdict(Restart(seen=3, fault=fault))}
     (end,) = steps(actor(make_plan(), "a", {**SMALL, **note}))
     assert end["fault"] == fault and end["epoch"] == 3 and math.isnan(end["ndcg@10"])
