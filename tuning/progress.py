@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 
 from tuning.export import ranked, score
 from tuning.faults import FAULT, Fault
+from tuning.schedulers.restart import fault_noted
 from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.tracking.callback import run_name
 from tuning.view import VERBOSE, Row, State, clock, view
@@ -56,8 +57,16 @@ class ProgressCallback(Callback):
         if (fault := Fault.of(result)) is None:
             self._ended(trials, trial, "finished" if result.get("finished") else "stopped")
         else:
-            self._ended(trials, trial, fault.kind)
-            view().line(f"    {fault.reason}")
+            self._failed(trials, trial, fault)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """It could not tell why itself."""
+        fault = fault_noted(trial.config) or Fault(kind="failed", reason="no reason is known")
+        self._failed(trials, trial, fault)
+
+    def _failed(self, trials: list[Trial], trial: Trial, fault: Fault) -> None:
+        self._ended(trials, trial, fault.kind)
+        view().line(f"    {fault.reason}")
 
     def _ended(self, trials: list[Trial], trial: Trial, how: str) -> None:
         state = view().state

@@ -197,7 +197,7 @@ class StudySearch(Searcher):
         if trial is None:  # told before: the study was ahead of the state that Tune was restored from
             return
         self._report(trial, result)  # the report at which the scheduler stops a trial comes only here
-        if (fault := Fault.of(result)) is not None:
+        if (fault := Fault.of(result) or Fault.of(trial.user_attrs)) is not None:
             self._tell_fault(trial, fault)
             return
         finished = bool(result.get("finished"))
@@ -215,6 +215,12 @@ class StudySearch(Searcher):
             optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
         self._storage.set_trial_user_attr(trial._trial_id, FAULT, str(fault))
         self.study.tell(trial.number, state=TrialState.PRUNED if fault.kind == "infeasible" else TrialState.FAIL)
+
+    def judge(self, trial_id: str, fault: Fault) -> None:
+        """Note why a running trial is about to end."""
+        with self._writing():
+            if (trial := self._running(trial_id)) is not None:
+                self._storage.set_trial_user_attr(trial._trial_id, FAULT, str(fault))
 
     def find(self, trial_id: str) -> FrozenTrial | None:
         """The trial of this id in Tune; None if the study does not know it."""

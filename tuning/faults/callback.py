@@ -102,5 +102,8 @@ class FaultCallback(Callback):
         return Fault(kind="failed", reason=text.splitlines()[-1])
 
     def _end(self, trial: Trial, fault: Fault) -> None:
+        """Let a trial tell no more than why it ended; if it cannot even do that, Tune gives it up."""
+        self.search.judge(trial.trial_id, fault)
+        trial.max_failures = 0
         epoch = (trial.last_result or {}).get("epoch", 0)
         leave_note(trial, dataclasses.replace(restart_of(trial.config), seen=epoch, fault=str(fault)))

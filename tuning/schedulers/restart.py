@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tuning.faults import Fault
+
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
@@ -37,6 +39,12 @@ class Restart:
 
 def restart_of(config: Mapping[str, Any]) -> Restart:
     return Restart(**config.get(NOTE, {}))
+
+
+def fault_noted(config: Mapping[str, Any]) -> Fault | None:
+    """Why the trial is over; None if it is not."""
+    note = restart_of(config)
+    return None if note.fault is None else Fault.parse(note.fault)
 
 
 def point_of(config: Mapping[str, Any]) -> dict[str, Any]:

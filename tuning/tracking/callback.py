@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
 from tuning.faults import FAULT, Fault
-from tuning.schedulers.restart import point_of
+from tuning.schedulers.restart import fault_noted, point_of
 from tuning.tracking import Status, Tracker, opened
 
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
@@ -73,6 +73,10 @@ class TrackingCallback(Callback):
             self._end(trial, "failed", tags_of(fault))
         else:  # Tune sets the trial's status after this call
             self._end(trial, "finished" if result.get("finished") else "pruned")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """It could not tell why itself."""
+        self._end(trial, "failed", tags_of(fault_noted(trial.config)))
 
     def _start(self, trial: Trial) -> None:
         self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))

@@ -24,11 +24,11 @@ from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
 from fame.pipeline import recipes
 from fame.stage import EpochReport
-from tuning.faults import ENDS, MENDED, Fault, end
+from tuning.faults import ENDS, MENDED, end
 from tuning.faults.judge import judge
 from tuning.faults.pulse import Pulse, Watched
 from tuning.remote_folder import open_folder
-from tuning.schedulers.restart import Restart, milestone_name, point_of, restart_of
+from tuning.schedulers.restart import Restart, fault_noted, milestone_name, point_of, restart_of
 from tuning.scratch import scratch_folder
 from tuning.stages import reported_uses
 from tuning.storage import below
@@ -90,8 +90,8 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
 
 def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
     """The last report of a trial that is over; None for one that is not."""
-    note = restart_of(config)
-    return None if note.fault is None else end(Fault.parse(note.fault), note.seen, plan.metric)
+    fault = fault_noted(config)
+    return None if fault is None else end(fault, restart_of(config).seen, plan.metric)
 
 
 def _epochs(

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from optuna.trial import TrialState
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, RayTaskError
 
@@ -88,10 +89,14 @@ def in_task(error: Exception) -> RayTaskError:
 
 def test_what_would_come_again_ends_the_trial(search: StudySearch, tmp_path: Path, halted: list[str]) -> None:
     trial = Trial(tmp_path).raises(in_task(MemoryError("rank 1")))
+    search.suggest("a")
     faults_of(search, STORAGE).on_trial_recover(0, [], trial)
     note = restart_of(trial.config)
     assert Fault.parse(note.fault) == Fault(kind="infeasible", reason="MemoryError: rank 1") and note.seen == 2
-    assert point_of(trial.config) == POINT and not halted
+    assert point_of(trial.config) == POINT and trial.max_failures == 0 and not halted
+    assert Fault.of(search.find("a").user_attrs).kind == "infeasible"
+    search.on_trial_complete("a", error=True)  # not even its last report came
+    assert search.find("a").state == TrialState.PRUNED
 
 
 def test_a_process_that_dies_is_started_again_so_often_and_no_more(
