@@ -31,13 +31,14 @@ def fault_of(config: FameConfig) -> dict[str, Any]:
 class Faulty(Fame):
     """Meets its fault at the first step of the epoch that the fault names, counted in this process."""
 
-    epochs = 0
+    epochs, fresh = 0, False
 
     def train(self, mode: bool = True) -> Faulty:
-        self.epochs += mode
+        self.fresh = True  # the next step, if there is one, is the first of an epoch
         return super().train(mode)
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
+        self.epochs, self.fresh = self.epochs + self.fresh, False
         loss, fault = super().forward(batch, objective), fault_of(self.config)
         if self.epochs != fault.get("epoch", 1) or not fault or not self._due(fault):
             return loss

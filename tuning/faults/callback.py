@@ -19,7 +19,7 @@ from tuning.faults import ENDS, MENDED, Fault
 from tuning.faults.disk import release
 from tuning.faults.halt import halt
 from tuning.faults.hang import HangWatch
-from tuning.faults.judge import judge
+from tuning.faults.judge import judge, judge_text
 from tuning.schedulers.restart import leave_note, restart_of
 from tuning.search import StudySearch
 from tuning.storage import Storage, below
@@ -98,8 +98,7 @@ class FaultCallback(Callback):
             error = cloudpickle.loads(file.read_bytes())
             file.unlink()  # Tune writes it for some exceptions only: the next one must not be taken for this one
             return judge(error, below(self.storage.trials, trial.trial_id))
-        text = Path(trial.error_file).read_text(encoding="utf-8").strip()
-        return Fault(kind="failed", reason=text.splitlines()[-1])
+        return judge_text(Path(trial.error_file).read_text(encoding="utf-8"))
 
     def _end(self, trial: Trial, fault: Fault) -> None:
         """Let a trial tell no more than why it ended; if it cannot even do that, Tune gives it up."""

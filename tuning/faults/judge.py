@@ -40,6 +40,13 @@ def judge(error: BaseException, place: str | None = None) -> Fault:
     return Fault(kind=_kind(error), reason=line(error))
 
 
+def judge_text(text: str) -> Fault:
+    """The fault that Tune has kept as text alone: the memory monitor's while an actor starts, and Tune's own errors."""
+    lines = text.strip().splitlines() or ["no reason is known"]
+    monitor = [line for line in lines if MONITOR in line]
+    return Fault(kind="infeasible", reason=monitor[-1]) if monitor else Fault(kind="failed", reason=lines[-1])
+
+
 def _kind(error: BaseException) -> Kind:
     text = str(error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError, OutOfMemoryError, KilledForMemoryError)):

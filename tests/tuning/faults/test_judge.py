@@ -12,7 +12,7 @@ from ray.tune.utils import flatten_dict
 
 from fame.errors import DivergedError, UserError
 from tuning.faults import Fault, end
-from tuning.faults.judge import judge
+from tuning.faults.judge import judge, judge_text
 from tuning.faults.memory import KilledForMemoryError
 
 MONITOR = "Task was killed due to the node running low on memory.\nMemory on the node was 7.6GB / 8.0GB"
@@ -70,6 +70,13 @@ def test_what_cannot_be_written_is_named_with_its_free_space(tmp_path: Path) -> 
     reason = judge(error, "elsewhere").reason
     assert reason.startswith(f"{tmp_path}/new/file: no space left on the device (") and reason.endswith(" MiB free)")
     assert judge(OSError(errno.EROFS, ""), "s3://bucket/x").reason == "s3://bucket/x: the file system is read-only"
+
+
+def test_what_tune_has_kept_as_text() -> None:
+    assert judge_text(f"Failure # 1 (occurred at …)\n{MONITOR}\nRefer to the documentation") == Fault(
+        kind="infeasible", reason=MONITOR.splitlines()[0]
+    )
+    assert judge_text("Failure # 1\nValueError: x\n") == Fault(kind="failed", reason="ValueError: x")
 
 
 def test_a_fault_travels_in_a_report() -> None:
