@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from tuning.faults import Fault, noted
+from tuning.faults import FAULT, Fault
 from tuning.progress import ProgressCallback
 from tuning.search import RAY_ID
 from tuning.view import NORMAL, QUIET, VERBOSE, shown, view
@@ -68,7 +68,7 @@ def test_a_trial_that_went_wrong_comes_with_the_reason(search, capsys):
     with shown(NORMAL):
         callback.setup()
         search.add("a", TrialState.FAIL, None)
-        fault = noted(Fault(kind="diverged", reason="the loss is not finite"))
+        fault = {FAULT: str(Fault(kind="diverged", reason="the loss is not finite"))}
         diverged = trial("a", epoch=2, **{"best_ndcg@10": 0.0}, **fault)
         callback.on_trial_complete(2, [diverged], diverged)
     first, second = capsys.readouterr().out.splitlines()
