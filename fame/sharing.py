@@ -90,24 +90,25 @@ def items_from_text(
     Raises `UserError` without the items' text.
     """
     from fame.datasets import print_to_stderr
-    from fame.text.pretrain import text_stage
+    from fame.text.pretrain import encoded_items, item_vectors
 
     if dataset is None:
         raise UserError("text.epochs, text.plain: the text stage needs the items' text; load the data as a dataset")
     heads, dim = experiment.model.item_blocks()
     report = print_to_stderr if workers.first else lambda line: None
 
-    def compute() -> dict[str, Tensor]:
-        items, facets, seed = dataset.items, dataset.facets, experiment.seed
-        return text_stage(experiment.text, heads, dim, items, facets, seed, workers.device, report)
+    def compute() -> tuple[dict[str, Tensor], float]:
+        known, e_NE = encoded_items(experiment.text, dataset.items, workers.device, report)
+        began = time.perf_counter()  # text vectors are kept for whoever needs them, so they are not what sharing saves
+        settings = (experiment.text, heads, dim, dataset.items, dataset.facets, experiment.seed)
+        return item_vectors(*settings, known, e_NE, report), time.perf_counter() - began
 
     if shared is None:
-        return ItemStart(experiment.text, compute())
+        return ItemStart(experiment.text, compute()[0])
     with claim(shared, text_recipe(experiment, dataset), workers) as one:
         if one.found is None:
-            began = time.perf_counter()
-            tensors = compute()
-            one.keep(Artifact(tensors=tensors, history=[], seconds=time.perf_counter() - began))
+            tensors, seconds = compute()
+            one.keep(Artifact(tensors=tensors, history=[], seconds=seconds))
         note_use(folder, one)
         return ItemStart(experiment.text, one.found.tensors)
 

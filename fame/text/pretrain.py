@@ -47,6 +47,12 @@ def text_stage(
     the arguments alone, not on any random state. Raises `UserError` if the items have no text, or a
     facet that was asked for is none.
     """
+    known, e_NE = encoded_items(config, items, device, report)
+    return item_vectors(config, heads, dim, items, declared, seed, known, e_NE, report)
+
+
+def encoded_items(config: TextConfig, items: Items, device: torch.device, report: Report) -> tuple[np.ndarray, Tensor]:
+    """Indices of the items that have text, [N], and their centred text vectors, [N, E]."""
     texts = item_texts(items, config.columns)
     known = np.flatnonzero([bool(text) for text in texts])
     if not len(known):
@@ -62,12 +68,26 @@ def text_stage(
         f"text: {found.encoded:,} texts encoded in {time.perf_counter() - began:.1f} s, the others were in the cache"
     )
     e_NE = found.vectors.to(device)
-    e_NE = e_NE - e_NE.mean(0)
+    return known, e_NE - e_NE.mean(0)
+
+
+def item_vectors(
+    config: TextConfig,
+    heads: int,
+    dim: int,
+    items: Items,
+    declared: Sequence[str],
+    seed: int,
+    known: np.ndarray,
+    e_NE: Tensor,
+    report: Report,
+) -> dict[str, Tensor]:
+    """`text_stage` from the vectors of `encoded_items`."""
     if config.plain:
         x_ND = normalize(e_NE @ principal_components(e_NE, dim), dim=1)
     else:
         facets = stage_facets(config, items, declared, known, report)
-        x_ND = blocks(e_NE, Contrast(config, heads, dim, facets, len(known), seed, device).train(e_NE))
+        x_ND = blocks(e_NE, Contrast(config, heads, dim, facets, len(known), seed, e_NE.device).train(e_NE))
     table_VD = torch.zeros(len(items), dim)
     table_VD[torch.from_numpy(known)] = x_ND.cpu()
     known_V = torch.zeros(len(items), dtype=torch.bool)
