@@ -125,8 +125,6 @@ def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Tune's own progress output; `tuning.progress` has ours.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    # Tune would save its state every 10 s or more; what it has not saved is lost to a kill.
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
     quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):

@@ -180,6 +180,7 @@ class Trials:
         survive_the_memory_monitor()
         if not self.kind.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
+        os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")
         with stops_softly() as interrupted:
             if resumed:
                 try:
@@ -230,6 +231,14 @@ class Trials:
         self._tuner(RestoreCheck(), CatchUp(self.search, self.storage.trials))
         state = below(self.states, self.storage.name)
         return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
+
+
+def save_seconds(trials: int) -> float:
+    """Time between two saves of Tune's state; what it has not saved is lost to a kill.
+
+    Tune would take 10 s or more. It writes all trials each time, so a sweep of many saves less often: 1,000 every 10 s.
+    """
+    return max(1.0, trials / 100)
 
 
 def quieten_tune() -> None:
