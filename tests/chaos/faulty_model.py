@@ -57,7 +57,8 @@ class Faulty(Fame):
             return False
 
 
-models._entries["fame"] = Faulty
+if FAULTS in os.environ:  # not where tests are collected: there FAME has to stay FAME
+    models._entries["fame"] = Faulty
 
 
 def not_a_number(loss: Tensor) -> Tensor:
