@@ -49,7 +49,7 @@ validation {metrics["metric"]} and is the one exported. The test metrics were co
 
 Leave-one-out, ranked among all {statistics["items"]:,} items, items of the history
 {"left out" if experiment.evaluate.exclude_seen else "kept"}; seed {experiment.seed}.
-{_over_seeds(metrics)}
+{_over_seeds(metrics)}{_final(metrics)}
 ## Use
 
     python -m fame.recommend --model {place} --user ID
@@ -93,5 +93,24 @@ The same configuration with seeds {", ".join(map(str, seeds["seeds"]))}, mean ±
 
 | metric | validation | test |
 | --- | ---: | ---: |
+{rows}
+"""
+
+
+def _final(metrics: dict[str, Any]) -> str:
+    """The configurations that it was chosen from by their mean over seeds, if it was."""
+    if "final" not in metrics:
+        return ""
+    rows = "\n".join(
+        f"| {one['trial']} | {', '.join(f'{key} {value}' for key, value in one['params'].items())} "
+        f"| {len(one['seeds'])} | {mean_sd(one)} |"
+        for one in metrics["final"]
+    )
+    return f"""
+The best configurations of the sweep were trained again with these seeds, and the one with the best mean was chosen;
+the model is that of its best seed on validation.
+
+| trial | configuration | seeds | validation {metrics["metric"]} |
+| --- | --- | ---: | ---: |
 {rows}
 """

@@ -23,6 +23,9 @@ from tuning.trial import TRAINERS
 SAMPLERS = ("tpe", "gp", "random", "grid")
 """Ways to propose a point: tree-structured Parzen estimator, Gaussian process, at random, every point."""
 
+FINAL_SEEDS = 5
+"""Seeds of the last step of a sweep that asks for it and for no number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -44,6 +47,8 @@ class Options:
     sampler: str = "tpe"
     metric: str = "ndcg@10"
     seed: int = 0
+    final_top: int = 0
+    final_seeds: int | None = None
     hang_after: float = 1800.0
     name: str | None = None
     storage: str = "runs"
@@ -56,7 +61,8 @@ class Options:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        for key, lowest in {"trials": 1, "epochs": 1, "concurrent": 1, "workers": 1, "cpus_per_worker": 1}.items():
+        at_least = dict.fromkeys(("trials", "epochs", "concurrent", "workers", "cpus_per_worker", "final_seeds"), 1)
+        for key, lowest in {**at_least, "final_top": 0}.items():
             value = getattr(self, key)
             if value is not None and value < lowest:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
@@ -64,6 +70,7 @@ class Options:
             raise UserError(f"--hang-after {self.hang_after:g}: must be a number of seconds, or 0 to wait for ever")
         _check_gpus(self.gpus_per_worker)
         _check_trainer(self)
+        _check_final(self)
         if self.address is not None and self.address.startswith("ray://"):
             # Tune would run at the other end, without the search and the tracker that are here.
             raise UserError(
@@ -109,6 +116,18 @@ def _check_trainer(options: Options) -> None:
         raise UserError(
             f"--trainer inline --concurrent {options.concurrent}: with --scheduler {options.scheduler}, which pauses "
             "trials, only their CPUs and GPUs limit how many run; raise --cpus-per-worker, or use --trainer torch"
+        )
+
+
+def _check_final(options: Options) -> None:
+    if options.final_seeds is not None and not options.final_top:
+        raise UserError(
+            f"--final-seeds {options.final_seeds}: is about the last step, which --final-top K asks for; give both"
+        )
+    if options.final_top and SCHEDULERS[options.scheduler].changes:
+        raise UserError(
+            f"--final-top {options.final_top} with --scheduler {options.scheduler}: its trials change their settings on "
+            "the way, so none can be trained again by its settings; use another scheduler, or leave --final-top out"
         )
 
 
@@ -170,6 +189,13 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("how to search")
     how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
     how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("who stops bad trials early", "scheduler"))
+    how.add_argument(
+        "--final-top",
+        type=int,
+        metavar="K",
+        help="in the end train the best K configurations again, with several seeds, and choose by the mean (default: off)",
+    )
+    how.add_argument("--final-seeds", type=int, metavar="N", help=f"seeds of each of them (default: {FINAL_SEEDS})")
     where = parser.add_argument_group("where to run")
     where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))

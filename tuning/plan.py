@@ -15,7 +15,7 @@ from fame.config import Experiment, TextConfig
 from fame.config_tree import apply_overrides, experiment_from_dict, section_from_dict
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
-from tuning.options import DATA_OPTIONS, PLACE, Options
+from tuning.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options
 from tuning.schedulers import SCHEDULERS
 from tuning.space import Space, flatten
 from tuning.space.domains import Choices
@@ -52,6 +52,12 @@ class Plan:
     def epochs(self) -> int:
         """Most epochs of a trial, over its stages."""
         return self._most("train.epochs") + self._most("backbone.epochs")
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Seeds of the last step: those after the seed that the trials had."""
+        first = self.options.seed + 1
+        return tuple(range(first, first + (self.options.final_seeds or FINAL_SEEDS)))
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise `UserError` if trials need more than the dataset has, or an encoder that cannot be had."""
@@ -123,6 +129,8 @@ def make_plan(options: Options) -> Plan:
         trials = options.trials or TRIALS
     plan = Plan(options=options, space=space, trials=trials)
     SCHEDULERS[options.scheduler].check(plan)
+    if options.final_top > trials:
+        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
     return plan
 
 

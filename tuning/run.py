@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import ray
 from optuna.trial import FrozenTrial, TrialState
@@ -17,15 +17,14 @@ from ray.tune.execution import class_cache
 from ray.tune.logger import JsonLoggerCallback
 
 from fame.artifacts.lease import Lease
-from fame.config_tree import write_yaml
 from fame.datasets import Dataset
-from fame.provenance import provenance
 from tuning import mirror, resources, stages, staging, summary, view
 from tuning.dashboards import dashboards
-from tuning.export import Best, export_best
+from tuning.export import export_best
 from tuning.faults import FAULT, disk
 from tuning.faults.callback import FaultCallback
 from tuning.faults.memory import survive_the_memory_monitor
+from tuning.final import KIND, Final, export_final
 from tuning.interrupt import stops_softly
 from tuning.local_ray import session_folder
 from tuning.plan import Plan
@@ -37,10 +36,11 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search import LOST, RAY_ID, StudySearch
 from tuning.staging import StagingCallback
 from tuning.storage import TUNE, Storage, below
-from tuning.tracking import Status, Tracker
+from tuning.tracking import TRIAL, Status, Tracker
 from tuning.tracking.agreement import agree
 from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.store import check_tracking_uri
+from tuning.tracking.sweep_run import open_tracker, track_end
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.waiting import WaitingCallback
@@ -84,17 +84,41 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 try:
                     with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
                         interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
+                        final = None if interrupted else Final.of(plan, storage, search.study)
+                        if final is not None:
+                            again, interrupted = run_final(final, dataset, share, tracker, when_ray_has_ended)
                 finally:
                     staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
-    agree(tracker, search.study, outcomes(search), storage, plan.options.metric)
-    best = export_best(search.study, storage, dataset)
+    ended = outcomes(search) | (outcomes(again) if final is not None else {})
+    agree(tracker, search.study, ended, storage, options.metric)
+    best = None
+    if final is not None:
+        agree(tracker, again.study, ended, final.storage, options.metric, KIND)
+        if not interrupted:
+            best = export_final(final, again.study, search.study, storage, dataset)
+    best = best or export_best(search.study, storage, dataset)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     registered = None
     if best is not None and not interrupted:
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
     summary.print_results(plan, storage, search.study, best, tracker, registered)
     return summary.conclude(plan, storage, search.study, interrupted)
+
+
+def run_final(
+    final: Final, dataset: Dataset, share: Resources, tracker: Tracker, when_ray_has_ended: contextlib.ExitStack
+) -> tuple[StudySearch, bool]:
+    """Run what is left of the last step; returns its study, and whether it ended early."""
+    storage = final.storage
+    if final.resumed:
+        storage.check_owner()
+        mirror.fetch(storage)
+    view.view().line(f"final: {final}")
+    with disk.reserved(storage.local):
+        search = open_study(final.plan, storage, share)
+        when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
+        return search, Trials(final.plan, storage, dataset, share, tracker, search, KIND).run(final.resumed)
 
 
 @contextlib.contextmanager
@@ -152,9 +176,17 @@ class Trials:
     """The sweep's trials under Tune."""
 
     def __init__(
-        self, plan: Plan, storage: Storage, dataset: Dataset, share: Resources, tracker: Tracker, search: StudySearch
+        self,
+        plan: Plan,
+        storage: Storage,
+        dataset: Dataset,
+        share: Resources,
+        tracker: Tracker,
+        search: StudySearch,
+        tag: str = TRIAL,
     ) -> None:
         self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
+        self.tag = tag
         self.states = below(storage.shared, TUNE)
         self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
@@ -212,7 +244,7 @@ class Trials:
                 stop=StoppedBefore(self.search),
                 callbacks=[
                     FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
-                    TrackingCallback(self.tracker, options.metric),
+                    TrackingCallback(self.tracker, options.metric, self.tag),
                     ProgressCallback(self.search, self.plan.trials, self.plan.epochs),
                     WaitingCallback(self.share),
                     SchedulerMemory(scheduler),
@@ -272,39 +304,3 @@ def outcomes(search: StudySearch) -> dict[str, Status]:
 
     trials = search.study.get_trials(deepcopy=False, states=tuple(STATUS))
     return {trial.user_attrs[RAY_ID]: status(trial) for trial in trials if RAY_ID in trial.user_attrs}
-
-
-def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
-    """MLflow's parent run of the sweep, in the experiment named after the dataset."""
-    options = plan.options
-    tags = {"dataset": dataset.config.name, "fingerprint": dataset.fingerprint, "model": options.model, **provenance()}
-    tracker = Tracker.open(
-        options.tracking_uri, dataset.config.name, storage.name, tags, storage.mlflow_waiting, resume=options.resume
-    )
-    tracker.log_params(
-        {
-            "trials": plan.trials,
-            "sampler": options.sampler,
-            "scheduler": options.scheduler,
-            "trainer": options.trainer,
-            "metric": options.metric,
-            "seed": options.seed,
-        }
-    )
-    return tracker
-
-
-def track_end(
-    tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, stages.Uses]
-) -> None:
-    """The exported model's files and metrics on the parent run, and what sharing stages came to."""
-    tags: dict[str, object] = {}
-    tracker.log_metrics(stages.metrics(uses))
-    if best is not None:
-        for path in sorted(storage.best.iterdir()):
-            tracker.log_file(path, "best")
-        tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.trial.params))}
-        tracker.log_metrics(
-            {f"{part}_{k}": v for part in ("validation", "test") for k, v in best.metrics[part].items()}
-        )
-    tracker.finish("interrupted" if interrupted else "finished", tags)

@@ -5,6 +5,7 @@
     <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
+    <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
     <storage>/<name>/best/         the exported model
     <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
 
@@ -72,6 +73,13 @@ class Storage:
     @property
     def best(self) -> Path:
         return self.local / "best"
+
+    @property
+    def final(self) -> Storage:
+        """The places of the sweep's last step (`tuning.final`), which keeps what it does as a sweep does."""
+        return Storage(
+            name=self.name, local=self.local / "final", shared=below(self.shared, "final"), stages=self.stages
+        )
 
     @property
     def trials(self) -> str:

@@ -15,6 +15,8 @@ from rich.table import Table
 from fame.datasets import Dataset
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.export import load_catalogue
+from fame.seeds import mean_sd
+from fame.sequences import PARTS
 from tuning import stages
 from tuning.export import Best, ranked, score
 from tuning.faults import FAULT, Fault
@@ -57,6 +59,14 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     )
     for line in stages.lines(plan):
         table.add_row("stages", line)
+    if options.final_top:
+        seeds = len(plan.final_seeds)
+        trainings = options.final_top * seeds
+        table.add_row(
+            "final",
+            f"then the best {options.final_top} again with {seeds} other seeds each: {trainings} trainings, at most "
+            f"{trainings * plan.epochs:,} epochs (the trials: at most {plan.trials * plan.epochs:,})",
+        )
     table.add_row("resources", str(share))
     table.add_row("", f"{options.trainer} trainer")
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
@@ -115,8 +125,14 @@ def print_results(
         return
     found, folder = best.metrics, shlex.quote(shown(storage.best))
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
+    if "final" in found:
+        note = f" (mean over {len(found['final'][0]['seeds'])} seeds; its model is that of seed {found['seed']})"
+    validation, test = (
+        mean_sd(found["seeds"][part][metric]) if "seeds" in found else f"{found[part][metric]:.4f}" for part in PARTS
+    )
     lines = [
-        f"best    {best.trial_id}{note}: {metric} validation {found['validation'][metric]:.4f}, test {found['test'][metric]:.4f}",
+        *(f"final   {one['trial']}  {mean_sd(one)}" for one in found.get("final", ())),
+        f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
         f"model   {best.place}",
         mlflow_line(plan, storage, tracker),
         *([f"registry {registered}"] if registered else []),

@@ -6,6 +6,7 @@
     writer.py      carries records out, each with the effect of once
     runs.py        names and texts as MLflow takes them, batches, searches
     store.py       the address, and what its errors mean
+    sweep_run.py   the sweep's own run, at its beginning and end
     callback.py    Tune's events
     agreement.py   what MLflow lacks of the study
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 CHILD_TAGS = ("dataset", "fingerprint", "commit")
 """Tags of the sweep that each trial carries too, to search for."""
+TRIAL = "trial"
+"""Tag `kind` of the runs of trials."""
 FINISH_SECONDS = 10.0
 """Longest time the end of a sweep waits for a store that does not answer."""
 
@@ -168,11 +171,14 @@ class Tracker:
 
     # The child runs.
 
-    def start_trial(self, trial_id: str, params: Mapping[str, object], name: str) -> None:
-        """Begin a trial's run, or take it up again after a restart, or with other parameters."""
+    def start_trial(self, trial_id: str, params: Mapping[str, object], name: str, kind: str = TRIAL) -> None:
+        """Begin a trial's run, or take it up again after a restart, or with other parameters.
+
+        `kind` is a tag: what the trial is to the sweep.
+        """
         self._names[trial_id] = name
-        shown = texts(params, PARAM_LENGTH)
-        self._delivery.submit(TrialStart(trial=trial_id, name=name, params=shown, tags=self._child_tags, when=_now()))
+        shown, tags = texts(params, PARAM_LENGTH), {**self._child_tags, "kind": kind}
+        self._delivery.submit(TrialStart(trial=trial_id, name=name, params=shown, tags=tags, when=_now()))
 
     def knows(self, trial_id: str) -> bool:
         """Whether the trial was started in this process."""

@@ -16,14 +16,21 @@ from tuning.export import read_trial, score
 from tuning.faults import Fault
 from tuning.search import RAY_ID
 from tuning.storage import Storage
-from tuning.tracking import Status, Tracker
+from tuning.tracking import TRIAL, Status, Tracker
 from tuning.tracking.callback import numbers_of, run_name, tags_of
 
 
-def agree(tracker: Tracker, study: optuna.Study, outcomes: Mapping[str, Status], storage: Storage, metric: str) -> None:
+def agree(
+    tracker: Tracker,
+    study: optuna.Study,
+    outcomes: Mapping[str, Status],
+    storage: Storage,
+    metric: str,
+    kind: str = TRIAL,
+) -> None:
     """End what still runs in MLflow, and add what it lacks of trials that ended, as `outcomes` says by Ray's id.
 
-    Without an answer from MLflow it does nothing more: the next `--resume` does.
+    `outcomes` may have trials of other studies of the sweep, too. Without an answer from MLflow it does nothing more: the next `--resume` does.
     """
     tracker.close_open_trials(outcomes)
     recorded = tracker.recorded()
@@ -35,14 +42,14 @@ def agree(tracker: Tracker, study: optuna.Study, outcomes: Mapping[str, Status],
             continue
         last = max(trial.intermediate_values, default=0)
         if id not in recorded or recorded[id].status != outcomes[id] or recorded[id].last_epoch < last:
-            _add(tracker, trial, id, outcomes[id], storage.trials, metric)
+            _add(tracker, trial, id, outcomes[id], storage.trials, metric, kind)
 
 
-def _add(tracker: Tracker, trial: FrozenTrial, id: str, outcome: Status, trials: str, metric: str) -> None:
+def _add(tracker: Tracker, trial: FrozenTrial, id: str, outcome: Status, trials: str, metric: str, kind: str) -> None:
     """All of a trial; what MLflow has of it is not written again."""
     from tuning.trial.loop import reported_metrics
 
-    tracker.start_trial(id, trial.params, run_name(trial.params, id))
+    tracker.start_trial(id, trial.params, run_name(trial.params, id), kind)
     trained = read_trial(trials, id)
     reports = {report.epoch: reported_metrics(report, metric) for report in trained.history} if trained else {}
     for epoch, value in sorted(trial.intermediate_values.items()):

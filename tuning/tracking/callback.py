@@ -13,9 +13,9 @@ from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
 from tuning.faults import FAULT, Fault
 from tuning.schedulers.restart import fault_noted, point_of
-from tuning.tracking import Status, Tracker, opened
+from tuning.tracking import TRIAL, Status, Tracker, opened
 
-LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L"}
+LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
 """Parameters that a run's name shows, by the paper's letters."""
 
 NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch"}
@@ -49,9 +49,10 @@ class TrackingCallback(Callback):
     password, and uses the tracker that the restoring process opened under that name.
     """
 
-    def __init__(self, tracker: Tracker, metric: str) -> None:
+    def __init__(self, tracker: Tracker, metric: str, kind: str = TRIAL) -> None:
         self._sweep = tracker.sweep
         self._metric = metric
+        self._kind = kind
 
     @property
     def tracker(self) -> Tracker:
@@ -79,7 +80,8 @@ class TrackingCallback(Callback):
         self._end(trial, "failed", tags_of(fault_noted(trial.config)))
 
     def _start(self, trial: Trial) -> None:
-        self.tracker.start_trial(trial.trial_id, point_of(trial.config), run_name(trial.config, trial.trial_id))
+        name = run_name(trial.config, trial.trial_id)
+        self.tracker.start_trial(trial.trial_id, point_of(trial.config), name, self._kind)
 
     def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
         if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died
