@@ -95,3 +95,23 @@ def test_what_inline_trials_cannot_do_is_an_error(args, words):
 @pytest.mark.parametrize("args", ["", "--workers 1 --concurrent 1", "--scheduler pbt", "--gpus-per-worker 0.25"])
 def test_what_inline_trials_can_do_is_taken(args):
     assert parse(["--trainer", "inline", *args.split()])[0].trainer == "inline"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--final-seeds 3", "--final-seeds 3: is about the last step, which --final-top K asks for"),
+        ("--final-top -1", "--final-top -1: must be at least 0"),
+        ("--final-top 2 --final-seeds 0", "--final-seeds 0: must be at least 1"),
+        ("--final-top 2 --scheduler pbt", "--final-top 2 with --scheduler pbt: its trials change their settings"),
+    ],
+)
+def test_a_last_step_that_cannot_be_is_an_error(args, words):
+    with pytest.raises(UserError) as caught:
+        parse(args.split())
+    assert words in str(caught.value)
+
+
+def test_there_is_no_last_step_unless_asked_for():
+    assert Options().final_top == 0
+    assert parse(["--final-top", "3"])[0].final_top == 3

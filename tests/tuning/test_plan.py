@@ -136,6 +136,17 @@ def test_number_of_trials(space):
     assert plan_of("--space", space(), "--sampler", "grid", "--trials", "99").trials == 6
 
 
+def test_the_last_step_has_other_seeds_than_the_trials_and_not_more_configurations(space):
+    assert plan_of("--space", space(), "--seed", "7", "--final-top", "2", "--final-seeds", "3").final_seeds == (
+        8,
+        9,
+        10,
+    )
+    assert len(plan_of("--space", space(), "--final-top", "4", "--trials", "4").final_seeds) == 5
+    with pytest.raises(UserError, match="--final-top 5: there are only 4 trials; lower it, or raise --trials"):
+        plan_of("--space", space(), "--final-top", "5", "--trials", "4")
+
+
 def test_a_model_takes_its_own_space_unless_another_is_named(space):
     assert plan_of("--model", "sasrec").space.source == "sasrec"
     assert plan_of().space.source == "default"

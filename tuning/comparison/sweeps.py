@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame.config_tree import read_yaml
 from fame.errors import UserError, nearest
+from fame.pipeline import BACKBONE
 from fame.provenance import mask_credentials
 from fame.ranks import RANKS, Ranks
 from tuning.space import flatten
+from tuning.stages import Uses, from_metrics
 from tuning.tracking.runs import children, search
-from tuning.tracking.store import check_tracking_uri, first_line, patience
+from tuning.tracking.store import be_patient, check_tracking_uri, in_one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 BEST = "best"
 """Folder of the exported model among a sweep's artifacts."""
-WAIT_SECONDS = 30
-"""Longest wait for one answer of a server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +67,13 @@ class Store:
     """
 
     def __init__(self, uri: str) -> None:
-        self.shown = mask_credentials(uri)
+        self.uri, self.shown = uri, mask_credentials(uri)
+        be_patient()
         address = check_tracking_uri(uri) if _is_server(uri) else _existing(uri, self.shown)
 
         from mlflow.tracking import MlflowClient
 
-        with self._answering():
+        with in_one_line(uri):
             self.client: MlflowClient = MlflowClient(address)
             self.experiments: dict[str, Experiment] = {e.experiment_id: e for e in self.client.search_experiments()}
             self.runs: list[Run] = [
@@ -101,7 +101,7 @@ class Store:
         sweeps, notes = [], []
         for id, run in runs.items():
             try:
-                with self._answering():
+                with in_one_line(self.uri):
                     sweeps.append(self._read(run))
             except NoModelError as error:
                 if id not in optional:
@@ -165,17 +165,6 @@ class Store:
             epochs=len(seconds),
             train_seconds=max(0.0, sum(seconds) - shared),
         )
-
-    @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Turn what MLflow's client raises into one line."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            with patience(WAIT_SECONDS):
-                yield
-        except MlflowException as error:
-            raise UserError(f"MLflow at '{self.shown}' cannot be read: {first_line(error)}") from None
 
 
 class NoModelError(UserError):

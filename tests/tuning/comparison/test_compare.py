@@ -191,7 +191,7 @@ def test_a_name_in_two_experiments_is_asked_for(published):
         (["x", "--metric", "mrr@10"], "metric 'mrr@10': must be hr@K or ndcg@K"),
         (["x", "--tracking-uri", "sqlite:///gone.db"], "there is no file gone.db"),
         (["x", "--tracking-uri", "folder"], "MLflow no longer keeps runs in folders"),
-        (["x", "--tracking-uri", "http://127.0.0.1:9"], "cannot be read: .*refused"),
+        (["x", "--tracking-uri", "http://127.0.0.1:9"], "is not reachable .*refused"),
     ],
 )
 def test_bad_input_is_one_line(published, args, words, monkeypatch, tmp_path):
