@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from fame.config_tree import read_yaml
 from fame.errors import UserError, nearest
-from fame.pipeline import BACKBONE
 from fame.provenance import mask_credentials
 from fame.ranks import RANKS, Ranks
 from tuning.space import flatten
-from tuning.stages import Uses, from_metrics
 from tuning.tracking.runs import children, search
 from tuning.tracking.store import be_patient, check_tracking_uri, in_one_line
 
