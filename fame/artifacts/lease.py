@@ -80,7 +80,8 @@ class Lease:
         """Give the lease up, if it is held."""
         self._ended.set()
         if self._file is not None:
-            self.folder.remove(self._file)
+            with contextlib.suppress(OSError):  # a place that became read-only: without heartbeats it is given up, too
+                self.folder.remove(self._file)
             self._file = None
 
     def _is_dead(self, name: str) -> bool:

@@ -53,15 +53,24 @@ def fill(disk: Path) -> Path:
     return path
 
 
-def remount(disk: Path, how: str) -> None:
-    """As the kernel does after an error of the disk; it waits until nobody is writing at the moment."""
-    wait_until(lambda: not subprocess.run(["mount", "-o", f"remount,{how}", disk], capture_output=True).returncode)
+@contextlib.contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """A read-only view over the disk, as the kernel makes a disk read-only after an error: without asking those who
+    have files open (`remount,ro` does not come through while there are any)."""
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def assert_stopped_for(done: subprocess.CompletedProcess, sweeps: Sweeps, name: str, why: str) -> None:
     """One line says what cannot be written and why; no trial has failed for it."""
     assert done.returncode == EXIT_FAILED, (done.returncode, done.stderr)
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    (line,) = lines
     assert line.startswith(f"error: cannot write {sweeps.folder}/runs/{name}/") and why in line
     assert line.endswith("; mend that, then --resume") and "MiB free)" in line
     assert "Traceback" not in done.stderr + done.stdout
@@ -96,11 +105,10 @@ def test_a_disk_that_becomes_read_only(sweeps: Sweeps, undisturbed: Undisturbed,
     args = command(sweeps, "r", *INLINE)
     sweep = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("r") > 5 or sweep.poll() is not None)
-    remount(disk, "ro")
-    assert_stopped_for(sweeps.end(sweep), sweeps, "r", "the file system is read-only")
-    refused = sweeps.run(*args, "--resume")
+    with read_only(disk):
+        assert_stopped_for(sweeps.end(sweep), sweeps, "r", "the file system is read-only")
+        refused = sweeps.run(*args, "--resume")
     assert refused.returncode == EXIT_USER_ERROR and refused.stderr.count("\n") == 1, refused.stderr
-    remount(disk, "rw")
     done = sweeps.run(*args, "--resume")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     record("the disk becomes read-only", "stops; --resume", assert_sound(sweeps, "r", undisturbed))

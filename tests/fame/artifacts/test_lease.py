@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from fame.artifacts import LocalFolder
 from fame.artifacts import lease as module
 from fame.artifacts.lease import Lease, died_here
 from tests.fame.artifacts.places import KINDS, folder_of
@@ -122,3 +124,18 @@ def test_a_killed_owner_is_followed(known, tmp_path, monkeypatch):
     finally:
         owner.kill()
         owner.communicate()
+
+
+def test_a_place_that_became_read_only_takes_the_lease_with_it(tmp_path, monkeypatch):
+    lease = Lease(folder := LocalFolder(tmp_path), "x", patience=0.3)
+    assert lease.acquire()
+
+    def refuses(name: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", name)
+
+    monkeypatch.setattr(folder, "remove", refuses)
+    lease.release()
+    other = Lease(LocalFolder(tmp_path), "x", patience=0.3)
+    while not other.acquire():
+        time.sleep(0.05)
+    other.release()
