@@ -16,7 +16,8 @@ from ray.tune.search import Searcher
 from fame.errors import UserError
 from tuning.export import ranked, score
 from tuning.faults import Fault, end
-from tuning.search import RAY_ID, SAMPLERS, StudySearch, identity
+from tuning.sampler import RAY_ID, identity
+from tuning.search import SAMPLERS, StudySearch
 from tuning.space.file import space_from_dict
 
 TREE = {
