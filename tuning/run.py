@@ -276,6 +276,7 @@ def save_seconds(trials: int) -> float:
 def quieten_tune() -> None:
     """Tune's messages are for those who write trainables; a failed trial is said by `tuning.progress`."""
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"  # of trials that raise while the sweep is stopping
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # a folder for each trial on each node, which nobody would remove
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV and TensorBoard files beside MLflow
     logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -44,7 +44,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not cannot_write(error):
         return True
-    print(f"cannot write {described(error)}: what Tune saved before stays", file=sys.stderr)
+    print(f"cannot save Tune's state ({why(error)}): what it saved before stays", file=sys.stderr)
     return False
 
 

@@ -9,6 +9,7 @@ import time
 from mlflow.exceptions import MlflowException
 
 from fame.errors import UserError
+from tuning.faults.disk import cannot_write, described
 from tuning.tracking.records import Record
 from tuning.tracking.spool import Spool
 from tuning.tracking.store import first_line
@@ -34,7 +35,7 @@ class Delivery:
         self._progress = self._away_since = 0.0
         self._failures = 0
         self._broken: BaseException | None = None
-        self._closed = False
+        self._closed = self._full = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
 
@@ -42,10 +43,19 @@ class Delivery:
         self._thread.start()
 
     def submit(self, record: Record) -> None:
-        """Returns once the record is in the file."""
+        """Returns once the record is in the file. From the first one on that the file's disk does not take all are
+        dropped: what MLflow then lacks is added from the study by `--resume` (`tuning.tracking.agreement`)."""
         assert not self._closed
         self._raise_what_broke()
-        self.spool.append(record)
+        if self._full:
+            return
+        try:
+            self.spool.append(record)
+        except OSError as error:
+            if not cannot_write(error):
+                raise
+            self._full = True
+            log.warning("cannot write %s: MLflow gets the rest with --resume", described(error, self.spool.path))
 
     def flush(self, seconds: float) -> int:
         """Wait until all is written, or the store has taken nothing for so long; returns how many records wait.

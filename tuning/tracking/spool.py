@@ -7,6 +7,7 @@ appends and another one reads and forgets.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -97,7 +98,8 @@ class Spool:
                 os.close(self._file)
                 self._file = None
             if not self.count:
-                self.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # read-only by now; it is empty, and goes with the next sweep's end
+                    self.path.unlink(missing_ok=True)
 
     def _open(self) -> int:
         if self._file is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import time
@@ -303,3 +304,28 @@ def test_two_sweeps_may_fill_a_new_database_at_once(tmp_path: Path) -> None:
     both = [subprocess.Popen([*command, name], cwd=tmp_path, env=environment) for name in ("a", "b")]
     assert [process.wait() for process in both] == [0, 0]
     assert [Seen(uri, "e", name).parent.info.status for name in ("a", "b")] == ["FINISHED", "FINISHED"]
+
+
+def test_what_a_full_disk_does_not_take_is_left_to_resume(
+    open_tracker: Open, uri: str, experiment: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(record: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tracker = open_tracker("s")
+    tracker.start_trial("t", {"a": 1}, "t")
+    tracker.log_epoch("t", 1, {"m": 0.1})
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker._delivery.spool, "append", full)
+        tracker.log_epoch("t", 2, {"m": 0.2})
+    tracker.log_epoch("t", 3, {"m": 0.3})  # not without the one before
+    tracker.finish("interrupted")
+    assert caplog.text.count("no space left on the device") == 1
+    again = open_tracker("s", resume=True)
+    again.start_trial("t", {"a": 1}, "t")
+    for epoch in (1, 2, 3):
+        again.log_epoch("t", epoch, {"m": epoch / 10})
+    assert again.flush() == 0
+    seen = Seen(uri, experiment, "s")
+    (child,) = seen.children()
+    assert [point.step for point in seen.client.get_metric_history(child.info.run_id, "m")] == [1, 2, 3]
