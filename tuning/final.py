@@ -23,7 +23,8 @@ from fame.export import export_model
 from fame.seeds import over_seeds
 from tuning.export import Best, ranked, read_trial
 from tuning.plan import Plan
-from tuning.search import RAY_ID, identity
+from tuning.sampler import identity
+from tuning.search import RAY_ID
 from tuning.space.domains import Choices, Parameter
 from tuning.storage import Storage
 
