@@ -7,6 +7,7 @@
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
     <storage>/<name>/best/         the exported model
+    <storage>/<name>/report.html   the sweep as a page (with a URI it stays in `runs/<name>`, and is in MLflow)
     <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
 
 With a URI (`s3://…`, `gs://…`) all of it lies there. The driver works on a copy of the study and of the exported
@@ -73,6 +74,10 @@ class Storage:
     @property
     def best(self) -> Path:
         return self.local / "best"
+
+    @property
+    def report(self) -> Path:
+        return self.local / "report.html"
 
     @property
     def final(self) -> Storage:

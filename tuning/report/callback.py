@@ -1,0 +1,60 @@
+"""Writes the report now and then while a sweep runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from fame.errors import UserError
+from tuning.plan import Plan
+from tuning.search import StudySearch
+from tuning.storage import Storage
+
+EVERY_SECONDS = 30.0
+"""Shortest time between two reports."""
+SHARE = 0.05
+"""Largest share of the driver's time that they take."""
+
+
+class ReportCallback(Callback):
+    """Give it to `tune.RunConfig(callbacks=[...])`."""
+
+    def __init__(self, plan: Plan, storage: Storage, search: StudySearch, statistics: Mapping[str, Any]) -> None:
+        self.plan, self.storage, self.search, self.statistics = plan, storage, search, dict(statistics)
+
+    def setup(self, **info: Any) -> None:
+        """Here, not where it is made: Tune pickles it, and clocks are those of the running process."""
+        self.due = time.monotonic() + EVERY_SECONDS
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if time.monotonic() < self.due:
+            return
+        began = time.monotonic()
+        # After a failure it is not tried again before the sweep's end.
+        written = try_report(self.plan, self.storage, self.search.study, self.statistics)
+        now = time.monotonic()
+        self.due = now + max(EVERY_SECONDS, (now - began) / SHARE) if written else float("inf")
+
+
+def try_report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any]) -> bool:
+    """Write the report; a sweep does not end because that fails, which is said."""
+    from tuning.report.page import write_report  # plotly takes a second to import
+
+    try:
+        write_report(plan, storage, study, statistics)
+    except UserError as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return False
+    except Exception as error:  # a page about a sweep of days must not end it, whatever is wrong with it
+        why = " ".join(str(error).split())
+        print(f"no report: {type(error).__name__}: {why}; the sweep goes on, please report this", file=sys.stderr)
+        return False
+    return True

@@ -1,0 +1,259 @@
+"""The page of a sweep: tables, warnings and plots in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import collections
+import gzip
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from fame.seeds import mean_sd
+from tuning import stages
+from tuning.dashboards.journal import open_read_only
+from tuning.export import ranked, score
+from tuning.faults import Fault
+from tuning.final import Final, outcomes
+from tuning.pages import render, write_page
+from tuning.plan import Plan
+from tuning.report import figures
+from tuning.report.edges import edges
+from tuning.report.savings import Spent, epochs_of, seconds_of, spent
+from tuning.search import LOST, RAY_ID
+from tuning.storage import Storage
+from tuning.tables import Table, clock, columns
+from tuning.tracking.callback import LETTERS, run_name
+
+SHOWN = 10
+"""Trials in the table of the best."""
+ENDED = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+BY_VALUE = {
+    "model.heads": ("number of heads H", "Number of heads (the paper's Figure 5)"),
+    "model.experts": ("number of experts N", "Number of experts (the paper's Figure 6)"),
+}
+PARALLEL_WIDTH = 110
+"""Pixels that an axis of the parallel coordinates needs at the least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure on the page."""
+
+    title: str
+    figure: dict[str, Any]
+    width: int = 0
+    """Least width in pixels; where there is less, it is scrolled."""
+    note: str = ""
+
+
+def write_report(
+    plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None, path: Path | None = None
+) -> Path:
+    """Write the sweep's report, to `report.html` in its folder unless a path is given; returns where.
+
+    Raises `UserError` if it cannot be written.
+    """
+    path = path or storage.report
+    write_page(path, report(plan, storage, study, statistics))
+    return path
+
+
+def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None) -> str:
+    """The page's HTML."""
+    trials = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if RAY_ID in trial.user_attrs and LOST not in trial.user_attrs
+    ]
+    best = next(iter(ranked(study)), None)
+    used = spent(trials, plan.space, datetime.now())
+    over = sum(trial.state in ENDED for trial in trials)
+    tables = [
+        _best_trials(plan, study),
+        _final(plan, storage, study),
+        _faults(trials),
+        _time(study, used),
+        _space(plan),
+        _dataset(statistics),
+    ]
+    metric, data = plan.options.metric, plan.experiment.data
+    return render(
+        "report.html",
+        title=storage.name,
+        subtitle=f"{plan.options.model} on {data.name}, {plan.options.sampler} and {plan.options.scheduler}, "
+        f"by validation {metric}; written {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        + ("" if over >= plan.trials else ", while trials are left"),
+        cards=_cards(plan, trials, best, used, over),
+        warnings=edges(plan.space, best.params) if best is not None else [],
+        plots=_plots(plan, study),
+        tables=[table for table in tables if table is not None],
+        plotly=_plotly(),
+    )
+
+
+def _cards(
+    plan: Plan, trials: list[FrozenTrial], best: FrozenTrial | None, used: Spent, over: int
+) -> list[tuple[str, str, str]]:
+    """What is to be seen first: a number, what it is, and a remark."""
+    counts = collections.Counter(_how(trial) for trial in trials)
+    return [
+        (f"{over} / {plan.trials}", "trials ended", ", ".join(f"{n} {how}" for how, n in counts.items())),
+        (
+            "–" if best is None else f"{score(best):.4f}",
+            f"best validation {plan.options.metric}",
+            "" if best is None else run_name(best.params, best.user_attrs[RAY_ID]),
+        ),
+        (clock(used.seconds), "time of trials", f"{used.epochs} epochs"),
+        (
+            f"≤ {clock(used.seconds_spared)}",
+            "spared by early stopping",
+            f"{used.stopped} trials, ≤ {used.epochs_spared} epochs",
+        ),
+    ]
+
+
+def _plots(plan: Plan, study: optuna.Study) -> list[Plot]:
+    metric, trials = plan.options.metric, figures.with_curves(study)
+    if not trials:
+        return []
+    left_out = len(trials) - figures.CURVES
+    plots = [
+        Plot(
+            title="Learning curves",
+            figure=figures.plain(figures.learning_curves(trials, metric)),
+            note="● finished  ✕ stopped early  ▷ running; orange is the best."
+            + (f" The best {figures.CURVES} of {len(trials)} trials." if left_out > 0 else ""),
+        )
+    ]
+    for key, (label, title) in BY_VALUE.items():
+        if len({trial.params[key] for trial in trials if key in trial.params}) > 1:
+            figure = figures.plain(figures.by_value(trials, key, label, metric))
+            plots.append(
+                Plot(title=title, figure=figure, note="The line joins the best of each; all else differs, too.")
+            )
+    if (figure := figures.importances(study, metric)) is not None:
+        plots.append(
+            Plot(
+                title="Importance of parameters",
+                figure=figures.plain(figure),
+                note="Optuna's PED-ANOVA over finished trials; a handful of trials says little.",
+            )
+        )
+    if (figure := figures.parallel_coordinates(study, metric)) is not None:
+        width = PARALLEL_WIDTH * (len(plan.space.search) + 1)
+        plots.append(
+            Plot(
+                title="Parallel coordinates",
+                figure=figures.plain(figure),
+                width=width,
+                note="Optuna's, of finished trials: a line is a trial.",
+            )
+        )
+    return plots
+
+
+def _best_trials(plan: Plan, study: optuna.Study) -> Table | None:
+    now = datetime.now()
+    rows = [
+        [
+            trial.user_attrs[RAY_ID],
+            run_name(trial.params, trial.user_attrs[RAY_ID]),
+            ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS),
+            _how(trial),
+            str(epochs_of(trial)),
+            clock(seconds_of(trial, now)),
+            f"{score(trial):.4f}",
+        ]
+        for trial in ranked(study)[:SHOWN]
+    ]
+    names = columns(["trial", "", "setting", ""], ["epochs", "time", f"validation {plan.options.metric}"])
+    return Table(title="Best trials", columns=names, rows=rows) if rows else None
+
+
+def _final(plan: Plan, storage: Storage, study: optuna.Study) -> Table | None:
+    if not (plan.options.final_top and storage.final.exists and storage.final.study.exists()):
+        return None
+    final = Final.of(plan, storage, study)
+    finals = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.final.study))
+    rows = []
+    for outcome in outcomes(final, finals):
+        one = outcome.to_dict()
+        cells = [run_name(one["params"], one["trial"]), ", ".join(f"{value:.4f}" for value in one["values"])]
+        rows.append([one["trial"], *cells, mean_sd(one)])
+    names = columns(["trial", "", "validation of each seed"], ["mean ± standard deviation"])
+    title = f"Final evaluation with seeds {', '.join(map(str, final.seeds))}"
+    return Table(title=title, columns=names, rows=rows, note="The best mean is chosen.") if rows else None
+
+
+def _faults(trials: list[FrozenTrial]) -> Table | None:
+    found = [(trial, fault) for trial in trials if (fault := Fault.of(trial.user_attrs)) is not None]
+    rows = [
+        [trial.user_attrs[RAY_ID], run_name(trial.params, ""), fault.kind, fault.reason]
+        for trial, fault in found[-SHOWN:]
+    ]
+    title = f"Trials that went wrong ({len(found)})"
+    return Table(title=title, columns=columns(["trial", "", "what", "reason"], []), rows=rows) if rows else None
+
+
+def _time(study: optuna.Study, used: Spent) -> Table:
+    rows = [
+        ["trials, together", f"{clock(used.seconds)} for {used.epochs} epochs"],
+        [
+            "early stopping",
+            f"{used.stopped} trials stopped: at most {used.epochs_spared} epochs, about {clock(used.seconds_spared)}, not trained",
+        ],
+        *([f"stage {name}", str(uses)] for name, uses in stages.total(study).items()),
+    ]
+    return Table(title="Time, and what was saved", columns=columns(["", ""], []), rows=rows)
+
+
+def _space(plan: Plan) -> Table:
+    return Table(
+        title="What is searched",
+        columns=columns(["parameter", "values", "only where"], []),
+        rows=plan.space.describe(),
+        note="; ".join(map(str, plan.space.constraints)),
+    )
+
+
+def _dataset(statistics: Mapping[str, Any] | None) -> Table | None:
+    if statistics is None:
+        return None
+    counts = ("users", "items", "actions")
+    rows = [[step["name"], *(f"{step[key]:,}" for key in counts), "", "", ""] for step in statistics["steps"]]
+    shape = [f"{statistics['average_length']:.2f}", f"{statistics['density']:.4%}", f"{statistics['longest']:,}"]
+    rows.append(["prepared", *(f"{statistics[key]:,}" for key in counts), *shape])
+    names = columns(["step of preparation"], [*counts, "average length", "density", "longest"])
+    return Table(title="Dataset", columns=names, rows=rows)
+
+
+def _how(trial: FrozenTrial) -> str:
+    fault = Fault.of(trial.user_attrs)
+    return ENDED.get(trial.state, "running") if fault is None else fault.kind
+
+
+def _short(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _plotly() -> str:
+    """plotly.js as base64 of its compressed text: 2 MB instead of 5. The page's script unpacks it."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
+
+
+def statistics_of(storage: Storage) -> dict[str, Any] | None:
+    """Of the dataset, as the exported model has them; None if none is exported."""
+    path = storage.best / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8"))["dataset"]["statistics"] if path.is_file() else None
