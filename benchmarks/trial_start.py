@@ -24,10 +24,10 @@ from fame.datasets import load_dataset
 from tuning import resources
 from tuning.options import parse
 from tuning.plan import make_plan
-from tuning.run import quieten_tune
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.trial.torch_trainer import DRIVER_RESOURCES
+from tuning.tune_settings import quieten_tune
 
 SETTINGS = (
     *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),

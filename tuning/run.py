@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,6 @@ import ray
 from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune import Tuner
-from ray.tune.execution import class_cache
 from ray.tune.logger import JsonLoggerCallback
 
 from fame.artifacts.lease import Lease
@@ -30,6 +28,7 @@ from tuning.local_ray import session_folder
 from tuning.plan import Plan
 from tuning.progress import ProgressCallback
 from tuning.registry import register_best
+from tuning.report.callback import ReportCallback, try_report
 from tuning.resources import Resources, Room
 from tuning.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.schedulers import SCHEDULERS
@@ -43,6 +42,7 @@ from tuning.tracking.store import check_tracking_uri
 from tuning.tracking.sweep_run import open_tracker, track_end
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
+from tuning.tune_settings import quieten_tune, withhold_credentials
 from tuning.waiting import WaitingCallback
 from tuning.watch import TakenOverError, Watch, watched
 
@@ -98,6 +98,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         if not interrupted:
             best = export_final(final, again.study, search.study, storage, dataset)
     best = best or export_best(search.study, storage, dataset)
+    try_report(plan, storage, search.study, dataset.statistics)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     registered = None
     if best is not None and not interrupted:
@@ -186,7 +187,7 @@ class Trials:
         tag: str = TRIAL,
     ) -> None:
         self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
-        self.tag = tag
+        self.tag, self.statistics = tag, dataset.statistics
         self.states = below(storage.shared, TUNE)
         self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
@@ -247,6 +248,11 @@ class Trials:
                     TrackingCallback(self.tracker, options.metric, self.tag),
                     ProgressCallback(self.search, self.plan.trials, self.plan.epochs),
                     WaitingCallback(self.share),
+                    *(
+                        [ReportCallback(self.plan, self.storage, self.search, self.statistics)]
+                        if self.tag == TRIAL
+                        else []
+                    ),
                     SchedulerMemory(scheduler),
                     mirror.Mirror(self.storage),
                     StagingCallback(),
@@ -271,23 +277,6 @@ def save_seconds(trials: int) -> float:
     Tune would take 10 s or more. It writes all trials each time, so a sweep of many saves less often: 1,000 every 10 s.
     """
     return max(1.0, trials / 100)
-
-
-def quieten_tune() -> None:
-    """Tune's messages are for those who write trainables; a failed trial is said by `tuning.progress`."""
-    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
-    os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"  # of trials that raise while the sweep is stopping
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # a folder for each trial on each node, which nobody would remove
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV and TensorBoard files beside MLflow
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
-        logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
-    logging.getLogger("ray.tune.execution.experiment_state").addFilter(disk.in_a_line)
-
-
-def withhold_credentials() -> None:
-    """Tune would give them to trials through a runtime environment, which Ray writes into its logs: nodes have theirs."""
-    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 
 def known_ids(search: StudySearch) -> set[str]:

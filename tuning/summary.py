@@ -134,6 +134,7 @@ def print_results(
         *(f"final   {one['trial']}  {mean_sd(one)}" for one in found.get("final", ())),
         f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
         f"model   {best.place}",
+        *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
         mlflow_line(plan, storage, tracker),
         *([f"registry {registered}"] if registered else []),
         f"again   python -m fame.train --config {folder}/config.yaml",

@@ -92,8 +92,12 @@ def importances(study: optuna.Study, metric: str) -> go.Figure | None:
         return None
     with _quietly():
         figure = optuna.visualization.plot_param_importances(study, target_name=metric)
-    figure.update_layout(showlegend=False)
-    return _styled(figure)
+    figure.update_traces(cliponaxis=False)  # the values stand beyond the bars
+    figure = _styled(figure)
+    figure.update_layout(margin={"r": 40})
+    figure.update_yaxes(title=None)
+    figure.update_xaxes(title="share of the importance")
+    return figure
 
 
 def plain(figure: go.Figure) -> dict[str, Any]:

@@ -31,13 +31,13 @@ class Spent:
 def spent(trials: Sequence[FrozenTrial], space: Space, now: datetime) -> Spent:
     """Over a sweep's trials; those that still run count until `now`."""
     stopped = [t for t in trials if t.state == TrialState.PRUNED and FAULT not in t.user_attrs and epochs_of(t)]
-    left = {t.number: max(0, most_epochs(space, t) - epochs_of(t)) for t in stopped}
+    left = [max(0, most_epochs(space, t) - epochs_of(t)) for t in stopped]
     return Spent(
         seconds=sum(seconds_of(t, now) for t in trials),
         epochs=sum(map(epochs_of, trials)),
         stopped=len(stopped),
-        epochs_spared=sum(left.values()),
-        seconds_spared=sum(seconds_of(t, now) / epochs_of(t) * left[t.number] for t in stopped),
+        epochs_spared=sum(left),
+        seconds_spared=sum(seconds_of(t, now) / epochs_of(t) * n for t, n in zip(stopped, left, strict=True)),
     )
 
 

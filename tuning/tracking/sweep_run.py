@@ -38,9 +38,11 @@ def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
 def track_end(
     tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, stages.Uses]
 ) -> None:
-    """The exported model's files and metrics on the parent run, and what sharing stages came to."""
+    """The report, the exported model's files and metrics on the parent run, and what sharing stages came to."""
     tags: dict[str, object] = {}
     tracker.log_metrics(stages.metrics(uses))
+    if storage.report.exists():
+        tracker.log_file(storage.report)
     if best is not None:
         for path in sorted(storage.best.iterdir()):
             tracker.log_file(path, "best")
