@@ -56,11 +56,15 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None) -> Tensor:
         """[B, T, D], or [B, 1, D] for the last position of each row when `lengths_B` is given."""
+        x_BTD = self.mix(x_BTD, lengths_B)
+        return self.feed_forward_norm.after(x_BTD + self.feed_forward(self.feed_forward_norm.before(x_BTD)))
+
+    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None) -> Tensor:
+        """The first sublayer, where positions meet: attention and its residual."""
         attended = self.attention(self.attention_norm.before(x_BTD), lengths_B).flatten(2)
         if lengths_B is not None:
             x_BTD = last_position(x_BTD, lengths_B)
-        x_BTD = self.attention_norm.after(x_BTD + self.dropout(self.output(attended)))
-        return self.feed_forward_norm.after(x_BTD + self.feed_forward(self.feed_forward_norm.before(x_BTD)))
+        return self.attention_norm.after(x_BTD + self.dropout(self.output(attended)))
 
 
 class FacetBlock(nn.Module):

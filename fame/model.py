@@ -159,6 +159,7 @@ class SASRec(SequentialModel):
     """Item embeddings, `blocks` transformer blocks; the last hidden state is the query."""
 
     Config = SASRecConfig
+    Block: type[nn.Module] = TransformerBlock
 
     def __init__(self, config: SASRecConfig, item_count: int, max_length: int) -> None:
         super().__init__()
@@ -173,7 +174,7 @@ class SASRec(SequentialModel):
         self.apply(self._initialise)
 
     def _blocks(self) -> list[nn.Module]:
-        return [TransformerBlock(self.config, self.max_length) for _ in range(self.config.blocks)]
+        return [self.Block(self.config, self.max_length) for _ in range(self.config.blocks)]
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -197,7 +198,8 @@ class SASRec(SequentialModel):
     def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B))[:, 0]
 
-    def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+    def _embed(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        """What the first block reads, [B, T, D]."""
         x_BTD = self.items(items_BT)
         if self.positions is not None:
             position = torch.arange(items_BT.shape[1], device=items_BT.device)
@@ -205,7 +207,10 @@ class SASRec(SequentialModel):
                 # Distance to the newest item; padded positions, which nothing reads, would be negative.
                 position = (lengths_B[:, None] - 1 - position).clamp(min=0)
             x_BTD = x_BTD + self.positions(position)
-        x_BTD = self.dropout(self.embedding_norm(x_BTD))
+        return self.dropout(self.embedding_norm(x_BTD))
+
+    def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        x_BTD = self._embed(items_BT, lengths_B)
         for block in self.blocks[:-1]:
             x_BTD = block(x_BTD)
         return x_BTD

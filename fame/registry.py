@@ -54,5 +54,5 @@ class Registry(Generic[T]):
         self._builtin_modules.clear()
 
 
-models: Registry[type] = Registry("model", ["fame.model"])
+models: Registry[type] = Registry("model", ["fame.model", "fame.baselines"])
 datasets: Registry = Registry("dataset", ["fame.datasets.catalog"])
