@@ -88,7 +88,7 @@ class DataConfig:
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
 
 
-SAMPLED_LOSSES = ("sampled_softmax", "gbce")
+SAMPLED_LOSSES = ("sampled_softmax", "gbce", "bpr_max", "top1_max")
 """Values of `train.loss` that read a sample of the items."""
 
 CHANGEABLE = ("train.lr", "train.weight_decay", "train.clip_norm", "model.dropout", "model.attention_dropout")
@@ -121,17 +121,20 @@ class TrainConfig:
     """Stop after this many epochs without a better validation metric; 0 never stops."""
     metric: str = "ndcg@10"
     """Validation metric that early stopping, checkpoints and the search look at."""
-    loss: Literal["softmax", "sampled_softmax", "gbce"] = "softmax"
+    loss: Literal["softmax", "sampled_softmax", "gbce", "bpr_max", "top1_max"] = "softmax"
     """Against all items; or against a sample of them, for catalogues of which a step should not read
-    every item: softmax with the sampling's correction, or calibrated binary cross entropy (gBCE)."""
+    every item: softmax with the sampling's correction, calibrated binary cross entropy (gBCE), or GRU4Rec's
+    ranking losses, which look at the highest of the sample."""
     negatives: int | None = None
     """Items drawn for a step of a sampled loss, shared by its targets; None is 1024."""
     negatives_power: float | None = None
     """Items are drawn by count^power over the training targets: 0 is uniform, 1 by popularity; None is 0.5
-    for `sampled_softmax` and 0 for `gbce`, whose calibration is that of uniform draws."""
+    for `sampled_softmax`, 0 for `gbce`, whose calibration is that of uniform draws, and 0.75 for the others."""
     gbce_t: float | None = None
     """Calibration t of `gbce`: 0 is plain binary cross entropy, 1 makes up for the whole sampling; None
     is 0.75."""
+    bpr_max_penalty: float | None = None
+    """Weight of the negatives' squared scores in `bpr_max`; None is 1."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
     threads: int = 0
@@ -149,6 +152,7 @@ class TrainConfig:
 
     def _check_loss(self) -> None:
         readers = {"negatives": SAMPLED_LOSSES, "negatives_power": SAMPLED_LOSSES, "gbce_t": ("gbce",)}
+        readers |= {"bpr_max_penalty": ("bpr_max",)}
         for key, losses in readers.items():
             value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
             require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
@@ -157,6 +161,8 @@ class TrainConfig:
         for key in ("negatives_power", "gbce_t"):
             value = getattr(self, key)
             require(value is None or 0 <= value <= 1, f"train.{key}", value, "must be between 0 and 1")
+        penalty = self.bpr_max_penalty
+        require(penalty is None or penalty >= 0, "train.bpr_max_penalty", penalty, "must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

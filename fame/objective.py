@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fame.config import TrainConfig
 from fame.loss import linear_cross_entropy, product_dtype
-from fame.sampled import Proposal, gbce, gbce_beta, negative_scores, sampled_softmax
+from fame.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sampled_softmax, top1_max
 from fame.sequences import Sequences, target_counts
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NEGATIVES = 1024
 DEFAULT_T = 0.75
+DEFAULT_PENALTY = 1.0
 
 
 class Objective:
@@ -115,7 +116,34 @@ class Gbce(Sampled):
         return gbce(positive_R + self.bias, negative_RS + self.bias, self.beta)
 
 
-SAMPLED: dict[str, type[Sampled]] = {"sampled_softmax": SampledSoftmax, "gbce": Gbce}
+class BprMax(Sampled):
+    """GRU4Rec's pairwise loss against the highest of the negatives."""
+
+    default_power = 0.75
+
+    def __init__(self, train: TrainConfig, counts_V: Tensor) -> None:
+        super().__init__(train, counts_V)
+        self.penalty = given_or(train.bpr_max_penalty, DEFAULT_PENALTY)
+
+    def loss(self, positive_R: Tensor, negative_RS: Tensor, negatives_S: Tensor) -> Tensor:
+        return bpr_max(positive_R, negative_RS, self.penalty)
+
+
+class Top1Max(Sampled):
+    """GRU4Rec's other one, each of whose terms is bounded."""
+
+    default_power = 0.75
+
+    def loss(self, positive_R: Tensor, negative_RS: Tensor, negatives_S: Tensor) -> Tensor:
+        return top1_max(positive_R, negative_RS)
+
+
+SAMPLED: dict[str, type[Sampled]] = {
+    "sampled_softmax": SampledSoftmax,
+    "gbce": Gbce,
+    "bpr_max": BprMax,
+    "top1_max": Top1Max,
+}
 
 
 def make_objective(train: TrainConfig, sequences: Sequences, device: torch.device) -> Objective:

@@ -5,7 +5,7 @@ of item v in row r.
 
 The S negatives v_1 … v_S of a step are drawn with replacement from a proposal q over all items and
 shared by its rows, so that all scores are one matrix product. A negative that happens to be a row's
-target is no negative of that row: its score is set to −∞, which both losses turn into nothing.
+target is no negative of that row: its score is set to −∞, which all losses turn into nothing.
 
 **Sampled softmax** replaces the exact Z_r = Σ_v exp(s_rv) by
 
@@ -35,6 +35,14 @@ turning all items the same way, at the cost of what tells them apart: on Beauty 
 (docs/LOG.md). `fame.objective.Gbce` therefore takes s to be the model's score plus a constant, which
 changes no ranking: log(β / S), with which a model that scores every item 0 is at the minimum of all
 constant ones, to first order. For t = 1 that is −log(V − 1), the probability of an item drawn blindly.
+
+**BPR-max** and **TOP1-max** (Hidasi & Karatzoglou, CIKM 2018) compare the target with the highest negatives: each
+weighs as much as a softmax over the row's negatives gives it, w_rj = exp(s_{r,v_j}) / Σ_{k: v_k ≠ y_r} exp(s_{r,v_k}),
+
+    BPR-max   −log Σ_j w_rj σ(s_{r,y_r} − s_{r,v_j}) + λ Σ_j w_rj s_{r,v_j}²,
+    TOP1-max  Σ_j w_rj (σ(s_{r,v_j} − s_{r,y_r}) + σ(s_{r,v_j}²)).
+
+The second terms keep the negatives' scores near 0. A row without any negative has the loss 0.
 """
 
 from __future__ import annotations
@@ -84,6 +92,33 @@ def sampled_softmax(positive_R: Tensor, negative_RS: Tensor, log_expected_S: Ten
 def gbce(positive_R: Tensor, negative_RS: Tensor, beta: float) -> Tensor:
     """The gBCE of all rows; −log σ(s) = softplus(−s) and −log(1 − σ(s)) = softplus(s) never overflow."""
     return beta * F.softplus(-positive_R).sum() + F.softplus(negative_RS).sum()
+
+
+def bpr_max(positive_R: Tensor, negative_RS: Tensor, penalty: float) -> Tensor:
+    """The BPR-max of all rows; penalty: λ. The sum within the logarithm is taken of logarithms: it never is 0."""
+    is_target_RS = negative_RS.isneginf()
+    log_weights_RS, scores_RS = _weighed(negative_RS, is_target_RS)
+    wins_RS = F.logsigmoid(positive_R[:, None] - scores_RS).masked_fill(is_target_RS, 0)
+    squares_RS = (log_weights_RS.exp() * scores_RS.square()).sum(1)
+    return (penalty * squares_RS - (log_weights_RS + wins_RS).logsumexp(1)).sum()
+
+
+def top1_max(positive_R: Tensor, negative_RS: Tensor) -> Tensor:
+    """The TOP1-max of all rows."""
+    is_target_RS = negative_RS.isneginf()
+    log_weights_RS, scores_RS = _weighed(negative_RS, is_target_RS)
+    losses_RS = (scores_RS - positive_R[:, None]).sigmoid() + scores_RS.square().sigmoid()
+    return (log_weights_RS.exp() * losses_RS.masked_fill(is_target_RS, 0)).sum()
+
+
+def _weighed(negative_RS: Tensor, is_target_RS: Tensor) -> tuple[Tensor, Tensor]:
+    """log w of every negative and its score; both finite, with w = 0 and score 0 for what is the row's target.
+
+    In a row that has nothing else w is 1/S: what it weighs there must be 0.
+    """
+    lowest = torch.finfo(negative_RS.dtype).min
+    log_weights_RS = negative_RS.masked_fill(is_target_RS, lowest).log_softmax(1)
+    return log_weights_RS, negative_RS.masked_fill(is_target_RS, 0)
 
 
 def gbce_beta(negatives: int, item_count: int, t: float) -> float:

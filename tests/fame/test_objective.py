@@ -17,7 +17,7 @@ from fame.config import SAMPLED_LOSSES, TrainConfig
 from fame.model import Fame, FameConfig
 from fame.objective import Sampled, Softmax, make_objective
 from fame.pipeline import stages
-from fame.sampled import gbce, gbce_beta, sampled_softmax
+from fame.sampled import bpr_max, gbce, gbce_beta, sampled_softmax, top1_max
 from fame.sequences import target_counts, training_windows
 from fame.stage import StageRun
 from tests.fame.helpers import CPU, cyclic_sequences, experiment
@@ -25,6 +25,8 @@ from tests.fame.helpers import CPU, cyclic_sequences, experiment
 SAMPLED = {
     "sampled_softmax": TrainConfig(loss="sampled_softmax", negatives=8, precision="float32"),
     "gbce": TrainConfig(loss="gbce", negatives=8, precision="float32"),
+    "bpr_max": TrainConfig(loss="bpr_max", negatives=8, bpr_max_penalty=0.3, precision="float32"),
+    "top1_max": TrainConfig(loss="top1_max", negatives=8, precision="float32"),
 }
 
 
@@ -58,6 +60,10 @@ def test_a_sampled_loss_is_that_of_the_models_scores(name, mode, tiny):
     if name == "gbce":
         beta = gbce_beta(8, tiny.item_count, 0.75)
         expected = gbce(positive + math.log(beta / 8), negative + math.log(beta / 8), beta)
+    elif name == "bpr_max":
+        expected = bpr_max(positive, negative, 0.3)
+    elif name == "top1_max":
+        expected = top1_max(positive, negative)
     else:
         weights = np.sqrt(np.maximum(target_counts(tiny), 1))
         q = torch.from_numpy(weights / weights.sum()).float()

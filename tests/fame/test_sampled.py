@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from fame.sampled import Proposal, gbce, gbce_beta, negative_scores, sampled_softmax
+from fame.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sampled_softmax, top1_max
 
 ROWS, NEGATIVES, ITEMS, DIM = 6, 9, 12, 4
 
@@ -57,6 +57,26 @@ def naive_gbce(queries, table, targets, negatives, beta):
     return loss
 
 
+def naive_max_loss(queries, table, targets, negatives, term):
+    """Σ_r of what `term` makes of the target's score, the negatives' scores and their softmax."""
+    loss = torch.zeros((), dtype=torch.float64)
+    for query, target in zip(queries, targets.tolist(), strict=True):
+        scores = [query @ table[negative - 1] for negative in negatives.tolist() if negative != target]
+        total = sum(torch.exp(s) for s in scores)
+        loss = loss + term(query @ table[target - 1], scores, [torch.exp(s) / total for s in scores])
+    return loss
+
+
+def bpr_max_term(positive, scores, weights):
+    won = sum(w / (1 + torch.exp(s - positive)) for w, s in zip(weights, scores, strict=True))
+    return -torch.log(won) + 0.7 * sum(w * s * s for w, s in zip(weights, scores, strict=True))
+
+
+def top1_max_term(positive, scores, weights):
+    terms = (1 / (1 + torch.exp(positive - s)) + 1 / (1 + torch.exp(-s * s)) for s in scores)
+    return sum(w * term for w, term in zip(weights, terms, strict=True))
+
+
 def assert_same_value_and_gradients(ours, naive, inputs) -> None:
     torch.testing.assert_close(ours, naive, rtol=1e-6, atol=1e-6)
     for got, want in zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(naive, inputs), strict=True):
@@ -80,6 +100,24 @@ def test_gbce_is_that_of_the_loops(t):
     assert_same_value_and_gradients(ours, naive_gbce(queries, table, targets, negatives, beta), (queries, table))
 
 
+@pytest.mark.parametrize(
+    ("ours", "term"), [(lambda p, n: bpr_max(p, n, 0.7), bpr_max_term), (top1_max, top1_max_term)], ids=["bpr", "top1"]
+)
+def test_the_ranking_losses_are_those_of_the_loops(ours, term):
+    queries, table, targets, negatives = problem()
+    value = ours(*scores_of(queries, table, targets, negatives))
+    assert_same_value_and_gradients(value, naive_max_loss(queries, table, targets, negatives, term), (queries, table))
+
+
+@pytest.mark.parametrize("loss", [lambda p, n: bpr_max(p, n, 0.0), top1_max], ids=["bpr", "top1"])
+def test_a_ranking_loss_falls_when_the_target_rises_and_when_the_highest_negative_falls(loss):
+    negative = torch.tensor([[3.0, -1.0, float("-inf")]], requires_grad=True)
+    positive = torch.tensor([1.0], requires_grad=True)
+    loss(positive, negative).backward()
+    assert positive.grad < 0 < negative.grad[0, 0]
+    assert negative.grad[0, 2] == 0
+
+
 def test_gbce_without_calibration_is_binary_cross_entropy():
     positive, negative = scores_of(*problem())
     expected = F.binary_cross_entropy_with_logits(positive, torch.ones_like(positive), reduction="sum")
@@ -97,26 +135,30 @@ def test_beta_is_the_papers(negatives, items, t):
 def test_gradcheck():
     queries, table, targets, negatives = problem()
     log_expected = torch.linspace(-1, 1, NEGATIVES, dtype=torch.float64)
-    for loss, extra in ((sampled_softmax, log_expected), (gbce, 0.3)):
+    for loss, *extra in ((sampled_softmax, log_expected), (gbce, 0.3), (bpr_max, 0.5), (top1_max,)):
         assert torch.autograd.gradcheck(
-            lambda z, e, loss=loss, extra=extra: loss(*scores_of(z, e, targets, negatives), extra), (queries, table)
+            lambda z, e, loss=loss, extra=extra: loss(*scores_of(z, e, targets, negatives), *extra), (queries, table)
         )
 
 
-@pytest.mark.parametrize("loss", ["sampled_softmax", "gbce"])
+LOSSES = {
+    "sampled_softmax": lambda p, n: sampled_softmax(p, n, torch.zeros(())),
+    "gbce": lambda p, n: gbce(p, n, 1.0),
+    "bpr_max": lambda p, n: bpr_max(p, n, 1.0),
+    "top1_max": top1_max,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_large_scores_overflow_neither_the_loss_nor_its_gradient(loss):
     queries, table, targets, negatives = problem(scale=1e4, dtype=torch.float32)
     positive, negative = scores_of(queries, table, targets, negatives, torch.float32)
-    value = (
-        sampled_softmax(positive, negative, torch.zeros(()))
-        if loss == "sampled_softmax"
-        else gbce(positive, negative, 1)
-    )
+    value = LOSSES[loss](positive, negative)
     value.backward()
     assert value.isfinite() and queries.grad.isfinite().all() and table.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [lambda p, n: sampled_softmax(p, n, torch.zeros(())), lambda p, n: gbce(p, n, 1.0)])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_row_whose_negatives_are_all_its_target_and_a_step_without_rows_have_a_gradient(loss):
     table = torch.randn(2, 3, requires_grad=True)
     for rows in (1, 0):
