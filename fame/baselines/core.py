@@ -25,11 +25,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from fame.baselines.cosine import CosineModel, check_cosine
 from fame.config import require
 from fame.dropout import Dropout
-from fame.model import SASRec, SASRecConfig, SequentialModel
+from fame.model import SASRec, SASRecConfig
 from fame.registry import models
 
 TRANSFORMER = ("blocks", "heads", "inner", "dropout", "attention_dropout", "positions", "norm", "init_std")
@@ -52,9 +52,9 @@ class CoreConfig(SASRecConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("session_dropout", "item_dropout"):
-            require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
-        require(self.temperature > 0, "model.temperature", self.temperature, "must be positive")
+        check_cosine(self)
+        value = self.session_dropout
+        require(0 <= value < 1, "model.session_dropout", value, "must be in [0, 1)")
         for f in dataclasses.fields(self):
             ignored = self.weights == "mean" and f.name in TRANSFORMER and getattr(self, f.name) != f.default
             rule = "is ignored with model.weights = mean, which has no transformer; leave it out"
@@ -66,18 +66,14 @@ class CoreConfig(SASRecConfig):
 
 
 @models.register("core")
-class Core(SequentialModel):
+class Core(CosineModel):
     """Weighted sums of item vectors, and cosines with them."""
 
     Config = CoreConfig
 
     def __init__(self, config: CoreConfig, item_count: int, max_length: int) -> None:
-        super().__init__()
-        self.items = nn.Embedding(item_count + 1, config.dim, padding_idx=0)
-        # A cosine has no scale, but the length of a vector decides how far one step of Adam turns it.
-        nn.init.uniform_(self.items.weight[1:].detach(), -(config.dim**-0.5), config.dim**-0.5)
-        self.session_dropout, self.item_dropout = Dropout(config.session_dropout), Dropout(config.item_dropout)
-        self.temperature = config.temperature
+        super().__init__(config, item_count)
+        self.session_dropout = Dropout(config.session_dropout)
         self.encoder = self.vote = None
         if config.weights == "transformer":
             self.encoder = SASRec(config, 0, max_length)
@@ -86,8 +82,7 @@ class Core(SequentialModel):
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         x_BSD = self.session_dropout(self.items(items_BT))
-        session_BTD = self._weights(x_BSD, lengths_B) @ x_BSD
-        return F.normalize(session_BTD, dim=-1) / self.temperature
+        return self.unit_queries(self._weights(x_BSD, lengths_B) @ x_BSD)
 
     def _weights(self, x_BSD: Tensor, lengths_B: Tensor) -> Tensor:
         """α, [B, T, S] or, where it is the same for all rows, [T, S]."""
@@ -97,12 +92,3 @@ class Core(SequentialModel):
             votes = self.vote(self.encoder.hidden(x_BSD, lengths_B)).transpose(1, 2)
         future_TS = torch.ones(S, S, dtype=torch.bool, device=x_BSD.device).triu(1)
         return votes.masked_fill(future_TS, float("-inf")).softmax(-1)
-
-    def item_table(self) -> Tensor:
-        return self._direction(self.items.weight[1:])
-
-    def item_rows(self, items: Tensor) -> Tensor:
-        return self._direction(self.items(items))
-
-    def _direction(self, x: Tensor) -> Tensor:
-        return F.normalize(self.item_dropout(x), dim=-1)

@@ -25,13 +25,19 @@ def naive_scores(model: Core, items: list[int]) -> list[float]:
         weights = [e / sum(exps) for e in exps]
     session = sum(w * row for w, row in zip(weights, x, strict=True))
     rows = model.items.weight[1:]
-    return [float(session @ row / math.sqrt((session @ session) * (row @ row))) / model.temperature for row in rows]
+    return [
+        float(session @ row / math.sqrt((session @ session) * (row @ row))) / model.config.temperature for row in rows
+    ]
 
 
-@pytest.mark.parametrize("settings", [{"weights": "mean", "dim": 6}, *({"positions": p} for p in ("relative", "absolute"))])
+@pytest.mark.parametrize(
+    "settings", [{"weights": "mean", "dim": 6}, *({"positions": p} for p in ("relative", "absolute"))]
+)
 @torch.no_grad()
 def test_scores_are_those_of_the_loops_at_every_position(settings):
-    model = randomise(Core(CoreConfig(**({**SIZE, **settings} if "weights" not in settings else settings)), 9, 5), seed=1)
+    model = randomise(
+        Core(CoreConfig(**({**SIZE, **settings} if "weights" not in settings else settings)), 9, 5), seed=1
+    )
     items, lengths = random_rows(4, 5, 9, seed=1)
     scores = model.hidden(items, lengths) @ model.item_table().T
     for b, length in enumerate(lengths.tolist()):
