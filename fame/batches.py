@@ -9,16 +9,15 @@ from them. Windows of similar length go together, so that padding stays at a few
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fame.parallel import Share, gather_rows
 from fame.sequences import Sequences, Windows
-
-Share = tuple[int, int]
-"""(rank, size): this process takes every `size`-th row, beginning with row `rank`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,42 @@ class Batch:
     last_only: bool
     target_count: int
     """Targets of the whole batch, over all workers."""
+    windows_B: Tensor
+    """int64, number of the window that each row shows, in the batcher's `windows`."""
+    row_count: int
+    """Rows of the whole batch, over all workers."""
+    share: Share
+    """Which of them these are."""
+
+    @property
+    def last_R(self) -> Tensor | slice:
+        """Where in the targets the last one of each row is, [B]; empty for a worker that has no rows."""
+        if self.last_only:
+            return slice(None)
+        return self.lengths_B.cumsum(0)[: len(self.targets_R)] - 1
+
+    def draw(self, generator: torch.Generator, *shape: int) -> Tensor:
+        """Uniform random numbers in [0, 1) for each row, [B, *shape]: the same ones however many workers there are.
+
+        The generator has to be in the same state on all of them.
+        """
+        numbers = torch.rand(self.row_count, *shape, generator=generator, device=self.items_BT.device)
+        rank, size = self.share
+        return numbers[rank::size] if len(self.targets_R) else numbers[:1]
+
+    def all_rows(self, own_B: Tensor) -> Tensor:
+        """What all workers have for their rows, [row_count, …], in the batch's order; gradients go back to each.
+
+        own: [B, …], or without rows on a worker that has none. All workers must call it, in the same order.
+        """
+        return gather_rows(own_B if len(self.targets_R) else own_B[:0], self.share, self.row_count)
+
+    def part(self, mean: Tensor) -> Tensor:
+        """This worker's part of a sum over the batch's targets, for a mean over the whole batch (a scalar).
+
+        Of a loss that all workers compute from `all_rows` each one contributes its share.
+        """
+        return mean * (self.target_count / self.share[1])
 
 
 def device_values(sequences: Sequences, device: torch.device) -> Tensor:
@@ -65,13 +100,22 @@ class Batcher:
         order = np.lexsort((generator.random(len(self.windows)), self.windows.lengths))
         lengths = self.windows.lengths[order]
         starts_M, lengths_M = (self._put(part[order]) for part in (self.windows.starts, self.windows.lengths))
+        order_M = self._put(order)
         rank, size = self.share
         for first in generator.permutation(np.arange(0, len(order), batch_size)):
             end = min(first + batch_size, len(order))
             target_count = int(end - first if last_only else lengths[first:end].sum())
             has_rows = first + rank < end
             mine = slice(first + rank, end, size) if has_rows else slice(first, first + 1)
-            batch = self._batch(starts_M[mine], lengths_M[mine], lengths[mine], last_only, target_count)
+            batch = self._batch(
+                starts_M[mine],
+                lengths_M[mine],
+                lengths[mine],
+                last_only,
+                windows_B=order_M[mine],
+                target_count=target_count,
+                row_count=int(end - first),
+            )
             yield batch if has_rows else _without_targets(batch)
 
     def padding(self, batch_size: int) -> float:
@@ -82,10 +126,8 @@ class Batcher:
         rows = np.diff(np.append(starts, len(lengths)))
         return float(1 - lengths.sum() / (longest * rows).sum())
 
-    def _batch(
-        self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, target_count: int
-    ) -> Batch:
-        """`lengths` are those of `lengths_B` on the host."""
+    def _batch(self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, **fields: Any) -> Batch:
+        """`lengths` are those of `lengths_B` on the host; `fields` are those of the batch that are known already."""
         items_BT = self._read(starts_B, lengths_B, int(lengths.max()))
         if last_only:
             targets_R, positions_R = self.values[starts_B + lengths_B].long(), None
@@ -101,7 +143,8 @@ class Batcher:
             targets_R=targets_R,
             positions_R=positions_R,
             last_only=last_only,
-            target_count=target_count,
+            share=self.share,
+            **fields,
         )
 
     def gather(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -123,11 +166,4 @@ class Batcher:
 def _without_targets(batch: Batch) -> Batch:
     """The same rows with nothing to predict: the loss is 0, but every weight takes part in it."""
     none = batch.targets_R[:0]
-    return Batch(
-        items_BT=batch.items_BT,
-        lengths_B=batch.lengths_B,
-        targets_R=none,
-        positions_R=none,
-        last_only=False,
-        target_count=batch.target_count,
-    )
+    return replace(batch, targets_R=none, positions_R=none, last_only=False)

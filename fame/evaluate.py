@@ -19,9 +19,10 @@ from fame.config import EvaluateConfig
 from fame.errors import DivergedError
 from fame.hardware import chunk_bytes
 from fame.metrics import metric_sums
-from fame.model import SequentialModel
 from fame.parallel import Workers
+from fame.scoring import Scorer
 from fame.sequences import HELD_OUT, Part, Sequences, evaluation_windows, train_counts
+from fame.sequential import SequentialModel
 
 FREQUENCIES = {"0-5": 5, "6-20": 20, "21+": np.inf}
 """Groups of `Evaluator.by_frequency`: the largest number of occurrences that belongs to each."""
@@ -101,30 +102,29 @@ class Evaluator:
         """
         was_training = model.training
         model.eval()
-        table_VD = model.item_table()
-        ranks = [self._ranks(model, table_VD, users) for users in _chunks(self.users, RANK_USERS)]
+        scorer = model.scorer()
+        ranks = [self._ranks(model, scorer, users) for users in _chunks(self.users, RANK_USERS)]
         model.train(was_training)
         return torch.cat(ranks) if ranks else torch.empty(0)
 
-    def _ranks(self, model: SequentialModel, table_VD: Tensor, users: np.ndarray) -> Tensor:
+    def _ranks(self, model: SequentialModel, scorer: Scorer, users: np.ndarray) -> Tensor:
         queries_BD = self._queries(model, users)
         targets = self._items(self.sequences.offsets[:-1][users] + self.history_lengths[users])
-        targets_B = torch.from_numpy(targets).to(table_VD.device)
+        targets_B = torch.from_numpy(targets).to(queries_BD.device)
         # By a product of the tiles' kind and not by a sum of its own, so that equal items have equal scores.
-        target_scores_B1 = (queries_BD @ table_VD[targets_B].T).diagonal()[:, None]
+        target_scores_B1 = scorer.scores(queries_BD, targets_B).diagonal()[:, None]
         fixed = self._fixed(users, targets, target_scores_B1)
-        columns = max(1, chunk_bytes(table_VD.device) // (table_VD.element_size() * len(users)))
-        tile_BC = queries_BD.new_empty(len(users), min(columns, len(table_VD)))
-        above_minus_below_B = queries_BD.new_zeros(len(users))
-        for start in range(0, len(table_VD), columns):
-            part_CD = table_VD[start : start + columns]
-            scores_BC = torch.mm(queries_BD, part_CD.T, out=tile_BC.narrow(1, 0, len(part_CD)))
+        columns = max(1, chunk_bytes(queries_BD.device) // (target_scores_B1.element_size() * len(users)))
+        tile_BC = target_scores_B1.new_empty(len(users), min(columns, scorer.item_count))
+        above_minus_below_B = target_scores_B1.new_zeros(len(users))
+        for start in range(0, scorer.item_count, columns):
+            part = slice(start, min(start + columns, scorer.item_count))
+            scores_BC = scorer.scores(queries_BD, part, out=tile_BC.narrow(1, 0, part.stop - start))
             fixed.write(scores_BC, start)
             above_minus_below_B += scores_BC.sub_(target_scores_B1).sign_().sum(1)
-        ranks_B = (len(table_VD) - 1 + above_minus_below_B) / 2
-        # |score| ≤ |query|·|item|: where this is finite so are the scores. (The sign of NaN is 0: a tie.)
-        bounds_B = queries_BD.norm(dim=1) * table_VD.norm(dim=1).max()
-        return ranks_B.masked_fill_(~bounds_B.isfinite(), float("nan"))
+        ranks_B = (scorer.item_count - 1 + above_minus_below_B) / 2
+        # The sign of NaN is 0, a tie.
+        return ranks_B.masked_fill_(~scorer.finite(queries_BD), float("nan"))
 
     def _queries(self, model: SequentialModel, users: np.ndarray) -> Tensor:
         """[B, D]; `users` are sorted by the length of their windows, so the last one has the longest."""

@@ -81,7 +81,7 @@ def explain(recommender: Recommender, history: Sequence[int], k: int) -> Explana
         )
     (queries_HD,), (weights_H,) = found
     (attention_HNT,), (routed_HN,) = experts
-    scores_HV = queries_HD @ recommender.table_VD.T
+    scores_HV = recommender.scorer.scores(queries_HD)
     parts_HV = weights_H[:, None] * scores_HV
     items = recommender.ranked(parts_HV.sum(0)[None], [history], k)[0]
     facets = [

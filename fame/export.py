@@ -38,13 +38,13 @@ from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.evaluate import Evaluator
 from fame.fit import Trained
-from fame.model import SequentialModel
 from fame.parallel import Workers
 from fame.provenance import provenance
 from fame.ranks import RANKS, Ranks, rules
 from fame.registry import models
 from fame.seeds import over_seeds
 from fame.sequences import PARTS, Part
+from fame.sequential import SequentialModel
 
 if TYPE_CHECKING:
     from fame.text.disentanglement import Disentanglement

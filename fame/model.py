@@ -1,6 +1,6 @@
-"""SASRec and FAME, and what every sequential recommender of this project offers.
+"""SASRec and FAME.
 
-Letters: B batch, T time, D model width, H heads = facets, K = D/H, V items, R predicted positions.
+Letters: B batch, T time, D model width, H heads = facets, K = D/H, V items.
 
 FAME's score (Eq. 8–11) is Σ_h g_h (x_v W_f^h)·F^h = x_v·z with z = Σ_h g_h W_f^h F^h in R^D, so both
 models are trained with one query per position against the item table and ranked with one dot
@@ -15,95 +15,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fame.attention import last_position
-from fame.batches import Batch
 from fame.blocks import FacetBlock, TransformerBlock
 from fame.config import BackboneConfig, ModelConfig, TrainConfig, require
 from fame.dropout import Dropout
-from fame.objective import Objective, Softmax
 from fame.registry import models
-
-EXACT = Softmax()
-
-
-class SequentialModel(nn.Module):
-    """What training, evaluation and serving ask of a model.
-
-    A model is built as `Model(config, item_count, max_length)`, is registered under a name, and says
-    with `Config` which dataclass its `model` section is. It implements `hidden` (a query for every
-    position) and `encode` (for the last one); an item's score is the dot product of a query with its
-    row of `item_table`. A model whose table is an embedding names it with `item_embedding`. A model
-    with a loss of its own overrides `forward`.
-    """
-
-    Config: type
-    Backbone: type[SequentialModel] | None = None
-    """Model of the pre-training stage that this model can start from, if there is one."""
-
-    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Queries of every position, [B, T, D]. Rows are padded on the right with 0."""
-        raise NotImplementedError
-
-    def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Query of the last real position of each row, [B, D]."""
-        return last_position(self.hidden(items_BT, lengths_B), lengths_B)[:, 0]
-
-    def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Queries q^h of each facet alone, [B, H, D], and the facets' weights g, [B, H]; None without facets.
-
-        Σ_h g_h q^h is the query of `encode`.
-        """
-        return None
-
-    def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What each expert of each facet attends to, [B, H, N, T], and its weight within the facet, [B, H, N].
-
-        None where `facet_queries` is None.
-        """
-        return None
-
-    def item_table(self) -> Tensor:
-        """Items as rows, [V, D]; row i is item number i + 1."""
-        raise NotImplementedError
-
-    def item_embedding(self) -> nn.Embedding | None:
-        """The embedding whose rows 1 to V are the item table, and whose row 0 is the padding.
-
-        A model that has one, and otherwise only looks items up in it, trains with a sampled loss at a
-        cost that does not grow with the catalogue. Without one a step costs what the table costs.
-        """
-        return None
-
-    def item_facets(self) -> Tensor:
-        """Items as the heads see them, a block each, [V, D]; of what the table consists where heads share it."""
-        return self.item_table()
-
-    def item_rows(self, items: Tensor) -> Tensor:
-        """Rows of the table for item numbers, [..., D]; what sampled losses read in place of the table."""
-        embedding = self.item_embedding()
-        return self.item_table()[items - 1] if embedding is None else embedding(items)
-
-    def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
-        """Loss of a batch: the sum over its targets, a scalar."""
-        if batch.last_only:
-            queries_RD = self.encode(batch.items_BT, batch.lengths_B)
-        else:
-            queries_RD = self.hidden(batch.items_BT, batch.lengths_B).flatten(0, 1)[batch.positions_R]
-        return objective(self, queries_RD, batch.targets_R)
-
-    def start_from(self, backbone: SequentialModel, config: BackboneConfig) -> None:
-        """Take over the weights of a trained `Backbone`."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def start_from_items(self, table_VD: Tensor, known_V: Tensor) -> None:
-        """Take over item vectors, where they are known, in place of the initial ones.
-
-        A model whose `Config.item_blocks` says how they are made up has an `item_embedding`, or overrides this.
-        """
-        embedding = self.item_embedding()
-        assert embedding is not None, f"{type(self).__name__} has no item embedding to start from text"
-        embedding.weight[1:][known_V] = table_VD[known_V]
+from fame.sequential import SequentialModel
 
 
 @dataclass(frozen=True, kw_only=True)

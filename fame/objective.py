@@ -22,7 +22,7 @@ from fame.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sa
 from fame.sequences import Sequences, target_counts
 
 if TYPE_CHECKING:
-    from fame.model import SequentialModel
+    from fame.sequential import SequentialModel
 
 
 DEFAULT_NEGATIVES = 1024

@@ -70,9 +70,9 @@ class RowAdam(torch.optim.Adam):
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], train: TrainConfig) -> RowAdam:
-    """The optimiser that `train.optimizer` names."""
+    """The optimiser that `train.optimizer` names; without parameters it does nothing."""
     return RowAdam(
-        parameters,
+        [{"params": list(parameters)}],
         lr=train.lr,
         weight_decay=train.weight_decay,
         decoupled_weight_decay=train.optimizer == "adamw",

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
+
+Share = tuple[int, int]
+"""(rank, size): this process takes every `size`-th row, beginning with row `rank`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Workers:
         return self.rank == 0
 
     @property
-    def share(self) -> tuple[int, int]:
+    def share(self) -> Share:
         return self.rank, self.size
 
     def sum(self, values: Tensor) -> Tensor:
@@ -51,7 +55,7 @@ class Workers:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model with gradients averaged over all workers, but for sparse ones: see `average_rows`."""
-        if self.size == 1:
+        if self.size == 1 or not any(weight.requires_grad for weight in model.parameters()):
             return model
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, list(_sparse_weights(model)))
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
@@ -77,6 +81,34 @@ class Workers:
         parts = [torch.empty_like(values) for _ in range(self.size)]
         distributed.all_gather(parts, values)
         return parts
+
+
+def gather_rows(own: Tensor, share: Share, count: int) -> Tensor:
+    """The `count` rows of which each worker has its share, in order; differentiable.
+
+    All workers must call it, and its backward pass, in the same order.
+    """
+    return own if share[1] == 1 else _GatherRows.apply(own, share, count)
+
+
+class _GatherRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, own, share, count):
+        ctx.share = share
+        _, size = share
+        padded = own.new_zeros(-(-count // size), *own.shape[1:])  # all workers must send equally much
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in range(size)]
+        distributed.all_gather(parts, padded)
+        return torch.stack(parts, 1).flatten(0, 1)[:count]  # row j of worker r is row j·size + r
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        rank, size = ctx.share
+        grad = grad.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(grad)  # what each worker's loss asks of the rows
+        return grad[rank::size], None, None
 
 
 def _sparse_weights(model: nn.Module) -> dict[str, nn.Parameter]:

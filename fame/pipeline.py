@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from fame.artifacts import Recipe
 from fame.config import Experiment, TrainConfig
 from fame.config_tree import to_dict
-from fame.model import SequentialModel
 from fame.registry import models
+from fame.sequential import SequentialModel
 from fame.text.start import AFTER, text_recipe
 
 if TYPE_CHECKING:

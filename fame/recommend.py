@@ -48,7 +48,7 @@ class Recommender:
         self.exported = exported
         self.numbers = {str(id): number for number, id in enumerate(exported.catalogue.ids, start=1)}
         with torch.no_grad():
-            self.table_VD = exported.model.item_table().contiguous()
+            self.scorer = exported.model.scorer()
         self.popular = torch.tensor(exported.catalogue.counts).argsort(descending=True, stable=True).tolist()
 
     def number(self, id: int | str) -> int | None:
@@ -63,7 +63,7 @@ class Recommender:
         """
         answers = {index: self._popular(k) for index, history in enumerate(histories) if not history}
         known = [index for index, history in enumerate(histories) if history]
-        size = max(1, SCORES // len(self.table_VD))
+        size = max(1, SCORES // self.scorer.item_count)
         for start in range(0, len(known), size):
             part = known[start : start + size]
             answers |= zip(part, self._best([histories[index] for index in part], k), strict=True)
@@ -89,12 +89,12 @@ class Recommender:
 
         Overwrites the scores of those.
         """
-        left = [len(self.table_VD)] * len(histories)
+        left = [self.scorer.item_count] * len(histories)
         if self.exported.experiment.evaluate.exclude_seen:
             for row, history in enumerate(histories):
                 scores_BV[row, torch.tensor(history) - 1] = float("-inf")
                 left[row] -= len(set(history))
-        best = scores_BV.topk(min(k, len(self.table_VD)))
+        best = scores_BV.topk(min(k, self.scorer.item_count))
         rows = zip(best.indices.tolist(), best.values.tolist(), left, strict=True)
         return [
             [self._item(*pair) for pair in zip(indices[:n], values[:n], strict=True)] for indices, values, n in rows
@@ -102,7 +102,7 @@ class Recommender:
 
     def _best(self, histories: Sequence[Sequence[int]], k: int) -> list[Answer]:
         queries_BD, weights_BH = self.queries(histories)
-        items = self.ranked(queries_BD @ self.table_VD.T, histories, k)
+        items = self.ranked(self.scorer.scores(queries_BD), histories, k)
         facets = [[]] * len(histories) if weights_BH is None else weights_BH.tolist()
         return [Answer(items=best, facets=weights) for best, weights in zip(items, facets, strict=True)]
 

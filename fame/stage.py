@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +28,8 @@ from fame.optimizer import clip_gradients, make_optimizer
 from fame.parallel import Workers
 from fame.pipeline import Stage, stages
 from fame.sequences import Sequences, training_windows
+from fame.sequential import EpochStart
 from fame.text.start import ItemStart
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +102,7 @@ class StageRun:
     ) -> None:
         keep_freed_memory()
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
+        self.sequences = sequences
         max_length = experiment.data.max_length
         torch.manual_seed(experiment.seed)
         model = stage.model_class(stage.model, sequences.item_count, max_length)
@@ -125,6 +124,7 @@ class StageRun:
         self.frozen_epochs = 0 if start else experiment.text.freeze_epochs
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)
+        self.has_weights = any(weight.requires_grad for weight in self.model.parameters())
         windows = training_windows(sequences, stage.train.mode, max_length)
         if not len(windows):
             raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
@@ -148,7 +148,8 @@ class StageRun:
         """Train the rest of the stage's epochs; `state` is brought up to date before each report."""
         config = self.stage.train
         done = sum(report.stage == self.stage.name for report in state.history)
-        for index in range(done, config.epochs):
+        last = config.epochs if self.has_weights else 1
+        for index in range(done, last):
             began = time.perf_counter()
             loss, targets = self.train_epoch(state.epoch + 1, index)
             trained = time.perf_counter()
@@ -161,7 +162,7 @@ class StageRun:
                 state.best_weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             best_epoch = state.epoch + 1 if improved else before.best_epoch
             out_of_patience = config.patience > 0 and state.epoch + 1 - best_epoch >= config.patience
-            stage_ends = out_of_patience or index + 1 == config.epochs
+            stage_ends = out_of_patience or index + 1 == last
             report = EpochReport(
                 epoch=state.epoch + 1,
                 stage=self.stage.name,
@@ -188,6 +189,7 @@ class StageRun:
         # Batch order and negatives are common to all workers, dropout is each one's own.
         order = np.random.default_rng([self.seed, epoch])
         self.objective.start_epoch(order.spawn(1)[0])
+        self._start_epoch(index, order.spawn(1)[0])
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.workers.rank]).generate_state(1)[0]))
         self.wrapped.train()
         total, targets = torch.zeros((), dtype=torch.float64, device=device), 0
@@ -203,12 +205,27 @@ class StageRun:
             raise DivergedError(f"the training loss of epoch {epoch} is {mean}; lower train.lr or set train.clip_norm")
         return mean, targets
 
+    @torch.no_grad()
+    def _start_epoch(self, index: int, generator: np.random.Generator) -> None:
+        self.model.eval()
+        self.model.start_epoch(
+            EpochStart(
+                index=index,
+                sequences=self.sequences,
+                batcher=self.batcher,
+                generator=generator,
+                workers=self.workers,
+            )
+        )
+
     def step(self, batch: Batch, frozen: bool = False) -> Tensor:
         """One step of the optimiser; returns this worker's part of the batch's loss, a sum over targets.
 
         frozen: leave the items that start from text as they are.
         """
         loss = self.wrapped(batch, self.objective)
+        if not self.has_weights:
+            return loss.detach()
         # DDP averages gradients over workers; the mean is over the targets of the whole batch.
         (loss * (self.workers.size / batch.target_count)).backward()
         self.workers.average_rows(self.model)

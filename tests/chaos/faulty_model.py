@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, distributed
 
 from fame.batches import Batch
-from fame.model import EXACT, Fame, FameConfig
+from fame.model import Fame, FameConfig
 from fame.objective import Objective
 from fame.registry import models
+from fame.sequential import EXACT
 
 FAULTS = "FAME_TEST_FAULTS"
 

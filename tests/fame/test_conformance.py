@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -12,14 +17,21 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import ModelConfig
-from fame.model import SequentialModel
+from fame.fit import fit
 from fame.registry import datasets, models
+from fame.sequential import SequentialModel
 from tests.fame.conformance import (
     MODEL_CHECKS,
+    WORKERS,
+    data,
     evaluation_is_naive_evaluation,
     later_items_never_change_an_earlier_query,
     padding_never_matters,
+    two_worker_experiment,
 )
+from tests.fame.conformance_workers import loss, rows
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +91,38 @@ def test_model(name, check, tmp_path):
 @pytest.mark.parametrize("check", MODEL_CHECKS, ids=lambda check: check.__name__)
 def test_a_model_of_ones_own_is_covered_by_the_same_checks(check, register, tmp_path):
     check(register("own-gru", OwnGru), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory) -> list[dict]:
+    """What two gloo processes made of all models (`conformance_workers.py`): the results of each rank."""
+    folder = tmp_path_factory.mktemp("workers")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-m", "tests.fame.conformance_workers", str(folder)]
+    processes = [
+        subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_two_workers_train_a_model_like_one(name, two_workers, tmp_path):
+    alone = list(fit(two_worker_experiment(name), data(), tmp_path, WORKERS))
+    for results in two_workers:
+        for report, expected in zip(results[name], alone, strict=True):
+            assert report["loss"] == pytest.approx(expected.loss, rel=1e-4)
+            assert report["validation"] == pytest.approx(expected.validation, abs=1e-4)
+
+
+def test_rows_that_workers_share_are_those_of_one_and_so_are_their_gradients(two_workers):
+    whole = rows().requires_grad_()
+    loss(whole).backward()
+    for rank, results in enumerate(two_workers):
+        assert torch.equal(torch.tensor(results["rows"]["whole"]), rows())
+        torch.testing.assert_close(torch.tensor(results["rows"]["gradient"]), whole.grad[rank::2])
 
 
 @pytest.mark.parametrize(

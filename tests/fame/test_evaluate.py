@@ -17,9 +17,9 @@ from fame.batches import device_values
 from fame.config import EvaluateConfig
 from fame.errors import DivergedError
 from fame.evaluate import Evaluator
-from fame.model import SequentialModel
 from fame.parallel import Workers
 from fame.sequences import Sequences
+from fame.sequential import SequentialModel
 from tests.fame.helpers import CPU, jagged, sequences_of
 
 CUTOFFS = (1, 2, 5)

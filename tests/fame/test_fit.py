@@ -277,7 +277,9 @@ def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(start, tmp_pat
     monkeypatch.setattr(
         Batcher,
         "_batch",
-        lambda self, starts, *more: (met.append(tuple(starts.tolist())), form(self, starts, *more))[1],
+        lambda self, starts, *more, **fields: (met.append(tuple(starts.tolist())), form(self, starts, *more, **fields))[
+            1
+        ],
     )
     for run in ("one", "two"):
         list(start(experiment(train={"epochs": 2, "batch_size": 4}), tmp_path / run))
