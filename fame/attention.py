@@ -1,4 +1,4 @@
-"""Causal grouped-query attention: one module for SASRec's heads and for FAME's experts.
+"""Grouped-query attention: one module for SASRec's heads and for FAME's experts.
 
 Letters: B batch, T time of the queries, S time of the keys, D model width, H heads = facets, N experts
 (queries) per head, K = D/H.
@@ -16,7 +16,7 @@ and sequences are short, A is made explicitly, N queries to a product (`weights`
 it: `FacetBlock` mixes the experts' A before any of them meets V.
 
 Sequences are padded on the right, so a causal mask is all the masking there is: no real position
-can see a padded one.
+can see a padded one. Attention in both directions has to be told which positions are real.
 """
 
 from __future__ import annotations
@@ -34,33 +34,47 @@ def fuses(x: Tensor) -> bool:
 
 
 class GroupedAttention(nn.Module):
-    """N query heads per key/value head, causal, with an optional learned bias per distance.
+    """N query heads per key/value head, with an optional learned bias per distance.
 
     The relative bias adds b_{h,n}[i − j] to the score of query i and key j, one learned value for each
-    query head and distance 0..T_max−1.
+    query head and distance 0..T_max−1 or, in both directions (`causal` False), −T_max+1..T_max−1.
 
     With `lengths_B` only the last real position of each row is a query (identity 3: scoring needs no
-    other), and T = 1; without, all are, and T = S.
+    other), and T = 1; without, all are, and T = S. In both directions they then need `real_BS`, a mask of
+    the positions that are no padding, at least one of each row.
     """
 
-    def __init__(self, *, dim: int, heads: int, queries: int, max_length: int, relative: bool, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        dim: int,
+        heads: int,
+        queries: int,
+        max_length: int,
+        relative: bool,
+        dropout: float,
+        causal: bool = True,
+    ) -> None:
         super().__init__()
         self.heads, self.queries, self.head_dim = heads, queries, dim // heads
         self.query = nn.Linear(dim, queries * dim)
         self.key_value = nn.Linear(dim, 2 * dim)
-        self.bias = nn.Parameter(torch.zeros(heads * queries, max_length)) if relative else None
+        self.causal, self.nearest = causal, 0 if causal else max_length - 1
+        self.bias = nn.Parameter(torch.zeros(heads * queries, max_length + self.nearest)) if relative else None
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BSD: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+    def forward(self, x_BSD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None) -> Tensor:
         """F_n^h of every query, [B, T, H, N, K]."""
         if fuses(x_BSD):
-            return self._fused(x_BSD, lengths_B)
-        weights_HBTNS, v_HBSK = self.weights(x_BSD, lengths_B)
+            return self._fused(x_BSD, lengths_B, real_BS)
+        weights_HBTNS, v_HBSK = self.weights(x_BSD, lengths_B, real_BS)
         H, B, T, N, S = weights_HBTNS.shape
         attended = torch.bmm(weights_HBTNS.view(H * B, T * N, S), v_HBSK.flatten(0, 1))
         return attended.view(H, B, T, N, -1).permute(1, 2, 0, 3, 4)
 
-    def weights(self, x_BSD: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def weights(
+        self, x_BSD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """A_n^h [H, B, T, N, S] (after dropout) and V^h [H, B, S, K]."""
         B, S, _ = x_BSD.shape
         H, N, K = self.heads, self.queries, self.head_dim
@@ -69,16 +83,16 @@ class GroupedAttention(nn.Module):
         keys = (k_HBSK * K**-0.5).flatten(0, 1).transpose(1, 2)
         scores = torch.bmm(q_HBTNK.reshape(H * B, -1, K), keys).view(H, B, -1, N, S)
         # [B or 1, H·N or 1, T, S] → [H or 1, B or 1, T, N or 1, S]
-        bias = self._score_bias(S, lengths_B)
+        bias = self._score_bias(S, lengths_B, real_BS)
         bias = bias.unflatten(1, (H, N) if self.bias is not None else (1, 1)).permute(1, 0, 3, 2, 4)
         return self.dropout((scores + bias).softmax(-1)), v_HBSK
 
-    def _fused(self, x_BSD: Tensor, lengths_B: Tensor | None) -> Tensor:
+    def _fused(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
         B, S, _ = x_BSD.shape
         H, N, K = self.heads, self.queries, self.head_dim
         q = self._queries(x_BSD, lengths_B).flatten(2, 3).transpose(1, 2)
         k, v = self.key_value(x_BSD).view(B, S, 2, H, K).permute(2, 0, 3, 1, 4)
-        mask = self._score_bias(S, lengths_B)
+        mask = self._score_bias(S, lengths_B, real_BS)
         dropout = self.dropout.p if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, enable_gqa=N > 1)
         return attended.transpose(1, 2).reshape(B, -1, H, N, K)
@@ -88,20 +102,21 @@ class GroupedAttention(nn.Module):
         x_BTD = x_BSD if lengths_B is None else last_position(x_BSD, lengths_B)
         return self.query(x_BTD).view(*x_BTD.shape[:2], self.heads, self.queries, self.head_dim)
 
-    def _score_bias(self, S: int, lengths_B: Tensor | None) -> Tensor:
-        """[B or 1, H·N or 1, T, S]: what is added to the scores, −∞ where the key is later than the query."""
+    def _score_bias(self, S: int, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        """[B or 1, H·N or 1, T, S]: what is added to the scores, −∞ where a key is not to be seen."""
         position_S = torch.arange(S, device=self.query.weight.device)
-        if lengths_B is None:
-            return self._bias_of(position_S[:, None] - position_S)[None]
-        return self._bias_of(lengths_B[:, None] - 1 - position_S).transpose(0, 1)[:, :, None]
+        if lengths_B is not None:
+            distance = lengths_B[:, None] - 1 - position_S  # what is later than the last position is padding
+            return self._bias_of(distance).masked_fill(distance < 0, float("-inf")).transpose(0, 1)[:, :, None]
+        distance = position_S[:, None] - position_S
+        hidden = distance < 0 if self.causal else ~real_BS[:, None, None]
+        return self._bias_of(distance)[None].masked_fill(hidden, float("-inf"))
 
     def _bias_of(self, distance: Tensor) -> Tensor:
-        """[H·N or 1, …] from a tensor of distances; negative ones (the future) become −∞."""
+        """[H·N or 1, …] from a tensor of distances; those to keys that are not to be seen may be any."""
         if self.bias is None:
-            bias = self.query.weight.new_zeros(1, *distance.shape)
-        else:
-            bias = self.bias[:, distance.clamp(min=0)]
-        return bias.masked_fill(distance < 0, float("-inf"))
+            return self.query.weight.new_zeros(1, *distance.shape)
+        return self.bias[:, (distance + self.nearest).clamp(min=0)]
 
 
 def last_position(x_BTD: Tensor, lengths_B: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Sublayer(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """SASRec's block: causal multi-head self-attention, then a feed-forward network."""
+    """SASRec's block: multi-head self-attention, causal if the configuration is, then a feed-forward network."""
 
     def __init__(self, config, max_length: int) -> None:
         super().__init__()
@@ -47,6 +47,7 @@ class TransformerBlock(nn.Module):
             max_length=max_length,
             relative=config.positions == "relative",
             dropout=config.attention_dropout,
+            causal=config.causal,
         )
         self.output = nn.Linear(config.dim, config.dim)
         self.dropout = Dropout(config.dropout)
@@ -54,14 +55,17 @@ class TransformerBlock(nn.Module):
         self.feed_forward = FeedForward(config.dim, config.inner * config.dim, config.dropout)
         self.feed_forward_norm = Sublayer(config.dim, config.norm)
 
-    def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None) -> Tensor:
-        """[B, T, D], or [B, 1, D] for the last position of each row when `lengths_B` is given."""
-        x_BTD = self.mix(x_BTD, lengths_B)
+    def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None) -> Tensor:
+        """[B, T, D], or [B, 1, D] for the last position of each row when `lengths_B` is given.
+
+        real_BS: of a block that is not causal, as in `GroupedAttention`.
+        """
+        x_BTD = self.mix(x_BTD, lengths_B, real_BS)
         return self.feed_forward_norm.after(x_BTD + self.feed_forward(self.feed_forward_norm.before(x_BTD)))
 
-    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None) -> Tensor:
+    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
         """The first sublayer, where positions meet: attention and its residual."""
-        attended = self.attention(self.attention_norm.before(x_BTD), lengths_B).flatten(2)
+        attended = self.attention(self.attention_norm.before(x_BTD), lengths_B, real_BS).flatten(2)
         if lengths_B is not None:
             x_BTD = last_position(x_BTD, lengths_B)
         return self.attention_norm.after(x_BTD + self.dropout(self.output(attended)))
@@ -90,6 +94,7 @@ class FacetBlock(nn.Module):
             max_length=max_length,
             relative=config.positions == "relative",
             dropout=config.attention_dropout,
+            causal=config.causal,
         )
         self.router_weight = nn.Parameter(torch.zeros(H, N * K, N))
         self.router_bias = nn.Parameter(torch.zeros(H, N))
@@ -101,24 +106,36 @@ class FacetBlock(nn.Module):
             self.attention_norm = Sublayer(config.dim, config.norm)
             self.feed_forward_norm = Sublayer(config.dim, config.norm)
 
-    def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Facets F' [B, T, H, K] and their weights g [B, T, H]; T = 1 when `lengths_B` is given."""
+    def forward(
+        self, x_BTD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Facets F' [B, T, H, K] and their weights g [B, T, H]; T = 1 when `lengths_B` is given.
+
+        real_BS: of a block that is not causal, as in `GroupedAttention`.
+        """
         if not self.residual:
-            facets = self.feed_forward(self._mixed(x_BTD, lengths_B))
+            facets = self.feed_forward(self._mixed(x_BTD, lengths_B, real_BS))
             return facets, self._weights(facets)
-        mixed = self._mixed(self.attention_norm.before(x_BTD), lengths_B)
-        if lengths_B is not None:
-            x_BTD = last_position(x_BTD, lengths_B)
-        x_BTD = self.attention_norm.after(x_BTD + self.dropout(mixed.flatten(2)))
-        inner = self.feed_forward(self.feed_forward_norm.before(x_BTD).view_as(mixed))
-        facets = self.feed_forward_norm.after(x_BTD + inner.flatten(2)).view_as(mixed)
+        x_BTD = self.mix(x_BTD, lengths_B, real_BS)
+        inner = self.feed_forward(self._per_head(self.feed_forward_norm.before(x_BTD)))
+        facets = self._per_head(self.feed_forward_norm.after(x_BTD + inner.flatten(2)))
         return facets, self._weights(facets)
 
-    def _mixed(self, x_BSD: Tensor, lengths_B: Tensor | None) -> Tensor:
+    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        """The first sublayer, where positions meet: the heads' mixtures of experts side by side, and their residual."""
+        mixed = self._mixed(self.attention_norm.before(x_BTD), lengths_B, real_BS).flatten(2)
+        if lengths_B is not None:
+            x_BTD = last_position(x_BTD, lengths_B)
+        return self.attention_norm.after(x_BTD + self.dropout(mixed))
+
+    def _per_head(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(2, (self.attention.heads, -1))
+
+    def _mixed(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
         """Eq. 12–17: F^h of every query, [B, T, H, K]."""
         if fuses(x_BSD):
-            return self._mix_experts(self.attention(x_BSD, lengths_B))
-        return self._mix_weights(*self.attention.weights(x_BSD, lengths_B))
+            return self._mix_experts(self.attention(x_BSD, lengths_B, real_BS))
+        return self._mix_weights(*self.attention.weights(x_BSD, lengths_B, real_BS))
 
     def _mix_experts(self, experts_BTHNK: Tensor) -> Tensor:
         """Eq. 16–17 as printed."""

@@ -10,7 +10,7 @@ product; scores of single facets exist only in `Fame.facet_queries`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from fame.sequential import SequentialModel
 @dataclass(frozen=True, kw_only=True)
 class SASRecConfig(ModelConfig):
     """SASRec (Kang & McAuley, 2018): a causal transformer over item embeddings."""
+
+    causal: ClassVar[bool] = True
+    """Whether a position sees itself and earlier ones alone."""
 
     name: Literal["sasrec"] = "sasrec"  # type: ignore[assignment]
     dim: int = 64
@@ -163,6 +166,7 @@ class Fame(SASRec):
 
     Config = FameConfig
     Backbone = SASRec
+    LastBlock: type[nn.Module] = FacetBlock
 
     def __init__(self, config: FameConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
@@ -176,7 +180,7 @@ class Fame(SASRec):
         """W_f of Eq. 9: columns h·K to (h + 1)·K are W_f^h, [D, H·K]."""
 
     def _blocks(self) -> list[nn.Module]:
-        return [*super()._blocks()[:-1], FacetBlock(self.config, self.max_length)]
+        return [*super()._blocks()[:-1], self.LastBlock(self.config, self.max_length)]
 
     def _query(self, facets: tuple[Tensor, Tensor]) -> Tensor:
         facets_BTHK, weights_BTH = self._normalised(facets)

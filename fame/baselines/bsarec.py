@@ -92,8 +92,8 @@ class FrequencyFilter(nn.Module):
         return low_BTD + self.gamma.square() * (x_BTD - low_BTD)
 
 
-class BSARecBlock(TransformerBlock):
-    """SASRec's block with the filter beside the attention."""
+class Filtered(nn.Module):
+    """Puts the filter beside the attention of a block; to be inherited from before the block's class."""
 
     def __init__(self, config: BSARecConfig, max_length: int) -> None:
         super().__init__(config, max_length)
@@ -103,11 +103,15 @@ class BSARecBlock(TransformerBlock):
             dim=config.dim, cutoff=config.cutoff, max_length=max_length, causal=config.filter == "causal"
         )
 
-    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None) -> Tensor:
+    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
         filtered = self.dropout(self.filter(self.filter_norm.before(x_BTD), lengths_B))
         ends = x_BTD if lengths_B is None else last_position(x_BTD, lengths_B)
         filtered = self.filter_norm.after(ends + filtered)
-        return self.alpha * filtered + (1 - self.alpha) * super().mix(x_BTD, lengths_B)
+        return self.alpha * filtered + (1 - self.alpha) * super().mix(x_BTD, lengths_B, real_BS)
+
+
+class BSARecBlock(Filtered, TransformerBlock):
+    """SASRec's block with the filter beside the attention."""
 
 
 @models.register("bsarec")

@@ -15,9 +15,9 @@ B, T, K = 3, 6, 4
 GROUPS = [(1, 1), (1, 3), (2, 1), (2, 3), (4, 2)]
 
 
-def attention(heads: int, queries: int, relative: bool, dropout: float = 0.0) -> GroupedAttention:
+def attention(heads: int, queries: int, relative: bool, dropout: float = 0.0, causal: bool = True) -> GroupedAttention:
     module = GroupedAttention(
-        dim=heads * K, heads=heads, queries=queries, max_length=T, relative=relative, dropout=dropout
+        dim=heads * K, heads=heads, queries=queries, max_length=T, relative=relative, dropout=dropout, causal=causal
     )
     return randomise(module, seed=heads * 10 + queries, std=0.7)
 
@@ -84,6 +84,41 @@ def test_the_fused_path_is_the_explicit_one(heads, queries, relative, last, monk
         results.append([out, *torch.autograd.grad((out * inside).sum(), [x, *weights])])
     for explicit, other in zip(*results, strict=True):
         torch.testing.assert_close(explicit, other, rtol=1e-9, atol=1e-11)
+
+
+# ---- In both directions.
+
+
+def looped_row(module: GroupedAttention, x: torch.Tensor, i: int, length: int) -> torch.Tensor:
+    """What position i of one row sees of the first `length`, [H, N, K]."""
+    H, N = module.heads, module.queries
+    key, value = module.key_value(x[:length]).view(length, 2, H, K).unbind(1)
+    query = module.query(x[i]).view(H, N, K)
+    out = torch.zeros(H, N, K, dtype=torch.float64)
+    for h in range(H):
+        for n in range(N):
+            scores = torch.stack([query[h, n] @ key[j, h] / math.sqrt(K) for j in range(length)])
+            if module.bias is not None:
+                scores += torch.stack([module.bias[h * N + n, T - 1 + i - j] for j in range(length)])
+            out[h, n] = scores.softmax(0) @ value[:, h]
+    return out
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize(("heads", "queries"), GROUPS)
+@torch.no_grad()
+def test_in_both_directions_each_position_sees_all_real_ones(heads, queries, relative, fused, monkeypatch):
+    monkeypatch.setattr(fame.attention, "fuses", lambda x: fused)
+    module, x, lengths = attention(heads, queries, relative, causal=False), inputs(heads * K), [T, 1, 3]
+    real = torch.arange(T) < torch.tensor(lengths)[:, None]
+    everywhere, last = module(x, real_BS=real), module(x, torch.tensor(lengths))
+    for b, length in enumerate(lengths):
+        for i in range(length):
+            expected = looped_row(module, x[b], i, length)
+            torch.testing.assert_close(everywhere[b, i], expected, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(last[b, 0], expected, rtol=1e-10, atol=1e-12)
+    assert everywhere.isfinite().all()
 
 
 @torch.no_grad()

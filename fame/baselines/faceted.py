@@ -1,0 +1,44 @@
+"""FAME on other backbones: the paper says that its heads and experts go with any attention-based model.
+
+Each model is a backbone's class before `Fame`: what the backbone changes in SASRec, it changes in FAME, and `Fame`
+replaces the last block and the query. Settings are those of both; with one head, one expert and W_f = I, each is its
+backbone without the last attention's output projection. `backbone.epochs` pre-trains the plain backbone, as for FAME.
+
+- `fame_bsarec`: the frequency filter stays beside the experts, α · filter(X) + (1 − α) · LN(X + experts(X)), before
+  the heads' feed-forward network. The filter needs that residual, so `residual: false` is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fame.baselines.bsarec import BSARec, BSARecConfig, Filtered
+from fame.blocks import FacetBlock
+from fame.config import require
+from fame.model import Fame, FameConfig
+from fame.registry import models
+
+
+@dataclass(frozen=True, kw_only=True)
+class FameBSARecConfig(BSARecConfig, FameConfig):
+    """FAME on BSARec."""
+
+    name: Literal["fame_bsarec"] = "fame_bsarec"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.residual, "model.residual", self.residual, "the filter is part of the residual sum; leave it out")
+
+
+class FilteredFacetBlock(Filtered, FacetBlock):
+    """FAME's last block with the filter beside the experts."""
+
+
+@models.register("fame_bsarec")
+class FameBSARec(BSARec, Fame):
+    """BSARec with FAME's last block and query."""
+
+    Config = FameBSARecConfig
+    Backbone = BSARec
+    LastBlock = FilteredFacetBlock
