@@ -33,6 +33,6 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
 loops in `tests/fame/baselines/`.
 """
 
-from fame.baselines import atten_mixer, bsarec, core, faceted, gru4rec
+from fame.baselines import atten_mixer, bsarec, core, faceted, gru4rec, msgifsr
 
-__all__ = ["atten_mixer", "bsarec", "core", "faceted", "gru4rec"]
+__all__ = ["atten_mixer", "bsarec", "core", "faceted", "gru4rec", "msgifsr"]

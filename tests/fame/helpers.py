@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from fame.batches import Batch
 from fame.config import Experiment
 from fame.config_tree import experiment_from_dict
 from fame.sequences import Sequences
@@ -80,6 +81,22 @@ def random_rows(batch: int, longest: int, item_count: int, seed: int) -> tuple[T
     lengths[0] = longest
     items = torch.randint(1, item_count + 1, (batch, longest), generator=generator)
     return torch.where(torch.arange(longest) < lengths[:, None], items, 0), lengths
+
+
+def last_batch(items_BT: Tensor, lengths_B: Tensor, targets_B: Tensor) -> Batch:
+    """A batch of mode `prefix` that is a worker's own."""
+    rows = len(items_BT)
+    return Batch(
+        items_BT=items_BT,
+        lengths_B=lengths_B,
+        targets_R=targets_B,
+        positions_R=None,
+        last_only=True,
+        target_count=rows,
+        windows_B=torch.arange(rows),
+        row_count=rows,
+        share=(0, 1),
+    )
 
 
 def same_tensors(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
