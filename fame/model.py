@@ -117,9 +117,13 @@ class SASRec(SequentialModel):
     def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B))[:, 0]
 
+    def _vectors(self, items_BT: Tensor) -> Tensor:
+        """Vectors of item numbers, [B, T, D]."""
+        return self.items(items_BT)
+
     def _embed(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """What the first block reads, [B, T, D]."""
-        x_BTD = self.items(items_BT)
+        x_BTD = self._vectors(items_BT)
         if self.positions is not None:
             position = torch.arange(items_BT.shape[1], device=items_BT.device)
             if self.config.positions == "absolute_right":
@@ -214,7 +218,8 @@ class Fame(SASRec):
         parts = ["output.", "feed_forward.", "attention.query.", "attention.bias"]
         if not self.config.residual:  # the last block has no layer norms then
             parts += ["attention_norm.", "feed_forward_norm."]
-        skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts]
+        # `head` is what a backbone has between its last block and the query.
+        skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts] + ["head."]
         weights = {k: v for k, v in backbone.state_dict().items() if not k.startswith(tuple(skipped))}
         _, unexpected = self.load_state_dict(weights, strict=False)
         assert not unexpected, unexpected

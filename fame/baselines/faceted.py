@@ -6,6 +6,8 @@ backbone without the last attention's output projection. `backbone.epochs` pre-t
 
 - `fame_bsarec`: the frequency filter stays beside the experts, α · filter(X) + (1 − α) · LN(X + experts(X)), before
   the heads' feed-forward network. The filter needs that residual, so `residual: false` is an error.
+- `fame_bert4rec`: experts attend in both directions, from the mask when it recommends. Facets take the place of
+  BERT4Rec's output layer, too: Σ_h g_h q^h is the query, and a layer after the sum would leave no score to a facet.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fame.baselines.bert4rec import Bert4Rec, Bert4RecConfig, Cloze
 from fame.baselines.bsarec import BSARec, BSARecConfig, Filtered
 from fame.blocks import FacetBlock
 from fame.config import require
@@ -42,3 +45,18 @@ class FameBSARec(BSARec, Fame):
     Config = FameBSARecConfig
     Backbone = BSARec
     LastBlock = FilteredFacetBlock
+
+
+@dataclass(frozen=True, kw_only=True)
+class FameBert4RecConfig(Bert4RecConfig, FameConfig):
+    """FAME on BERT4Rec."""
+
+    name: Literal["fame_bert4rec"] = "fame_bert4rec"  # type: ignore[assignment]
+
+
+@models.register("fame_bert4rec")
+class FameBert4Rec(Cloze, Fame):
+    """FAME in both directions, trained on masked items."""
+
+    Config = FameBert4RecConfig
+    Backbone = Bert4Rec

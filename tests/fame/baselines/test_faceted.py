@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fame.baselines.bert4rec import Bert4Rec, Bert4RecConfig, Cloze
 from fame.baselines.bsarec import BSARec, BSARecConfig
-from fame.baselines.faceted import FameBSARec, FameBSARecConfig
+from fame.baselines.faceted import FameBert4Rec, FameBert4RecConfig, FameBSARec, FameBSARecConfig
 from fame.config import BackboneConfig
 from fame.errors import UserError
 from fame.model import Fame, FameConfig, SASRec
 from tests.fame.helpers import random_rows, randomise
 
 SIZE = {"dim": 6, "heads": 1, "blocks": 2, "inner": 2}
-BACKBONES = {"bsarec": (BSARec, BSARecConfig, FameBSARec, FameBSARecConfig)}
+BACKBONES = {
+    "bsarec": (BSARec, BSARecConfig, FameBSARec, FameBSARecConfig),
+    "bert4rec": (Bert4Rec, Bert4RecConfig, FameBert4Rec, FameBert4RecConfig),
+}
 NORMS = ["post", "pre"]
 
 
@@ -31,6 +35,7 @@ def without(projection: str, model: SASRec) -> SASRec:
 @torch.no_grad()
 def test_with_one_head_one_expert_and_w_f_the_identity_it_is_its_backbone(name, norm):
     plain, plain_config, faceted, config = BACKBONES[name]
+    plain = Cloze if plain is Bert4Rec else plain  # facets take the place of its output layer
     backbone = without("blocks.1.output", randomise(plain(plain_config(**SIZE, norm=norm), 9, 5), seed=1))
     ours = faceted(config(**SIZE, norm=norm, experts=1, facet_scale=1.0), 9, 5).double().eval()
     shared = {key: value for key, value in backbone.state_dict().items() if "blocks.1.output" not in key}
@@ -63,6 +68,7 @@ def test_facets_make_the_query_and_experts_share_their_attention(name):
     torch.testing.assert_close((queries * weights[..., None]).sum(1), model.encode(items, lengths))
     attention, shares = model.experts(items, lengths)
     assert attention.shape == (4, 2, 3, 5) and shares.shape == (4, 2, 3)
+    assert not attention.permute(0, 3, 1, 2)[torch.arange(5) >= lengths[:, None]].any(), "of the padding"
     torch.testing.assert_close(shares.sum(2), torch.ones(4, 2, dtype=torch.float64))
 
 
