@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "--space",
         metavar="FILE",
         help="YAML of the search space, or the name of a shipped one: "
-        "default, paper, sasrec (default: default, or the model's own)",
+        "default, paper, or that of a model (default: the model's own)",
     )
     what.add_argument(
         "--set",

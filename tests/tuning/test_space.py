@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fame.config_tree import experiment_from_dict, to_dict, write_yaml
 from fame.errors import UserError
+from fame.registry import models
 from tuning.space import flatten
 from tuning.space.domains import Choices, FloatRange, IntRange, read_constraint
 from tuning.space.file import default_space, fix, read_space, shipped_spaces, space_from_dict
@@ -57,6 +59,40 @@ def test_the_papers_settings_come_first():
     for name in ("default", "paper"):
         first = read_space(name).start[0]
         assert (first["model.heads"], first["model.experts"]) == (2, 4)
+
+
+def build(experiment, item_count: int):
+    return models.get(experiment.model.name)(experiment.model, item_count, experiment.data.max_length)
+
+
+def has_weights(model: str) -> bool:
+    return bool(list(build(experiment_from_dict({"model": {"name": model}}), 5).parameters()))
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if has_weights(name)])
+def test_every_model_has_a_space_whose_points_build_it(name):
+    space = read_space(default_space(name))
+    assert space.model == name
+    rng = random.Random(0)
+    drawn = (space.draw(rng) for _ in range(200))
+    for point in [*space.start, *itertools.islice((p for p in drawn if space.problem(p) is None), 5)]:
+        experiment = experiment_from_dict(space.experiment(point))
+        assert build(experiment, 5).scorer().item_count == 5
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_spaces() if name != "default"])
+def test_what_a_space_shares_with_sasrecs_it_searches_as_widely(name):
+    """Else a comparison of tuned models would be one of spaces."""
+    space, other = read_space(name), read_space("sasrec")
+    shared = {"train.lr", "train.weight_decay", "train.batch_size", *other.search} & set(space.defaults)
+    if space.fixed.get("train.mode") == "prefix":
+        shared.remove("train.batch_size")  # a step's prefixes are more than its sequences
+    if "model.experts" in space.search:
+        shared.remove("model.heads")  # there they are facets, of which the paper tries up to 16
+    for key in shared:
+        assert space.search[key].domain == other.search[key].domain, key
+    for key in ("train.epochs", "train.patience"):
+        assert space.fixed[key] == other.fixed[key]
 
 
 def test_the_sweep_of_a_model_without_a_space():
