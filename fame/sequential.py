@@ -57,6 +57,8 @@ class SequentialModel(nn.Module):
     Config: type
     Backbone: type[SequentialModel] | None = None
     """Model of the pre-training stage that this model can start from, if there is one."""
+    personal: bool = True
+    """Whether the query depends on the history."""
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Queries of every position, [B, T, D]. Rows are padded on the right with 0."""

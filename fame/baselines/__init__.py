@@ -33,6 +33,17 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
 loops in `tests/fame/baselines/`.
 """
 
-from fame.baselines import atten_mixer, bert4rec, bsarec, core, faceted, gru4rec, miasrec, msgifsr
+from fame.baselines import (
+    atten_mixer,
+    bert4rec,
+    bsarec,
+    core,
+    faceted,
+    gru4rec,
+    miasrec,
+    msgifsr,
+    popularity,
+    transition,
+)
 
-__all__ = ["atten_mixer", "bert4rec", "bsarec", "core", "faceted", "gru4rec", "miasrec", "msgifsr"]
+__all__ = ["atten_mixer", "bert4rec", "bsarec", "core", "faceted", "gru4rec", "miasrec", "msgifsr", "popularity", "transition"]
