@@ -35,8 +35,8 @@ class Batch:
     last_only: bool
     target_count: int
     """Targets of the whole batch, over all workers."""
-    windows_B: Tensor
-    """int64, number of the window that each row shows, in the batcher's `windows`."""
+    windows: np.ndarray
+    """int64 [B], number of the window that each row shows, in the batcher's `windows`; on the host."""
     row_count: int
     """Rows of the whole batch, over all workers."""
     share: Share
@@ -100,7 +100,6 @@ class Batcher:
         order = np.lexsort((generator.random(len(self.windows)), self.windows.lengths))
         lengths = self.windows.lengths[order]
         starts_M, lengths_M = (self._put(part[order]) for part in (self.windows.starts, self.windows.lengths))
-        order_M = self._put(order)
         rank, size = self.share
         for first in generator.permutation(np.arange(0, len(order), batch_size)):
             end = min(first + batch_size, len(order))
@@ -112,7 +111,7 @@ class Batcher:
                 lengths_M[mine],
                 lengths[mine],
                 last_only,
-                windows_B=order_M[mine],
+                windows=order[mine],
                 target_count=target_count,
                 row_count=int(end - first),
             )

@@ -7,7 +7,7 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
   (the last one), and `item_table`, of which `item_embedding` is the embedding if there is one. A model that reads a
   history as a whole (no causal pass) derives from `PrefixModel` and implements `encode` alone. Position t of `hidden`
   never depends on later items or on padding. A score that is no dot product with a table is a `fame.scoring.Scorer`,
-  returned by `scorer`. SASRec's parts can be overridden one by one: `embed`, `_blocks`, `_query`.
+  returned by `scorer`. SASRec's parts can be overridden one by one: `_vectors`, `_embed`, `_blocks`, `_query`.
 - **Another loss, or one more.** Override `forward(batch, objective)`. It returns the *sum over the batch's targets*,
   with several workers this worker's part of it. `queries(batch)` are the queries of the targets [R, D], and
   `objective(self, queries_RD, batch.targets_R)` is the loss that `train.loss` names. A term that is a mean over the
@@ -22,7 +22,7 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
   each worker has its own.
 - **The training data.** `start_epoch(epoch)` is called before each epoch, on every worker, in evaluation mode, without
   gradients (`EpochStart`): `epoch.sequences` (`train_counts`, `target_counts` count them), `epoch.batcher.windows` (which
-  stretches of them are trained on; `batch.windows_B` says which one a row is), `epoch.batcher.gather(numbers)` (their
+  stretches of them are trained on; `batch.windows` says which one a row is), `epoch.batcher.gather(numbers)` (their
   items), `epoch.generator`, `epoch.workers`, `epoch.index`. What it makes is rebuilt when a training is resumed, from the
   same weights and random numbers: keep it in plain attributes, or in buffers if the trained model needs it to serve.
   A buffer whose size depends on the data is built with its final size, or `_load_from_state_dict` is overridden.
@@ -37,13 +37,30 @@ from fame.baselines import (
     atten_mixer,
     bert4rec,
     bsarec,
+    cl4srec,
     core,
+    duorec,
     faceted,
     gru4rec,
+    iclrec,
     miasrec,
     msgifsr,
     popularity,
     transition,
 )
 
-__all__ = ["atten_mixer", "bert4rec", "bsarec", "core", "faceted", "gru4rec", "miasrec", "msgifsr", "popularity", "transition"]
+__all__ = [
+    "atten_mixer",
+    "bert4rec",
+    "bsarec",
+    "cl4srec",
+    "core",
+    "duorec",
+    "faceted",
+    "gru4rec",
+    "iclrec",
+    "miasrec",
+    "msgifsr",
+    "popularity",
+    "transition",
+]

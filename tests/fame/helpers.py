@@ -93,7 +93,7 @@ def last_batch(items_BT: Tensor, lengths_B: Tensor, targets_B: Tensor) -> Batch:
         positions_R=None,
         last_only=True,
         target_count=rows,
-        windows_B=torch.arange(rows),
+        windows=np.arange(rows),
         row_count=rows,
         share=(0, 1),
     )

@@ -160,7 +160,7 @@ def test_the_last_target_of_each_row_is_found_and_so_is_its_window(mode):
             if not len(batch.targets_R):
                 assert not len(batch.targets_R[batch.last_R])
                 continue
-            starts, lengths = windows.starts[batch.windows_B.numpy()], windows.lengths[batch.windows_B.numpy()]
+            starts, lengths = windows.starts[batch.windows], windows.lengths[batch.windows]
             assert batch.lengths_B.tolist() == lengths.tolist()
             assert batch.targets_R[batch.last_R].tolist() == sequences.values[starts + lengths].tolist()
             assert batch.items_BT[:, 0].tolist() == sequences.values[starts].tolist()
@@ -176,7 +176,7 @@ def test_workers_draw_for_their_rows_what_one_would_draw_for_them(size, batch_si
         batches = Batcher(values, windows, share).epoch(batch_size, False, np.random.default_rng(0))
         rows = [(batch, batch.draw(generator, 2)) for batch in batches]
         assert all(len(numbers) == len(batch.items_BT) for batch, numbers in rows)
-        return [(batch.windows_B.tolist(), numbers) for batch, numbers in rows if len(batch.targets_R)]
+        return [(batch.windows.tolist(), numbers) for batch, numbers in rows if len(batch.targets_R)]
 
     alone = {number: row for numbers, rows in drawn((0, 1)) for number, row in zip(numbers, rows, strict=True)}
     for rank in range(size):

@@ -90,7 +90,7 @@ def test_a_row_is_a_window_with_the_target_that_follows_it(mode, tiny):
     model, windows = Bert4Rec(Bert4RecConfig(**SIZE), tiny.item_count, LENGTH), training_windows(tiny, mode, LENGTH)
     for batch in batches(tiny, mode):
         items, lengths = model._rows(batch)
-        for row, length, window in zip(items, lengths.tolist(), batch.windows_B.tolist(), strict=True):
+        for row, length, window in zip(items, lengths.tolist(), batch.windows.tolist(), strict=True):
             start = windows.starts[window]
             assert length == windows.lengths[window] + 1
             assert row[:length].tolist() == tiny.values[start : start + length].tolist()
