@@ -1,6 +1,6 @@
 """Names for models and datasets: an extension is one class and one `register` line.
 
-A registry imports the modules that ship with `fame` when it is first asked, so that
+A registry imports the modules that ship with `fame`, and those of `fame.extensions`, when it is first asked, so that
 `import fame.registry` costs nothing and nothing has to be imported in the right order.
 """
 
@@ -54,5 +54,5 @@ class Registry(Generic[T]):
         self._builtin_modules.clear()
 
 
-models: Registry[type] = Registry("model", ["fame.model", "fame.baselines"])
-datasets: Registry = Registry("dataset", ["fame.datasets.catalog"])
+models: Registry[type] = Registry("model", ["fame.model", "fame.baselines", "fame.extensions"])
+datasets: Registry = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])
