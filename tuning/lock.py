@@ -33,8 +33,13 @@ def locked(storage: Storage, patience: float = PATIENCE) -> Iterator[list[Lease]
         leases = [Lease(open_folder(place), NAME, patience) for place in places]
         for lease in leases:
             _acquire(lease, storage.name)
-            held.callback(lease.release)
+            held.callback(_release, lease)
         yield leases
+
+
+def _release(lease: Lease) -> None:
+    with contextlib.suppress(OSError):  # a store that does not answer: there it ends when it has not beaten for long
+        lease.release()
 
 
 def _acquire(lease: Lease, sweep: str) -> None:

@@ -91,13 +91,16 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                     staging.remove()
     # Ray has ended, so nothing writes checkpoints any more.
     ended = outcomes(search) | (outcomes(again) if final is not None else {})
-    agree(tracker, search.study, ended, storage, options.metric)
     best = None
-    if final is not None:
-        agree(tracker, again.study, ended, final.storage, options.metric, KIND)
-        if not interrupted:
-            best = export_final(final, again.study, search.study, storage, dataset)
-    best = best or export_best(search.study, storage, dataset)
+    with ends_interrupted(tracker, watch), mirror.unless_away(storage):
+        mirror.push(storage)
+        agree(tracker, search.study, ended, storage, options.metric)
+        if final is not None:
+            mirror.push(final.storage)
+            agree(tracker, again.study, ended, final.storage, options.metric, KIND)
+            if not interrupted:
+                best = export_final(final, again.study, search.study, storage, dataset)
+        best = best or export_best(search.study, storage, dataset)
     try_report(plan, storage, search.study, dataset.statistics)
     track_end(tracker, storage, best, interrupted, stages.total(search.study))
     registered = None
@@ -217,12 +220,14 @@ class Trials:
         with stops_softly() as interrupted:
             if resumed:
                 try:
-                    self._restored().fit()
+                    with mirror.unless_away(self.storage):  # Tune reads there once more when it has ended
+                        self._restored().fit()
                     return interrupted()
                 except NotRestoredError:
                     print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
             self.search.reconcile(())
-            self._tuner().fit()
+            with mirror.unless_away(self.storage):
+                self._tuner().fit()
             return interrupted()
 
     def _tuner(self, *extra: tune.Callback) -> Tuner:

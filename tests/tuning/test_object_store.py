@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from tuning import mirror, object_store, sweep
 from tuning.lock import locked
 from tuning.remote_folder import open_folder
 from tuning.storage import ORIGIN, Storage, below, check_writable, newest
+from tuning.study_file import COPY, StudyFile
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,14 @@ def gs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(params=["s3", "gs"])
 def store(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(request.param)
+
+
+def lines(names: str) -> bytes:
+    """A study of operations with these names; `…` stands for a line that is cut off."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = StudyFile(Path(folder) / "study.log")
+        file.append_logs([{"op_code": 0, "worker_id": "w", "study_name": name} for name in names])
+        return file.path.read_bytes()[: -20 if "…" in names else None]
 
 
 def test_small_files_are_written_read_and_replaced(store: str) -> None:
@@ -115,37 +126,81 @@ def test_a_study_goes_to_the_uri_and_comes_back(store: str, tmp_path: Path, monk
     mirror.push(places)  # before the first trial there is none
     mirror.fetch(places)
     assert not places.study.exists()
-    places.study.write_bytes(b"1\n2\n")
+    places.study.write_bytes(lines("12"))
     mirror.push(places)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     there = Storage.of(store, "mine")
     mirror.fetch(there)
-    assert there.study.read_bytes() == b"1\n2\n" and there.study.is_relative_to(elsewhere)
+    assert there.study.read_bytes() == lines("12") and there.study.is_relative_to(elsewhere)
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs", "used", "kept"),
     [
-        (b"1\n2\n3\n", b"1\n2\n", b"1\n2\n3\n", None),  # killed before it wrote to the URI
-        (b"1\n2\n", b"1\n2\n3\n", b"1\n2\n3\n", None),  # another machine went on
-        (b"1\n2", b"1\n2\n3\n", b"1\n2\n3\n", None),  # so it did, and this one was killed within a line
-        (b"1\n2\nx\n", b"1\n2\n3\n", b"1\n2\n3\n", b"1\n2\nx\n"),  # both went on
+        ("123", "12", "123", None),  # killed before it wrote to the URI
+        ("12", "123", "123", None),  # another machine went on
+        ("12…", "123", "123", None),  # so it did, and this one was killed within a line
+        ("12x", "123", "123", "12x"),  # both went on
     ],
 )
-def test_the_study_that_is_further_is_used(
-    s3: str, ours: bytes, theirs: bytes, used: bytes, kept: bytes | None
+def test_the_study_that_is_further_is_used(s3: str, ours: str, theirs: str, used: str, kept: str | None) -> None:
+    places = Storage.of(s3, "mine")
+    places.make_local()
+    places.study.write_bytes(lines(theirs))
+    mirror.push(places)
+    StudyFile(places.study)  # makes the copy
+    places.study.with_name(places.study.name + COPY).unlink()
+    places.study.write_bytes(lines(ours))
+    mirror.fetch(places)
+    StudyFile(places.study)
+    assert places.study.read_bytes() == lines(used)
+    other = places.study.with_name(places.study.name + mirror.OTHER)
+    assert (other.read_bytes() if other.exists() else None) == (lines(kept) if kept else None)
+
+
+def test_a_damaged_study_is_mended_before_it_is_compared(s3: str, capsys: pytest.CaptureFixture[str]) -> None:
+    places = Storage.of(s3, "mine")
+    places.make_local()
+    places.study.write_bytes(lines("12"))
+    mirror.push(places)
+    places.study.write_bytes(lines("123"))
+    StudyFile(places.study)
+    places.study.write_bytes(lines("123").replace(b'"3"', b'"4"'))
+    mirror.fetch(places)
+    assert places.study.read_bytes() == lines("123") and "line 3 is damaged" in capsys.readouterr().out
+
+
+def test_a_store_that_does_not_answer_is_waited_for(
+    s3: str, server: S3, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = Storage.of(s3, "mine")
     places.make_local()
-    places.study.write_bytes(theirs)
-    mirror.push(places)
-    places.study.write_bytes(ours)
-    mirror.fetch(places)
-    assert places.study.read_bytes() == used
-    other = places.study.with_name("study.log" + mirror.OTHER)
-    assert (other.read_bytes() if other.exists() else None) == kept
+    places.study.write_bytes(lines("12"))
+    server.down()
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: server.up())  # while it waits
+    monkeypatch.setattr(mirror, "time", clock)
+    mirror.keep_in_step(places)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"storage {s3}/mine: it does not answer") and said[1:] == [
+        f"storage {s3}/mine answers again"
+    ]
+    reasons: list[str] = []
+    monkeypatch.setattr(mirror, "halt", reasons.append)
+    monkeypatch.setattr(mirror, "PATIENCE", 0.0)
+    server.down()
+    try:
+        mirror.keep_in_step(places)
+        assert len(reasons) == 1 and reasons[0].startswith(f"storage {s3}/mine: it does not answer")
+        with pytest.raises(UserError, match="once it answers, go on with --resume"), mirror.unless_away(places):
+            object_store.read(s3)
+        monkeypatch.setattr(mirror, "halted", lambda: "a reason")
+        with mirror.unless_away(places):
+            object_store.read(s3)
+        assert "the best so far is not exported" in capsys.readouterr().out
+    finally:
+        server.up()
 
 
 def test_a_folder_of_another_sweep_is_not_written_to(s3: str, tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from tuning.faults.disk import release
 from tuning.faults.halt import halt
 from tuning.faults.hang import HangWatch
 from tuning.faults.judge import judge, judge_text
+from tuning.mirror import keep_in_step
 from tuning.schedulers.restart import leave_note, restart_of
 from tuning.search import StudySearch
-from tuning.storage import Storage, below
+from tuning.storage import Storage, below, is_remote
 
 RETRIES = 2
 """How often a trial whose process died is started again."""
@@ -54,6 +55,8 @@ class FaultCallback(Callback):
         if trial.trial_id in self.watch.ended:
             self.watch.ended.remove(trial.trial_id)
             self._hung(trial)
+        elif fault.kind == "storage" and is_remote(self.storage.shared):
+            keep_in_step(self.storage)  # until it answers again: then the trial goes on
         elif fault.kind == "storage":
             release(self.storage.local)  # for Tune's state
             halt(f"cannot write {fault.reason}")

@@ -11,6 +11,7 @@ from fame.errors import DivergedError, UserError
 from tuning.faults import Fault, Kind
 from tuning.faults.disk import cannot_write, described
 from tuning.faults.memory import KilledForMemoryError
+from tuning.object_store import explained, is_of_store
 
 ALLOCATOR = "can't allocate memory"
 """In the message of torch's allocator for the CPU, which raises no exception of its own."""
@@ -37,6 +38,8 @@ def judge(error: BaseException, place: str | None = None) -> Fault:
         return judge(error.health_check_failure, place)
     if cannot_write(error):
         return Fault(kind="storage", reason=described(error, error.filename or place))
+    if is_of_store(error):
+        return Fault(kind="storage", reason=explained(error))
     return Fault(kind=_kind(error), reason=line(error))
 
 

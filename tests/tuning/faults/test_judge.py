@@ -42,6 +42,8 @@ def real_allocator_error() -> Exception:
         (OSError(errno.ENOSPC, "No space left on device"), "storage"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "storage"),
         (OSError(errno.EROFS, "Read-only file system"), "storage"),
+        (OSError("When reading: AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7"), "storage"),
+        (OSError("google::cloud::Status(UNAVAILABLE: Retry policy exhausted)"), "storage"),
     ],
 )
 def test_each_exception_has_a_kind_wherever_it_comes_from(error: Exception, kind: str) -> None:
