@@ -80,7 +80,8 @@ class ProgressCallback(Callback):
         )
 
     def _show_running(self, trials: list[Trial], newest: dict[str, dict[str, Any]]) -> None:
-        latest = {t.trial_id: t.last_result or {} for t in trials} | newest
+        running = [t for t in trials if t.status == Trial.RUNNING]
+        latest = {t.trial_id: t.last_result or {} for t in running} | newest
         view().state.rows = [
             Row(
                 trial=t.trial_id,
@@ -88,8 +89,7 @@ class ProgressCallback(Callback):
                 epoch=latest[t.trial_id].get("epoch", 0),
                 best=self._best(latest[t.trial_id]),
             )
-            for t in trials
-            if t.status == Trial.RUNNING
+            for t in running
         ]
 
     def _leader(self) -> str:

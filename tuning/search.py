@@ -38,6 +38,7 @@ ORIGIN = "origin"
 """Attribute of a study: what it searches."""
 MEMORY = "memory"
 """Constraint of a trial that it fits into memory."""
+NOT_PICKLED = ("_storage", "_file", "_study", "_running_ids")
 
 
 class StudySearch(Searcher):
@@ -83,6 +84,9 @@ class StudySearch(Searcher):
         None, too, if it cannot be written down, which stops the sweep, as it does in the methods below.
         """
         with self._writing():
+            # First of all, because Tune asks at every step: the rest looks at all trials.
+            if self.room is not None and len(self._running_ids) >= self.room():
+                return None
             return self._suggest(trial_id)
 
     def _suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -92,11 +96,10 @@ class StudySearch(Searcher):
         queued = any(trial.state == TrialState.WAITING for trial in trials)
         if not queued and self.sampler.grid is not None and not self.sampler.untried(self.study):
             return Searcher.FINISHED
-        if self.room is not None and sum(trial.state == TrialState.RUNNING for trial in trials) >= self.room():
-            return None
         trial = self.study.ask()
         point = self.space.sample(trial)
         trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has it is complete
+        self._running_ids[trial_id] = trial._trial_id
         return point
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -119,18 +122,22 @@ class StudySearch(Searcher):
         finished = bool(result.get("finished"))
         value = result.get(f"best_{self.metric}" if finished else self.metric)
         if error or (value is None and finished) or (value is not None and not math.isfinite(value)):
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            self._end(trial, TrialState.FAIL)
         elif finished:
-            self.study.tell(trial.number, value, state=TrialState.COMPLETE)
+            self._end(trial, TrialState.COMPLETE, value)
         else:
-            self.study.tell(trial.number, state=TrialState.PRUNED)
+            self._end(trial, TrialState.PRUNED)
 
     def _tell_fault(self, trial: FrozenTrial, fault: Fault) -> None:
         if fault.kind == "infeasible":
             # By how much is not known. A trial without the constraint counts as one that meets it.
             optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
         self._storage.set_trial_user_attr(trial._trial_id, FAULT, str(fault))
-        self.study.tell(trial.number, state=TrialState.PRUNED if fault.kind == "infeasible" else TrialState.FAIL)
+        self._end(trial, TrialState.PRUNED if fault.kind == "infeasible" else TrialState.FAIL)
+
+    def _end(self, trial: FrozenTrial, state: TrialState, value: float | None = None) -> None:
+        self.study.tell(trial.number, value, state=state)
+        self._running_ids.pop(trial.user_attrs.get(RAY_ID), None)
 
     def judge(self, trial_id: str, fault: Fault) -> None:
         """Note why a running trial is about to end."""
@@ -160,6 +167,7 @@ class StudySearch(Searcher):
                 user_attrs={RAY_ID: trial_id},
             )
         )
+        self._index()
 
     def reconcile(self, known_trial_ids: Collection[str]) -> None:
         """After a kill: give up running trials that Tune does not know, and queue their points again.
@@ -172,7 +180,7 @@ class StudySearch(Searcher):
             # A trial without an id was killed while it was sampled: only a queued one has its point.
             point = trial.params if RAY_ID in trial.user_attrs else trial.system_attrs.get("fixed_params")
             self._storage.set_trial_user_attr(trial._trial_id, LOST, True)
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            self._end(trial, TrialState.FAIL)
             if point is not None:
                 self.study.enqueue_trial(point)
 
@@ -193,7 +201,7 @@ class StudySearch(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         """For Tune, which pickles the searcher with the sweep: the study itself stays in its file."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_storage", "_file", "_study")}
+        return {name: value for name, value in self.__dict__.items() if name not in NOT_PICKLED}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _study=None)
@@ -217,7 +225,13 @@ class StudySearch(Searcher):
                 study.enqueue_trial(dict(point), skip_if_exists=True)  # those before a kill are there
             study.set_user_attr(ORIGIN, origin)
         self._study = study
+        self._index()
         return study
+
+    def _index(self) -> None:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._running_ids = {t.user_attrs[RAY_ID]: t._trial_id for t in running if RAY_ID in t.user_attrs}
+        """Of the trials that run: Tune's id, and the study's. So a result costs the same however many there were."""
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -233,8 +247,8 @@ class StudySearch(Searcher):
             halt(f"cannot write {described(self._file.fault, self.path)}")
 
     def _running(self, trial_id: str) -> FrozenTrial | None:
-        trial = self.find(trial_id)
-        return trial if trial is not None and trial.state == TrialState.RUNNING else None
+        number = self._running_ids.get(trial_id)
+        return None if number is None else self._storage.get_trial(number)
 
     def _report(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
         note_uses(self._storage, trial, result)
