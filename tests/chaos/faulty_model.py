@@ -2,7 +2,7 @@
 
 It is FAME, with FAME's numbers, but for what the variable `FAULTS` says: by heads and experts of a trial, what
 happens in its training, and when. Nothing in the product knows of it: Python itself puts it into the registry of
-models (`sitecustomize`), where it takes the place of FAME.
+models (`sitecustomize`), where it takes the place of FAME. `PACE` makes every epoch longer by so many seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fame.objective import Objective
 from fame.registry import models
 from fame.sequential import EXACT
 
-FAULTS = "FAME_TEST_FAULTS"
+FAULTS, PACE = "FAME_TEST_FAULTS", "FAME_TEST_PACE"
 
 
 def fault_of(config: FameConfig) -> dict[str, Any]:
@@ -39,6 +40,8 @@ class Faulty(Fame):
         return super().train(mode)
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
+        if self.fresh:
+            time.sleep(float(os.environ.get(PACE, 0)))
         self.epochs, self.fresh = self.epochs + self.fresh, False
         loss, fault = super().forward(batch, objective), fault_of(self.config)
         if self.epochs != fault.get("epoch", 1) or not fault or not self._due(fault):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.chaos.faulty import faulty
+from tests.chaos.faulty_model import PACE
 from tests.chaos.harness import TRIALS, Undisturbed, assert_sound, command, record
 from tests.tuning.mlflow_server import Server
 from tests.tuning.sweeps import Sweeps, wait_until
@@ -19,8 +21,9 @@ from tests.tuning.sweeps import Sweeps, wait_until
 pytestmark = pytest.mark.slow
 
 AWAY = "does not answer"
-LONG = ("--epochs", "200")
-"""So that a sweep goes on for longer than the server is away."""
+LONG, SECONDS = ("--epochs", "40"), 1
+"""So many epochs, each longer by so many seconds: two trials at a time go on for two minutes, twice as long as the
+server is away."""
 
 
 @pytest.fixture
@@ -60,7 +63,8 @@ def test_the_server_is_away_for_a_minute(sweeps: Sweeps, server: Server, tmp_pat
     expected = calm.run(*command(calm, "u", "--trainer", "inline", *LONG))
     assert expected.returncode == 0, expected.stderr
 
-    process = sweeps.start(*command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri, *LONG))
+    sweeps.environment[PACE] = str(SECONDS)
+    process = sweeps.start(*faulty(sweeps, "m", {}, "--trainer", "inline", "--tracking-uri", server.uri, *LONG))
     wait_until(lambda: sweeps.epochs("m") > 5 or process.poll() is not None)
     server.stop()
     began, before = time.monotonic(), sweeps.epochs("m")
