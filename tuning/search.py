@@ -96,8 +96,9 @@ class StudySearch(Searcher):
         queued = any(trial.state == TrialState.WAITING for trial in trials)
         if not queued and self.sampler.grid is not None and not self.sampler.untried(self.study):
             return Searcher.FINISHED
-        trial = self.study.ask()
-        point = self.space.sample(trial)
+        with self._file.until_the_next():
+            trial = self.study.ask()
+            point = self.space.sample(trial)
         trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has it is complete
         self._running_ids[trial_id] = trial._trial_id
         return point

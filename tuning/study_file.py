@@ -42,6 +42,7 @@ class StudyFile(BaseJournalBackend):
         """Why a line could only be written by giving up the reserve."""
         self._known = (0, 0, b"")
         """A line's number, where it begins in the first file, and the check sum of the line before."""
+        self._sync = True
         path.parent.mkdir(parents=True, exist_ok=True)
         self.damage = self._mend()
         """What had to be mended, a line for a person each."""
@@ -67,12 +68,24 @@ class StudyFile(BaseJournalBackend):
             lines += (line := encoded(log, number, before))
             number, before = number + 1, check_of(line, before)
         try:
-            _append(self.paths, lines)
+            _append(self.paths, lines, self._sync)
         except OSError as error:
             if not cannot_write(error) or not release(self.path.parent):
                 raise
             self.fault = error
-            _append(self.paths, lines)
+            _append(self.paths, lines, self._sync)
+
+    @contextlib.contextmanager
+    def until_the_next(self) -> Iterator[None]:
+        """Lines within go to the disk with the next line after them, which must follow: alone they mean nothing.
+
+        A proposal is some twenty lines, and to wait for the disk takes longer than to make it.
+        """
+        self._sync = False
+        try:
+            yield
+        finally:
+            self._sync = True
 
     def _mend(self) -> list[str]:
         """Bring both files to what either has of the study."""
@@ -156,8 +169,8 @@ def _difference(path: Path, content: bytes, lines: Sequence[bytes]) -> str | Non
     return None
 
 
-def _append(paths: Sequence[Path], lines: bytes) -> None:
-    """Add to all files, to the disk; if one cannot take it, all are left as they were."""
+def _append(paths: Sequence[Path], lines: bytes, sync: bool) -> None:
+    """Add to all files (to the disk with `sync`); if one cannot take it, all are left as they were."""
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("ab", buffering=0)) for path in paths]
         lengths = [file.seek(0, os.SEEK_END) for file in files]
@@ -166,7 +179,8 @@ def _append(paths: Sequence[Path], lines: bytes) -> None:
                 left = lines
                 while left:
                     left = left[file.write(left) :]
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
         except OSError:
             for file, length in zip(files, lengths, strict=True):
                 file.truncate(length)

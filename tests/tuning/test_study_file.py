@@ -180,3 +180,17 @@ def test_a_line_is_json(tmp_path: Path) -> None:
     written(tmp_path, 2)
     second = json.loads(contents(tmp_path)[0].splitlines()[1])
     assert second.pop("n") == 1 and len(second.pop("check")) == 8 and second == LOGS[1]
+
+
+def test_lines_of_one_proposal_go_to_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, synced = written(tmp_path, 3), []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    with file.until_the_next():
+        for log in LOGS[3:10]:
+            file.append_logs([log])
+        assert synced == [] and list(file.read_logs(0)) == LOGS[:10]
+    file.append_logs([LOGS[10]])
+    assert synced == [len(content) for content in contents(tmp_path)]
+    assert list(file.read_logs(0)) == LOGS[:11]
+    file.append_logs([LOGS[11]])
+    assert len(synced) == 4
