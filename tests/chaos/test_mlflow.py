@@ -76,7 +76,7 @@ def test_the_server_is_away_for_a_minute(sweeps: Sweeps, server: Server, tmp_pat
     away = time.monotonic() - began
     wait_until(lambda: not lines(spool(sweeps, "m")) or process.poll() is not None)
     assert process.poll() is None, "the sweep ended before MLflow had what waited"
-    done = sweeps._end(process)
+    done = sweeps.end(process)
     assert done.returncode == 0
     said = done.stderr.splitlines()
     assert len(said) == 2 and AWAY in said[0] and "answers again" in said[1], said
@@ -89,7 +89,7 @@ def test_the_server_is_gone_and_comes_back_for_resume(sweeps: Sweeps, server: Se
     process = sweeps.start(*command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri))
     wait_until(lambda: sweeps.epochs("m") > 2 or process.poll() is not None)
     server.stop()
-    done = sweeps._end(process)
+    done = sweeps.end(process)
     assert done.returncode == 0 and len(done.stderr.splitlines()) == 1 and AWAY in done.stderr, done.stderr
     waiting = lines(spool(sweeps, "m"))
     assert f"{waiting} writes wait in runs/m/mlflow-waiting.jsonl; once it does" in done.stdout
@@ -149,7 +149,7 @@ def test_the_driver_is_killed_between_the_study_and_the_record_for_mlflow(
     args = command(sweeps, "m", "--trainer", "inline")
     script = sweeps.folder / "killed.py"
     script.write_text(KILLED)
-    killed = sweeps._end(sweeps._popen(str(script), kind, str(number), *args))
+    killed = sweeps.end(sweeps.popen(str(script), kind, str(number), *args))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     wait_until(lambda: not sweeps.processes())
     assert len(sweeps.study("m")) <= TRIALS

@@ -63,14 +63,14 @@ class Sweeps:
 
     def start(self, *args: str) -> subprocess.Popen:
         """`python tuning/sweep.py …` in a process group of its own, as a shell does."""
-        return self._popen(str(SOURCES / "tuning/sweep.py"), *args)
+        return self.popen(str(SOURCES / "tuning/sweep.py"), *args)
 
     def run(self, *args: str) -> subprocess.CompletedProcess:
         return self.end(self.start(*args))
 
     def module(self, name: str, *args: str) -> subprocess.CompletedProcess:
         """`python -m NAME …`"""
-        return self.end(self._popen("-m", name, *args))
+        return self.end(self.popen("-m", name, *args))
 
     def stop(
         self, process: subprocess.Popen, number: signal.Signals, when: Callable[[], object]
@@ -140,7 +140,7 @@ class Sweeps:
         unfinished = [path for pattern in ("*.lease-*", "*.tmp", ".*") for path in runs.rglob(pattern)]
         return sorted(str(path) for path in temporary + unfinished if path.name not in RAYS_OWN)
 
-    def _popen(self, *args: str) -> subprocess.Popen:
+    def popen(self, *args: str) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, *args],
             cwd=self.folder,
