@@ -28,7 +28,7 @@ cluster-test: $(VENV)/.installed-test
 	$(RUN) -m pytest -m "slow or not slow" tests/cluster
 
 # Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed-test
 	$(RUN) -m benchmarks cpu
 
 # On a machine with a GPU; any Python that has torch will do: make bench-gpu RUN=python3

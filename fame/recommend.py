@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fame.errors import UserError, run_command
 from fame.export import ExportedModel, load_model, printable
+from fame.index.inverted import INDEX, Index, read_index
 
 SCORES = 1 << 24
 """Most scores (users × items) that are held at a time."""
@@ -44,12 +45,17 @@ class Recommender:
     Letters: B users, T time, D model width, V items.
     """
 
-    def __init__(self, exported: ExportedModel) -> None:
-        self.exported = exported
+    def __init__(self, exported: ExportedModel, index: Index | None = None) -> None:
+        self.exported, self.index = exported, index
         self.numbers = {str(id): number for number, id in enumerate(exported.catalogue.ids, start=1)}
         with torch.no_grad():
             self.scorer = exported.model.scorer()
         self.popular = torch.tensor(exported.catalogue.counts).argsort(descending=True, stable=True).tolist()
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether items of the history are not recommended."""
+        return self.exported.experiment.evaluate.exclude_seen
 
     def number(self, id: int | str) -> int | None:
         """The number of an item with this id, which may be given as text; None if the model knows none."""
@@ -90,7 +96,7 @@ class Recommender:
         Overwrites the scores of those.
         """
         left = [self.scorer.item_count] * len(histories)
-        if self.exported.experiment.evaluate.exclude_seen:
+        if self.leaves_out:
             for row, history in enumerate(histories):
                 scores_BV[row, torch.tensor(history) - 1] = float("-inf")
                 left[row] -= len(set(history))
@@ -102,9 +108,24 @@ class Recommender:
 
     def _best(self, histories: Sequence[Sequence[int]], k: int) -> list[Answer]:
         queries_BD, weights_BH = self.queries(histories)
-        items = self.ranked(self.scorer.scores(queries_BD), histories, k)
+        if self.index is None:
+            items = self.ranked(self.scorer.scores(queries_BD), histories, k)
+        else:
+            items = self._near(self.index, queries_BD, histories, k)
         facets = [[]] * len(histories) if weights_BH is None else weights_BH.tolist()
         return [Answer(items=best, facets=weights) for best, weights in zip(items, facets, strict=True)]
+
+    def _near(
+        self, index: Index, queries_BD: Tensor, histories: Sequence[Sequence[int]], k: int
+    ) -> list[list[Recommendation]]:
+        """As `ranked`, by the index."""
+        out = [{number - 1 for number in history} if self.leaves_out else set() for history in histories]
+        found = index.search(queries_BD, k + max(map(len, out)))
+        rows = zip(*found, out, strict=True)
+        return [
+            [self._item(*pair) for pair in zip(indices, scores, strict=True) if pair[0] not in seen][:k]
+            for indices, scores, seen in rows
+        ]
 
     def _popular(self, k: int) -> Answer:
         return Answer(items=[self._item(index, None) for index in self.popular[:k]], facets=[])
@@ -112,6 +133,16 @@ class Recommender:
     def _item(self, index: int, score: float | None) -> Recommendation:
         catalogue = self.exported.catalogue
         return Recommendation(id=catalogue.ids[index], title=catalogue.titles[index], score=score)
+
+
+def load_recommender(folder: Path) -> Recommender:
+    """The model of an exported folder, with its index if it has one. Raises `UserError`."""
+    exported = load_model(folder)
+    if not (folder / INDEX).exists():
+        return Recommender(exported)
+    with torch.no_grad():
+        table_VD = exported.model.item_table()
+    return Recommender(exported, read_index(folder, table_VD))
 
 
 def history_of_ids(recommender: Recommender, ids: Sequence[str]) -> list[int]:
@@ -159,7 +190,7 @@ def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
     """The model and the history that the options of `add_history_options` name. Raises `UserError`."""
     if args.top < 1:
         raise UserError(f"--top {args.top}: must be at least 1")
-    recommender = Recommender(load_model(args.model))
+    recommender = load_recommender(args.model)
     if args.user is None:
         return recommender, history_of_ids(recommender, split_ids(args.history))
     return recommender, history_of_user(recommender.exported, args.user)

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import fame
 from fame.export import load_model
+from fame.index.inverted import INDEX
 
 CODE = Path(__file__).with_name("served_model.py")
-NEEDED = ("mlflow", "torch", "numpy", "safetensors", "pyyaml")
-"""What loading and serving import."""
+NEEDED, FOR_INDEX = ("mlflow", "torch", "numpy", "safetensors", "pyyaml"), ("faiss-cpu",)
+"""What loading and serving import, and for a model with an index."""
 EXAMPLE_ITEMS = 3
 BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 REMARKS = ("mlflow.types.type_hints", "mlflow.models.signature", "mlflow.store.model_registry.abstract_store")
@@ -31,6 +32,7 @@ REMARKS = ("mlflow.types.type_hints", "mlflow.models.signature", "mlflow.store.m
 def package(folder: Path, target: Path, model_id: str | None = None) -> None:
     """Write the model of an exported folder to a new folder. Raises `UserError` for one that is damaged."""
     catalogue = load_model(folder).catalogue  # MLflow would only warn that its example fails
+    needed = NEEDED + (FOR_INDEX if (folder / INDEX).exists() else ())
     with quiet():
         import mlflow.pyfunc
         from mlflow.models import Model
@@ -42,7 +44,7 @@ def package(folder: Path, target: Path, model_id: str | None = None) -> None:
             artifacts={"best": str(folder)},
             code_paths=[str(Path(fame.__file__).parent)],
             input_example=[{"history": catalogue.ids[:EXAMPLE_ITEMS], "top": 2}],
-            pip_requirements=[f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in NEEDED],
+            pip_requirements=[f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in needed],
         )
 
 

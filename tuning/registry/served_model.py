@@ -16,8 +16,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel, ConfigDict, Field
 
 from fame.explain import facet_labels
-from fame.export import load_model
-from fame.recommend import Recommender
+from fame.recommend import load_recommender
 
 TOP, MOST = 10, 1000
 """Items of an answer: where the query does not say, and at most."""
@@ -60,7 +59,7 @@ class ServedModel(PythonModel):
     """The exported folder is the artifact `best`."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        self.recommender = Recommender(load_model(Path(context.artifacts["best"])))
+        self.recommender = load_recommender(Path(context.artifacts["best"]))
 
     def predict(self, model_input: list[Query]) -> list[Answer]:
         """An answer for each query."""

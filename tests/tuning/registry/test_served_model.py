@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.export import load_model
+from fame.index.inverted import Index, write_index
 from fame.recommend import Recommender
 from tuning.registry.package import package
 
@@ -45,6 +47,25 @@ def test_the_package_is_files_that_anybody_can_read(target):
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
     needed = [line.partition("==")[0] for line in (target / "requirements.txt").read_text().split()]
     assert needed == ["mlflow", "torch", "numpy", "safetensors", "pyyaml"]
+
+
+def test_a_model_with_an_index_is_served_by_it_and_says_what_that_needs(best, tmp_path):
+    pytest.importorskip("faiss", reason="no faiss-cpu: pip install faiss-cpu")
+    import mlflow.pyfunc
+
+    folder = shutil.copytree(best, tmp_path / "best")
+    table_VD = Recommender(load_model(folder)).scorer.table_VD
+    index = Index.build(table_VD)
+    index.probes = len(index.centres_LD)
+    write_index(folder, index, 1.0)
+    package(folder, tmp_path / "model")
+    assert "faiss-cpu" in (tmp_path / "model" / "requirements.txt").read_text()
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert model.unwrap_python_model().recommender.index.probes == index.probes
+    ids = load_model(best).catalogue.ids[:3]
+    (found,) = dumped(model.predict([{"history": ids, "top": 4}]))
+    (same,) = Recommender(load_model(best)).recommend([[1, 2, 3]], 4)
+    assert [item["id"] for item in found["items"]] == [item.id for item in same.items]
 
 
 def test_the_signature_says_what_goes_in_and_what_comes_out(served):

@@ -1,0 +1,185 @@
+"""The index against exact scores, its file, and the command that makes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.config import Experiment
+from fame.config_tree import experiment_from_dict
+from fame.errors import UserError
+from fame.export import Catalogue, ExportedModel
+from fame.index import __main__ as command
+from fame.index.inverted import INDEX, Index, check_sum, read_index, write_index
+from fame.model import Fame
+from fame.recommend import Recommender, load_recommender
+from tests.commands import call
+
+faiss = pytest.importorskip("faiss", reason="no faiss-cpu: pip install faiss-cpu")
+
+
+@pytest.fixture(scope="module")
+def table_VD() -> Tensor:
+    """Items around 40 places."""
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randn(40, 16, generator=generator)
+    chosen = torch.randint(40, (3000,), generator=generator)
+    return places[chosen] + 0.3 * torch.randn(3000, 16, generator=generator)
+
+
+def exact(table_VD: Tensor, queries_BD: Tensor, k: int) -> tuple[list[list[int]], Tensor]:
+    best = (queries_BD @ table_VD.T).topk(k)
+    return best.indices.tolist(), best.values
+
+
+def test_reading_all_groups_is_exact(table_VD: Tensor) -> None:
+    index, queries_BD = Index.build(table_VD), table_VD[:50] + 0.1
+    index.probes = len(index.centres_LD)
+    found, scores = index.search(queries_BD, 10)
+    wanted, values = exact(table_VD, queries_BD, 10)
+    assert found == wanted
+    torch.testing.assert_close(torch.tensor(scores), values)
+
+
+def test_every_item_is_in_the_group_of_its_best_centre(table_VD: Tensor) -> None:
+    index = Index.build(table_VD)
+    assert index.groups_V.tolist() == (table_VD @ index.centres_LD.T).argmax(1).tolist()
+
+
+def test_groups_are_read_until_what_was_asked_for_is_found(table_VD: Tensor) -> None:
+    queries_BD = table_VD[::10] + 0.1 * torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
+    outcome = command.measured(table_VD, queries_BD)
+    wanted, _ = exact(table_VD, queries_BD, 10)
+    found, _ = outcome.index.search(queries_BD, 10)
+    hits = sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, wanted, strict=True))
+    assert hits / 3000 == pytest.approx(outcome.recall) and outcome.recall >= command.RECALL
+    assert outcome.index.probes < len(outcome.index.centres_LD)
+    outcome.index.probes //= 2
+    fewer, _ = outcome.index.search(queries_BD, 10)
+    assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(fewer, wanted, strict=True)) / 3000 < command.RECALL
+
+
+def test_a_group_may_have_fewer_items_than_are_asked_for(table_VD: Tensor) -> None:
+    index = Index(table_VD[:5], table_VD[:2], torch.tensor([0, 0, 0, 0, 1]), probes=1)
+    found, scores = index.search(table_VD[1:2] * 100, 4)
+    assert found == [[4]] and len(scores[0]) == 1
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> tuple[Path, Experiment]:
+    """A folder with weights and catalogue as a training leaves them; random weights do for recommending."""
+    import json
+
+    from fame.config_tree import to_dict, write_yaml
+
+    settings = experiment_from_dict({"model": {"name": "fame", "dim": 16}, "data": {"max_length": 8}})
+    torch.manual_seed(0)
+    model = Fame(settings.model, 500, 8)
+    header = {"model": "fame", "item_count": 500, "max_length": 8, "facets": []}
+    save_checkpoint(tmp_path / "model.safetensors", model.state_dict(), header)
+    (tmp_path / "config.yaml").write_text(write_yaml(to_dict(settings)))
+    ids = [f"i{number}" for number in range(500)]
+    (tmp_path / "items.json").write_text(json.dumps({"ids": ids, "titles": ids, "counts": [1] * 500}))
+    return tmp_path, settings
+
+
+def test_recommendations_with_all_groups_are_the_exact_ones(exported: tuple[Path, Experiment]) -> None:
+    folder, _ = exported
+    plain = load_recommender(folder)
+    assert plain.index is None
+    index = Index.build(plain.scorer.table_VD)
+    index.probes = len(index.centres_LD)
+    write_index(folder, index, 1.0)
+    quick = load_recommender(folder)
+    assert quick.index is not None and quick.index.probes == index.probes
+    histories = [[3, 4, 5], [], list(range(1, 30)), [7]]
+    for ours, theirs in zip(quick.recommend(histories, 5), plain.recommend(histories, 5), strict=True):
+        assert [item.id for item in ours.items] == [item.id for item in theirs.items]
+        assert ours.facets == theirs.facets
+    for history, answer in zip(histories, quick.recommend(histories, 5), strict=True):
+        assert len(answer.items) == 5 and not {f"i{number - 1}" for number in history} & {i.id for i in answer.items}
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda tensors, header: tensors.update(groups=tensors["groups"] + 10**6),
+        lambda tensors, header: tensors.update(groups=-tensors["groups"] - 1),
+        lambda tensors, header: tensors.update(groups=tensors["groups"][:-1].clone()),
+        lambda tensors, header: tensors.update(groups=tensors["groups"].int()),
+        lambda tensors, header: tensors.update(centres=tensors["centres"][:, 1:].clone()),
+        lambda tensors, header: tensors.pop("centres"),
+        lambda tensors, header: header.update(probes=0),
+        lambda tensors, header: header.update(probes="4"),
+        lambda tensors, header: header.update(model="another"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(exported: tuple[Path, Experiment], harm) -> None:
+    folder, _ = exported
+    write_index(folder, Index.build(load_recommender(folder).scorer.table_VD), 1.0)
+    tensors, header = load_checkpoint(folder / INDEX)
+    harm(tensors, header)
+    save_checkpoint(folder / INDEX, tensors, header)
+    with pytest.raises(UserError, match=r"make it again: python -m fame\.index"):
+        load_recommender(folder)
+
+
+def test_other_weights_have_another_check_sum(exported: tuple[Path, Experiment]) -> None:
+    folder, _ = exported
+    before = check_sum(folder)
+    weights, header = load_checkpoint(folder / "model.safetensors")
+    save_checkpoint(folder / "model.safetensors", {k: v + 1 for k, v in weights.items()}, header)
+    assert check_sum(folder) != before
+
+
+def test_without_faiss_one_line_says_what_to_do(
+    exported: tuple[Path, Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = exported
+    write_index(folder, Index.build(load_recommender(folder).scorer.table_VD), 1.0)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match="pip install faiss-cpu"):
+        load_recommender(folder)
+
+
+@pytest.mark.parametrize("exact_ms", [50.0, 0.0])
+def test_the_command_writes_an_index_where_it_wins(
+    exported: tuple[Path, Experiment], monkeypatch: pytest.MonkeyPatch, exact_ms: float
+) -> None:
+    folder, _ = exported
+    with torch.no_grad():
+        queries_BD, _ = load_recommender(folder).queries([[number, number + 1] for number in range(1, 100)])
+    monkeypatch.setattr(command, "queries_of_users", lambda exported: queries_BD)
+    times = iter([exact_ms, 1.0])
+    monkeypatch.setattr(command, "_median_ms", lambda work, queries: next(times))
+    done = call(command.main, "--model", folder)
+    assert done.code == 0, done.err
+    assert "of the exact top 10" in done.out
+    assert (folder / INDEX).exists() == (exact_ms > 1)
+    assert ("no index is written" in done.out) == (exact_ms < 1)
+    if exact_ms > 1:
+        table_VD = load_recommender(folder).scorer.table_VD
+        assert read_index(folder, table_VD).probes >= 1
+
+
+def test_queries_are_those_of_users_of_the_dataset() -> None:
+    settings = experiment_from_dict(
+        {"model": {"name": "fame", "dim": 16}, "data": {"name": "synthetic", "size": {"users": 60, "items": 50}}}
+    )
+    from fame.datasets import load_dataset
+
+    dataset = load_dataset(settings.data)
+    count = dataset.sequences.item_count
+    model = Fame(settings.model, count, settings.data.max_length).eval()
+    ids = list(range(1, count + 1))
+    one = ExportedModel(model=model, experiment=settings, catalogue=Catalogue(ids=ids, titles=[""] * count, counts=ids))
+    with torch.no_grad():
+        queries_BD = command.queries_of_users(one)
+        all_BD, _ = Recommender(one).queries([row.tolist() for row in dataset.sequences])
+    ours, theirs = (rows[rows[:, 0].argsort()] for rows in (queries_BD, all_BD))
+    torch.testing.assert_close(ours, theirs)
