@@ -18,10 +18,14 @@ from fame.batches import Batcher, device_values
 from fame.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import SAMPLED_LOSSES, Experiment
 from fame.config_tree import experiment_from_dict, to_dict, write_yaml
+from fame.datasets import Dataset
+from fame.datasets.dataset import Items, statistics
 from fame.errors import UserError
 from fame.evaluate import Evaluator
+from fame.export import export_model, load_model
 from fame.fit import CHECKPOINT, fit, read_trained
 from fame.parallel import Workers
+from fame.recommend import Recommender
 from fame.registry import models
 from fame.sequences import Part, Sequences, training_windows
 from fame.sequential import EpochStart, SequentialModel
@@ -218,6 +222,43 @@ def evaluation_is_naive_evaluation(name: str, folder: Path) -> None:
         assert all(abs(found[key] - expected[key]) < 1e-6 for key in expected)
 
 
+def an_exported_model_recommends(name: str, folder: Path) -> None:
+    """From its folder alone, by its scores, and nothing of the history."""
+    settings = experiment(name, epochs=1)
+    list(fit(settings, data(), folder / "training", WORKERS))
+    trained = read_trained(folder / "training")
+    export_model(folder / "best", trained, dataset(settings))
+    recommender = Recommender(load_model(folder / "best"))
+    model = models.get(name)(settings.model, ITEMS, LENGTH).eval()
+    model.load_state_dict(trained.weights)
+    for history in ([3], list(range(1, LENGTH + 4))):
+        newest = history[-LENGTH:]
+        expected = scores(model, torch.tensor([newest]), torch.tensor([len(newest)]))[0]
+        (answer,) = recommender.recommend([history], 5)
+        found = torch.tensor([item.score for item in answer.items])
+        numbers = [recommender.number(item.id) for item in answer.items]
+        torch.testing.assert_close(found, expected[torch.tensor(numbers) - 1])
+        expected[torch.tensor(history) - 1] = float("-inf")
+        torch.testing.assert_close(found, expected.topk(5).values)
+
+
+def dataset(settings: Experiment) -> Dataset:
+    """`data()` with ids, as a training's dataset."""
+    sequences = data()
+    return Dataset(
+        config=settings.data,
+        sequences=sequences,
+        user_ids=np.arange(len(sequences)),
+        items=Items(ids=np.arange(ITEMS) * 10, columns={}),
+        facets=(),
+        statistics=statistics(sequences, []),
+        source="generated",
+        notes=(),
+        fingerprint="conformance",
+        items_fingerprint="",
+    )
+
+
 MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
     settings_are_an_experiment,
     shapes_are_those_of_the_protocol,
@@ -230,5 +271,6 @@ MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
     save_and_load_give_the_same_scores,
     items_start_from_text,
     evaluation_is_naive_evaluation,
+    an_exported_model_recommends,
 )
 """Each takes a registered model's name and an empty folder, and fails with an assertion."""
