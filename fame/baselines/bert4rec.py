@@ -82,13 +82,14 @@ class Cloze(PrefixModel, SASRec):
         return super().facet_queries(*self._asked(items_BT, lengths_B))
 
     def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
-        """As everywhere, of the items: what an expert attends to of the mask itself is left out."""
+        """As everywhere, of the items alone: what an expert attends to of the mask, where it looks from, is left out."""
         found = super().experts(*self._asked(items_BT, lengths_B))
         if found is None:
             return None
         attention_BHNT, shares_BHN = found
         real_BT = self._real(items_BT, lengths_B)
-        return attention_BHNT[..., :-1].masked_fill(~real_BT[:, None, None], 0), shares_BHN
+        attention_BHNT = attention_BHNT[..., :-1].masked_fill(~real_BT[:, None, None], 0)
+        return attention_BHNT / attention_BHNT.sum(-1, keepdim=True), shares_BHN
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         items_BT, lengths_B = self._rows(batch)

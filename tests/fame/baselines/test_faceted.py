@@ -10,8 +10,10 @@ from fame.baselines.bsarec import BSARec, BSARecConfig
 from fame.baselines.faceted import FameBert4Rec, FameBert4RecConfig, FameBSARec, FameBSARecConfig
 from fame.config import BackboneConfig
 from fame.errors import UserError
+from fame.explain import explain
 from fame.model import Fame, FameConfig, SASRec
 from tests.fame.helpers import random_rows, randomise
+from tests.fame.test_explain import ITEMS, LENGTH, recommender
 
 SIZE = {"dim": 6, "heads": 1, "blocks": 2, "inner": 2}
 BACKBONES = {
@@ -69,6 +71,7 @@ def test_facets_make_the_query_and_experts_share_their_attention(name):
     attention, shares = model.experts(items, lengths)
     assert attention.shape == (4, 2, 3, 5) and shares.shape == (4, 2, 3)
     assert not attention.permute(0, 3, 1, 2)[torch.arange(5) >= lengths[:, None]].any(), "of the padding"
+    torch.testing.assert_close(attention.sum(3), torch.ones(4, 2, 3, dtype=torch.float64))
     torch.testing.assert_close(shares.sum(2), torch.ones(4, 2, dtype=torch.float64))
 
 
@@ -84,6 +87,18 @@ def test_the_backbone_that_it_starts_from_keeps_all_but_the_last_blocks_query_an
     new = {key for key in mine if key not in its or not torch.equal(mine[key], its[key])}
     fresh = ("router", "gate", "feed_forward.", "attention.query", "attention.bias")
     assert new == {"facet_projection"} | {f"blocks.1.{k}" for k in model.blocks[1].state_dict() if k.startswith(fresh)}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_it_is_explained_like_fame(name):
+    *_, faceted, config = BACKBONES[name]
+    model = randomise(faceted(config(**{**SIZE, "heads": 2}, experts=3), ITEMS, LENGTH), seed=5)
+    found = explain(recommender(model), [3, 1, 4], 4)
+    assert len(found.history) == 3 and len(found.facets) == 2
+    for item, parts in zip(found.items, found.parts, strict=True):
+        assert sum(parts) == pytest.approx(item.score)
+    for facet in found.facets:
+        assert all(sum(expert.attention) == pytest.approx(1) for expert in facet.experts)
 
 
 def test_the_filter_needs_the_residual():
