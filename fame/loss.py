@@ -8,19 +8,15 @@ chunk × V instead of R × V and the logits are computed once instead of twice:
 
     loss = −Σ_r log p_{r,y_r},   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w)
     ∂loss/∂z_r = Σ_v p_rv e_v − e_{y_r},   ∂loss/∂e_v = Σ_r (p_rv − [v = y_r]) z_r
-
-`chunked_cross_entropy` does the same for scores that are no dot products; the gradient of a chunk is autograd's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from fame.hardware import chunk_bytes
 
@@ -75,42 +71,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, grad):
         rows_grad_RD, whole_grad = ctx.saved_tensors
         return grad * rows_grad_RD, grad * whole_grad, None, None, None
-
-
-def chunked_cross_entropy(
-    scores: Callable[[Tensor, Tensor], Tensor], rows_RW: Tensor, table_VD: Tensor, targets_R: Tensor, width: int
-) -> Tensor:
-    """Sum over rows of the cross entropy of `scores(rows, table)`, [R, V], against `targets` (0-based).
-
-    `scores` is called for some rows at a time, and depends on nothing else that has a gradient; `width` is how many
-    numbers it makes for a row and an item.
-    """
-    return _ChunkedCrossEntropy.apply(scores, rows_RW, table_VD, targets_R, width)
-
-
-class _ChunkedCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, scores, rows_RW, table_VD, targets_R, width):
-        V, D = table_VD.shape
-        chunk = max(1, 2 * D // width, chunk_bytes(table_VD.device) // (table_VD.element_size() * V * width))
-        table, total = table_VD.detach().requires_grad_(), rows_RW.new_zeros(())
-        rows_grad, table_grad = torch.empty_like(rows_RW), torch.zeros_like(table_VD)
-        for start in range(0, len(rows_RW), chunk):
-            part = slice(start, start + chunk)
-            with torch.enable_grad():
-                rows = rows_RW[part].detach().requires_grad_()
-                loss = F.cross_entropy(scores(rows, table), targets_R[part], reduction="sum")
-                rows_grad[part], table_part = torch.autograd.grad(loss, (rows, table))
-            table_grad += table_part
-            total += loss.detach()
-        ctx.save_for_backward(rows_grad, table_grad)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        rows_grad, table_grad = ctx.saved_tensors
-        return None, grad * rows_grad, grad * table_grad, None, None
 
 
 def softmax_(logits_CV: Tensor) -> Tensor:

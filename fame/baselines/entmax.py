@@ -8,12 +8,14 @@ has a closed form: with s = p^{2−α} where p > 0, else 0,   ∂p/∂z = diag(s
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-STEPS = 60
-"""Of the bisection: enough for every bit of a float64."""
+SPARE_STEPS = 6
+"""Of the bisection, beyond the bits of a number."""
 
 
 def entmax(votes: Tensor, alpha: float) -> Tensor:
@@ -28,7 +30,7 @@ class _Entmax(torch.autograd.Function):
         # At the lower end the highest vote alone has the weight 1, at the upper end none has any.
         high = scaled.amax(-1, keepdim=True)
         low = high - 1
-        for _ in range(STEPS):
+        for _ in range(SPARE_STEPS - int(math.log2(torch.finfo(votes.dtype).eps))):
             middle = (low + high) / 2
             too_low = _weights(scaled, middle, alpha).sum(-1, keepdim=True) >= 1
             low, high = torch.where(too_low, middle, low), torch.where(too_low, high, middle)

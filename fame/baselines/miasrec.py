@@ -10,7 +10,7 @@ are kept, V items.
     γ = entmax_α over i of w · [o_0 ‖ o_i]                                     (`fame.baselines.entmax`)
     score_v = (β max_{i: γ_i > 0} cos(o_i, x_v) + (1 − β) Σ_i γ_i cos(o_i, x_v)) / τ.
 
-The maximum is no dot product: queries hold I directions and the mean, side by side (`MaxMeanScorer`).
+The maximum is no dot product: queries hold I directions and the mean, side by side (`fame.baselines.max_mean`).
 
 What differs:
 
@@ -33,14 +33,15 @@ from torch.nn import functional as F
 
 from fame.baselines.cosine import CosineConfig, CosineModel
 from fame.baselines.entmax import entmax
+from fame.baselines.max_mean import MaxMeanScorer, max_mean_cross_entropy
 from fame.batches import Batch
 from fame.blocks import TransformerBlock
 from fame.config import TrainConfig, require
 from fame.dropout import Dropout
-from fame.loss import chunked_cross_entropy, product_dtype
+from fame.loss import product_dtype
 from fame.objective import Objective
 from fame.registry import models
-from fame.scoring import EVERY, Scorer
+from fame.scoring import Scorer
 from fame.sequential import EXACT, PrefixModel
 
 
@@ -140,12 +141,7 @@ class MiaSRec(CosineModel, PrefixModel):
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         dtype = product_dtype(objective.precision, batch.items_BT.device)
-
-        def scores(queries_RW: Tensor, table_VD: Tensor) -> Tensor:
-            return max_mean(queries_RW.to(dtype), table_VD.to(dtype)).to(queries_RW.dtype)
-
-        queries_RW, width = self.queries(batch), self.config.vectors + 1
-        return chunked_cross_entropy(scores, queries_RW, self.item_table(), batch.targets_R - 1, width)
+        return max_mean_cross_entropy(self.queries(batch), self.item_table(), batch.targets_R - 1, dtype)
 
 
 def chosen(weights_BS: Tensor, most: int) -> Tensor:
@@ -154,20 +150,3 @@ def chosen(weights_BS: Tensor, most: int) -> Tensor:
     first_B1 = highest.indices[:, :1]
     slots = torch.where(highest.values > 0, highest.indices, first_B1)
     return torch.cat([slots, first_B1.expand(-1, most - slots.shape[1])], 1)
-
-
-def max_mean(queries_BW: Tensor, table_CD: Tensor) -> Tensor:
-    """The highest of the first products and the last one, added, [B, C]."""
-    parts_BID = queries_BW.unflatten(1, (-1, table_CD.shape[1]))
-    scores_BIC = (parts_BID.flatten(0, 1) @ table_CD.T).unflatten(0, parts_BID.shape[:2])
-    return scores_BIC[:, :-1].amax(1) + scores_BIC[:, -1]
-
-
-class MaxMeanScorer(Scorer):
-    """`max_mean` with a table of directions."""
-
-    def __init__(self, table_VD: Tensor) -> None:
-        self.table_VD, self.item_count = table_VD, len(table_VD)
-
-    def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
-        return max_mean(queries_BD, self.table_VD[items])

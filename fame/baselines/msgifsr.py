@@ -15,7 +15,7 @@ A unit of level k is k items in a row, in their order; units that occur again ar
 GAT_r(h, u) = W'_r h_u + Σ_{u' → u} softmax_{u'}(LeakyReLU(c_r · W_r h_u + d_r · W_r h_{u'})) W_r h_{u'}, for each head.
 Kinds of edges within a level have their own weights, those between levels share them (Eq. 5), each way its own.
 
-The score of an item is log p_v, a mixture of softmaxes and no dot product: `MixtureScorer`.
+The score of an item is log p_v, a mixture of softmaxes and no dot product (`fame.baselines.mixture`).
 
 What differs:
 
@@ -36,14 +36,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fame.baselines.cosine import CosineConfig, CosineModel
+from fame.baselines.mixture import MixtureScorer, mixture_cross_entropy, split_queries
 from fame.batches import Batch
 from fame.config import TrainConfig, require
 from fame.dropout import Dropout
-from fame.hardware import chunk_bytes
-from fame.loss import chunked_cross_entropy, product_dtype
+from fame.loss import product_dtype
 from fame.objective import Objective
 from fame.registry import models
-from fame.scoring import EVERY, Scorer
+from fame.scoring import Scorer
 from fame.sequential import EXACT, PrefixModel
 
 LOWEST = -1e4
@@ -231,41 +231,6 @@ class Msgifsr(CosineModel, PrefixModel):
         return MixtureScorer(self.item_table(), self.config.levels)
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
-        levels, dtype = self.config.levels, product_dtype(objective.precision, batch.items_BT.device)
-
-        def log_p(queries_RW: Tensor, table_VD: Tensor) -> Tensor:
-            logits_RKV, log_a_RK = level_scores(queries_RW, table_VD, levels, dtype)
-            return (logits_RKV.log_softmax(2) + log_a_RK[..., None]).logsumexp(1)
-
-        return chunked_cross_entropy(log_p, self.queries(batch), self.item_table(), batch.targets_R - 1, levels)
-
-
-def level_scores(
-    queries_BW: Tensor, table_CD: Tensor, levels: int, dtype: torch.dtype | None = None
-) -> tuple[Tensor, Tensor]:
-    """Scores of each level alone, [B, K, C], and log a, [B, K]; dtype: of the products."""
-    z_BKD = queries_BW[:, :-levels].unflatten(1, (levels, -1))
-    scores = z_BKD.flatten(0, 1).to(dtype) @ table_CD.to(dtype).T
-    return scores.to(queries_BW.dtype).unflatten(0, (-1, levels)), queries_BW[:, -levels:]
-
-
-class MixtureScorer(Scorer):
-    """log p_v."""
-
-    def __init__(self, table_VD: Tensor, levels: int) -> None:
-        self.table_VD, self.item_count, self.levels = table_VD, len(table_VD), levels
-        self._normed: tuple[Tensor, Tensor] | None = None
-
-    def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
-        scores_BKC, log_a_BK = level_scores(queries_BD, self.table_VD[items], self.levels)
-        return (scores_BKC + (log_a_BK - self._log_sums(queries_BD))[..., None]).logsumexp(1)
-
-    def _log_sums(self, queries_BD: Tensor) -> Tensor:
-        """log Σ_v exp of each level's scores, [B, K]: once for queries that are asked for one stretch after the other."""
-        if self._normed is None or self._normed[0] is not queries_BD:
-            rows = max(
-                1, chunk_bytes(queries_BD.device) // (self.table_VD.element_size() * self.levels * self.item_count)
-            )
-            parts = [level_scores(part, self.table_VD, self.levels)[0].logsumexp(2) for part in queries_BD.split(rows)]
-            self._normed = queries_BD, torch.cat(parts)
-        return self._normed[1]
+        dtype = product_dtype(objective.precision, batch.items_BT.device)
+        parts = split_queries(self.queries(batch), self.config.levels)
+        return mixture_cross_entropy(*parts, self.item_table(), batch.targets_R - 1, dtype)

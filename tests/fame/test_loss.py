@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fame.loss
-from fame.loss import chunked_cross_entropy, linear_cross_entropy, multiplies_bfloat16_faster, product_dtype
+from fame.loss import linear_cross_entropy, multiplies_bfloat16_faster, product_dtype
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -146,15 +146,3 @@ def test_rows_of_padding_have_no_logit_and_no_gradient():
     for got, want in zip((loss, rows_grad, padded_grad[2:]), expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
     assert not padded_grad[:2].any()
-
-
-@pytest.mark.parametrize("rows", [0, 1, 50])
-def test_cross_entropy_of_other_scores_is_autograds(rows, monkeypatch):
-    monkeypatch.setattr(fame.loss, "chunk_bytes", lambda device: 0)  # chunks of 2 · D / 3 rows
-    z, table, targets = problem(rows, 30, dim=4)
-    scores = lambda z, table: -torch.cdist(z, table) * z[:, :1]  # noqa: E731
-    loss = chunked_cross_entropy(scores, z, table, targets, width=3)
-    expected = F.cross_entropy(scores(z, table), targets, reduction="sum")
-    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
-    for got, want in zip(*(torch.autograd.grad(3 * one, [z, table]) for one in (loss, expected)), strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
