@@ -34,12 +34,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fame.baselines.mask import MaskReader
 from fame.batches import Batch
 from fame.config import TrainConfig, require
-from fame.model import SASRec, SASRecConfig
+from fame.model import SASRecConfig
 from fame.objective import Objective
 from fame.registry import models
-from fame.sequential import EXACT, EpochStart, PrefixModel
+from fame.sequential import EXACT, PrefixModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +64,11 @@ class Bert4RecConfig(SASRecConfig):
         """Every way of training goes: a row is read whole, so its positions may count from its end."""
 
 
-class Cloze(PrefixModel, SASRec):
+class Cloze(PrefixModel, MaskReader):
     """SASRec's parts in both directions, with a mask among the items; what Bert4Rec adds is its output layer."""
 
     def __init__(self, config: Bert4RecConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length + 1)  # a mask follows the longest history
-        self.mask_number = item_count + 1
-        self.mask_D = nn.Parameter(torch.empty(config.dim).normal_(std=config.init_std))
-        self.generator: torch.Generator | None = None
-
-    def start_epoch(self, epoch: EpochStart) -> None:
-        self.generator = epoch.torch_generator()
 
     def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return super().encode(*self._asked(items_BT, lengths_B))
@@ -127,11 +122,6 @@ class Cloze(PrefixModel, SASRec):
     def _real(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """What is no padding, bool [B, T]."""
         return torch.arange(items_BT.shape[1], device=items_BT.device) < lengths_B[:, None]
-
-    def _vectors(self, items_BT: Tensor) -> Tensor:
-        is_mask_BT = items_BT == self.mask_number
-        x_BTD = super()._vectors(items_BT.masked_fill(is_mask_BT, 0))
-        return torch.where(is_mask_BT[..., None], self.mask_D, x_BTD)
 
     def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         x_BTD, real_BT = self._embed(items_BT, lengths_B), self._real(items_BT, lengths_B)

@@ -23,16 +23,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fame.baselines.contrast import ContrastConfig, info_nce
+from fame.baselines.mask import MaskReader
 from fame.baselines.views import crop, mask, reorder
 from fame.batches import Batch
 from fame.config import require
-from fame.model import SASRec
 from fame.objective import Objective
 from fame.registry import models
-from fame.sequential import EXACT, EpochStart
+from fame.sequential import EXACT
 
 OPERATORS = ("crop", "mask", "reorder")
 
@@ -59,20 +59,11 @@ class CL4SRecConfig(ContrastConfig):
 
 
 @models.register("cl4srec")
-class CL4SRec(SASRec):
+class CL4SRec(MaskReader):
     """SASRec that adds InfoNCE of two views to its loss; hidden items are read as a vector of their own."""
 
     Config = CL4SRecConfig
     config: CL4SRecConfig
-
-    def __init__(self, config: CL4SRecConfig, item_count: int, max_length: int) -> None:
-        super().__init__(config, item_count, max_length)
-        self.mask_item = item_count + 1
-        self.mask_D = nn.Parameter(torch.randn(config.dim) * config.init_std)
-        self.generator = torch.Generator()
-
-    def start_epoch(self, epoch: EpochStart) -> None:
-        self.generator = epoch.torch_generator()
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         return super().forward(batch, objective) + batch.part(self.contrast(batch))
@@ -93,14 +84,14 @@ class CL4SRec(SASRec):
         return self.encode(items_BT, lengths_B)
 
     def view(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A random view of each row: items [B, T], in which `mask_item` is a hidden one, and lengths [B]."""
+        """A random view of each row: items [B, T], in which `mask_number` is a hidden one, and lengths [B]."""
         items_BT, lengths_B, config = batch.items_BT, batch.lengths_B, self.config
         numbers = batch.draw(self.generator, 2 + self.max_length)
         chosen_B1 = (numbers[:, :1] * len(config.views)).long()
         place_B, noise_BT = numbers[:, 1], numbers[:, 2 : 2 + items_BT.shape[1]]
         made = {
             "crop": crop(items_BT, lengths_B, config.crop, place_B),
-            "mask": (mask(items_BT, lengths_B, config.mask, noise_BT, self.mask_item), lengths_B),
+            "mask": (mask(items_BT, lengths_B, config.mask, noise_BT, self.mask_number), lengths_B),
             "reorder": (reorder(items_BT, lengths_B, config.reorder, place_B, noise_BT), lengths_B),
         }
         items = torch.stack([made[name][0] for name in config.views])
@@ -109,7 +100,3 @@ class CL4SRec(SASRec):
             items.gather(0, chosen_B1.expand_as(items_BT)[None])[0],
             lengths.gather(0, chosen_B1.T)[0],
         )
-
-    def _vectors(self, items_BT: Tensor) -> Tensor:
-        hidden_BT = items_BT == self.mask_item
-        return torch.where(hidden_BT[..., None], self.mask_D, super()._vectors(items_BT.masked_fill(hidden_BT, 0)))

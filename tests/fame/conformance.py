@@ -1,7 +1,7 @@
 """What every registered model and dataset must hold, as functions of its name.
 
-To check a model of your own, register it and call `model_checks` in a parametrised test, as
-`test_conformance.py` does.
+A model in `fame/extensions/` is checked with those that ship. To check another one, register it and call
+`MODEL_CHECKS` in a parametrised test, as `test_conformance.py` does.
 """
 
 from __future__ import annotations

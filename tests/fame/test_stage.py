@@ -38,9 +38,10 @@ class Waits(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
+@pytest.mark.parametrize("name", ["fame", "cl4srec", "duorec", "iclrec"])
 @pytest.mark.parametrize("mode", ["all", "prefix"])
-def test_the_host_waits_for_the_device_once_an_epoch(mode, tiny):
-    settings = experiment(train={"mode": mode, "batch_size": 4})
+def test_the_host_waits_for_the_device_once_an_epoch(mode, name, tiny):
+    settings = experiment(model={"name": name}, train={"mode": mode, "batch_size": 4})
     run = StageRun(settings, stages(settings)[0], tiny, Workers(device=CPU), {}, None)
     run.model.items.sparse = False  # as on a GPU
     with Waits() as waits:

@@ -58,8 +58,8 @@ def test_a_view_is_what_its_operator_makes(operator):
                 assert len(view) == max(1, int(0.6 * len(whole)))
                 assert any(whole[t : t + len(view)] == view for t in range(len(whole)))
             elif operator == "mask":
-                assert view.count(model.mask_item) == int(0.3 * len(whole))
-                assert all(new in (item, model.mask_item) for new, item in zip(view, whole, strict=True))
+                assert view.count(model.mask_number) == int(0.3 * len(whole))
+                assert all(new in (item, model.mask_number) for new, item in zip(view, whole, strict=True))
             else:
                 assert sorted(view) == sorted(whole)
 
@@ -69,16 +69,8 @@ def test_views_are_drawn_from_all_operators_and_anew_each_time():
     first, second = model.view(batch), model.view(batch)
     assert not torch.equal(first[0], second[0])
     cropped = first[1] < batch.lengths_B
-    masked = (first[0] == model.mask_item).any(1)
+    masked = (first[0] == model.mask_number).any(1)
     assert cropped.any() and masked.any() and not (cropped & masked).any()
-
-
-def test_a_hidden_item_is_read_as_a_vector_that_is_learned():
-    model = model_with()
-    vectors = model._vectors(torch.tensor([[3, model.mask_item]]))[0]
-    assert torch.equal(vectors, torch.stack([model.items.weight[3], model.mask_D]))
-    vectors.sum().backward()
-    assert torch.equal(model.mask_D.grad, torch.ones(8).double())
 
 
 @pytest.mark.parametrize(
