@@ -26,7 +26,7 @@ from tuning.search import StudySearch
 from tuning.storage import Storage, below, is_remote
 
 RETRIES = 2
-"""How often a trial whose process died is started again."""
+"""How often a trial whose process died is started again, unless it had a new epoch since the last time."""
 HANGS = 1
 """How often a trial that hung is started again."""
 ALIKE = 2
@@ -51,7 +51,7 @@ class FaultCallback(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial raised, and Tune is about to start it again."""
-        fault, note = self._fault(trial), restart_of(trial.config)
+        fault = self._fault(trial)
         if trial.trial_id in self.watch.ended:
             self.watch.ended.remove(trial.trial_id)
             self._hung(trial)
@@ -62,10 +62,8 @@ class FaultCallback(Callback):
             halt(f"cannot write {fault.reason}")
         elif fault.kind in ENDS:
             self._end(trial, fault)
-        elif note.lost < RETRIES:
-            leave_note(trial, dataclasses.replace(note, lost=note.lost + 1))
         else:
-            self._end(trial, Fault(kind="lost", reason=f"died {RETRIES + 1} times: {fault.reason}"))
+            self._died(trial, fault)
         self.watch.forget(trial.trial_id)
 
     def on_trial_result(
@@ -85,6 +83,15 @@ class FaultCallback(Callback):
         alike = [other for other in known if Fault.of(other.user_attrs) == fault]
         if len(alike) >= ALIKE and not any(other.intermediate_values for other in known):
             halt(f"{len(alike)} trials failed alike before any had an epoch: {fault.reason}")
+
+    def _died(self, trial: Trial, fault: Fault) -> None:
+        """A trial that gets on between two deaths is on machines that come and go; one that does not has a defect."""
+        note, reached = restart_of(trial.config), (trial.last_result or {}).get("epoch", 0)
+        lost = note.lost if reached <= note.lost_at else 0
+        if lost < RETRIES:
+            leave_note(trial, dataclasses.replace(note, lost=lost + 1, lost_at=reached))
+        else:
+            self._end(trial, Fault(kind="lost", reason=f"died {RETRIES + 1} times in a row: {fault.reason}"))
 
     def _hung(self, trial: Trial) -> None:
         note, silent = restart_of(trial.config), f"no sign of life for {self.hang_after:g} s"

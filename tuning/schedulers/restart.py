@@ -30,7 +30,9 @@ class Restart:
     origin: str | None = None
     """That state, below the folder of the sweep's trials."""
     lost: int = 0
-    """How often a process of the trial has died."""
+    """How often a process of the trial has died without a new epoch in between."""
+    lost_at: int = 0
+    """The trial's last epoch when it died."""
     hung: int = 0
     """How often the trial has hung."""
     fault: str | None = None

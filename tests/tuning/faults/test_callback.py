@@ -108,8 +108,16 @@ def test_a_process_that_dies_is_started_again_so_often_and_no_more(
         assert restart_of(trial.config).lost == count and restart_of(trial.config).fault is None
     faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(ActorDiedError()))
     fault = Fault.parse(restart_of(trial.config).fault)
-    assert fault.kind == "lost" and fault.reason.startswith("died 3 times: ActorDiedError: The actor died")
+    assert fault.kind == "lost" and fault.reason.startswith("died 3 times in a row: ActorDiedError: The actor died")
     assert not halted
+
+
+def test_a_trial_that_gets_on_between_two_deaths_goes_on(search: StudySearch, tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+    for epoch in range(1, 4 * RETRIES):
+        trial.last_result = {"epoch": epoch}
+        faults_of(search, STORAGE).on_trial_recover(0, [], trial.raises(ActorDiedError()))
+        assert restart_of(trial.config).fault is None
 
 
 def test_an_exception_that_tune_keeps_as_text_is_not_taken_for_the_one_before(
