@@ -428,3 +428,12 @@ def test_with_ray_tune_and_asha(tmp_path, tmp_path_factory, monkeypatch):
             assert max(study_trial.intermediate_values) == result.metrics["epoch"] < 4
     assert {TrialState.COMPLETE, TrialState.PRUNED} <= set(states)
     assert TrialState.RUNNING not in states
+
+
+def test_a_space_without_a_key_is_one_trial(tmp_path):
+    """As that of a model which only counts."""
+    search = make(tmp_path, {"base": {"model": {"name": "popularity"}}, "search": {}, "start": [{}]}, trials=8)
+    assert search.suggest("t0") == {}
+    finish(search, "t0", 0.01)
+    assert search.suggest("t1") == Searcher.FINISHED
+    assert [trial.state for trial in search.study.trials] == [TrialState.COMPLETE]
