@@ -189,7 +189,7 @@ class StageRun:
         # Batch order and negatives are common to all workers, dropout is each one's own.
         order = np.random.default_rng([self.seed, epoch])
         self.objective.start_epoch(order.spawn(1)[0])
-        self._start_epoch(index, order.spawn(1)[0])
+        self.start_epoch(index, order.spawn(1)[0])
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.workers.rank]).generate_state(1)[0]))
         self.wrapped.train()
         total, targets = torch.zeros((), dtype=torch.float64, device=device), 0
@@ -206,7 +206,8 @@ class StageRun:
         return mean, targets
 
     @torch.no_grad()
-    def _start_epoch(self, index: int, generator: np.random.Generator) -> None:
+    def start_epoch(self, index: int, generator: np.random.Generator) -> None:
+        """Let the model look at the training data, before epoch `index` (from 0) of the stage."""
         self.model.eval()
         self.model.start_epoch(
             EpochStart(
