@@ -18,7 +18,7 @@ What differs:
   taken away, so that nothing ever teaches w which to choose.
 - Of the vectors with γ > 0 the I highest enter the maximum, and all of them the mean (there, all enter both). A maximum over
   T vectors costs T times what SASRec's scores cost; α decides how many there are.
-- Blocks have feed-forward networks, as the paper's encoder has; the authors' code leaves them out by default.
+- Blocks have feed-forward networks; the authors' code leaves them out. Their published settings name no α; 1.5 is the usual one.
 - In the code, padding takes part in the maximum as a score of 0.
 """
 

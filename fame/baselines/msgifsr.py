@@ -13,7 +13,7 @@ A unit of level k is k items in a row, in their order; units that occur again ar
     p_v = Σ_k a_k softmax_v(cos(z_k, x_v) / τ),   a = softmax of one learned number for each level  (intent fusion)
 
 GAT_r(h, u) = W'_r h_u + Σ_{u' → u} softmax_{u'}(LeakyReLU(c_r · W_r h_u + d_r · W_r h_{u'})) W_r h_{u'}, for each head.
-Kinds of edges within a level have their own weights, those between levels share them (Eq. 5), each way its own.
+Kinds of edges within a level have their own weights, those between levels share them, each way its own.
 
 The score of an item is log p_v, a mixture of softmaxes and no dot product (`fame.baselines.mixture`).
 
