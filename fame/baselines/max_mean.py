@@ -6,7 +6,7 @@ Letters: B queries, R rows (predicted positions), C rows of a chunk or some of t
     g_v = softmax_v(s) − [v = y],   ∂loss/∂m = Σ_v g_v x_v,   ∂loss/∂q_i = Σ_{v: i is the highest for v} g_v x_v
 
 The gradient is formed in the forward pass chunk by chunk, as in `fame.loss`. A query holds all q_i and then m,
-[(I + 1)·D]. A row that has fewer vectors repeats its first one; what is repeated costs nothing in training.
+[(I + 1)·D], I at most `MOST`. A row that has fewer vectors ends in its first one, repeated, which costs nothing in training.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from torch.autograd.function import once_differentiable
 from fame.hardware import chunk_bytes
 from fame.loss import softmax_
 from fame.scoring import EVERY, Scorer
+
+MOST = 255
+"""What numbers of vectors fit into a byte."""
 
 
 class MaxMeanScorer(Scorer):
@@ -43,25 +46,27 @@ def max_mean_cross_entropy(queries_RW: Tensor, table_VD: Tensor, targets_R: Tens
 class _MaxMeanCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q_RID, table_VD, targets_R, dtype):
-        V, D = table_VD.shape
+        (R, _, D), V = q_RID.shape, len(table_VD)
         chunk = max(2 * D, chunk_bytes(table_VD.device) // (dtype.itemsize * V))
         # Rows with many vectors first: those of a chunk that have an i-th one are then its first rows.
         counts_R = 1 + (q_RID[:, 1:-1] != q_RID[:, :1]).any(2).sum(1)
         order_R = counts_R.argsort(descending=True)
         q_RID, targets_R, counts = q_RID[order_R], targets_R[order_R], counts_R[order_R].cpu()
         low_table_VD, low_q_RID = table_VD.to(dtype), q_RID.to(dtype)
-        q_grad, table_grad, target_weights = torch.zeros_like(q_RID), torch.zeros_like(table_VD), []
-        for start in range(0, len(q_RID), chunk):
+        q_grad, table_grad = torch.zeros_like(q_RID), torch.zeros_like(table_VD)
+        weights_R, best_R = low_q_RID.new_empty(R), torch.empty_like(targets_R)
+        for start in range(0, R, chunk):
             part = slice(start, start + chunk)
             rows = [int((counts[part] > i).sum()) for i in range(int(counts[start]))]
-            target_weights.append(
-                _chunk(low_q_RID[part], low_table_VD, targets_R[part], rows, q_grad[part], table_grad)
-            )
+            arguments = low_q_RID[part], low_table_VD, targets_R[part], rows, q_grad[part], table_grad
+            weights_R[part], best_R[part] = _chunk(*arguments)
+        # The target's −1 in g, for the vector that is the highest for it and for m.
+        row_R, target_RD = torch.arange(R, device=q_RID.device), table_VD[targets_R]
+        q_grad[row_R, best_R] -= target_RD
+        q_grad[:, -1] -= target_RD
+        table_grad.index_add_(0, targets_R, q_RID[row_R, best_R] + q_RID[:, -1], alpha=-1)
         ctx.save_for_backward(torch.empty_like(q_grad).index_copy_(0, order_R, q_grad), table_grad)
-        if not target_weights:
-            return table_VD.new_zeros(())
-        least = torch.finfo(dtype).tiny
-        return -torch.cat(target_weights).to(table_VD.dtype).clamp_(min=least).log_().sum()
+        return -weights_R.to(table_VD.dtype).clamp_(min=torch.finfo(dtype).tiny).log_().sum()
 
     @staticmethod
     @once_differentiable
@@ -72,10 +77,11 @@ class _MaxMeanCrossEntropy(torch.autograd.Function):
 
 def _chunk(
     q_CID: Tensor, table_VD: Tensor, targets_C: Tensor, rows: list[int], q_grad_CID: Tensor, table_grad_VD: Tensor
-) -> Tensor:
-    """The targets' probabilities, [C]; writes the gradient of the rows and adds that of the table.
+) -> tuple[Tensor, Tensor]:
+    """The targets' probabilities and which vector is the highest for them, [C].
 
-    rows: how many of the chunk's rows, from the first, have a vector number i.
+    Writes the softmax's part of the rows' gradient, and adds that of the table. rows: how many of the chunk's rows,
+    from the first, have a vector number i.
     """
     best_CV, m_CD = q_CID[:, 0] @ table_VD.T, q_CID[:, -1]
     which_CV = torch.zeros(best_CV.shape, dtype=torch.uint8, device=best_CV.device)
@@ -85,13 +91,11 @@ def _chunk(
         torch.maximum(which_CV[:n], (scores_NV > best_CV[:n]).view(torch.uint8).mul_(i), out=which_CV[:n])
         torch.maximum(best_CV[:n], scores_NV, out=best_CV[:n])
     weights_CV = softmax_(best_CV.addmm_(m_CD, table_VD.T))
-    targets_C1 = targets_C[:, None]
-    target_weights_C = weights_CV.gather(1, targets_C1)[:, 0]
-    weights_CV.scatter_add_(1, targets_C1, -torch.ones_like(targets_C1, dtype=weights_CV.dtype))
     q_grad_CID[:, -1] = weights_CV @ table_VD
     table_grad_VD += weights_CV.T @ m_CD
     for i, n in enumerate(rows):
         own_NV = weights_CV[:n] * (which_CV[:n] == i).to(weights_CV.dtype)
         q_grad_CID[:n, i] = own_NV @ table_VD
         table_grad_VD += own_NV.T @ q_CID[:n, i]
-    return target_weights_C
+    weights_C, which_C = (part_CV.gather(1, targets_C[:, None])[:, 0] for part_CV in (weights_CV, which_CV))
+    return weights_C, which_C.long()

@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from fame.baselines.cosine import CosineConfig, CosineModel
 from fame.baselines.entmax import entmax
-from fame.baselines.max_mean import MaxMeanScorer, max_mean_cross_entropy
+from fame.baselines.max_mean import MOST, MaxMeanScorer, max_mean_cross_entropy
 from fame.batches import Batch
 from fame.blocks import TransformerBlock
 from fame.config import TrainConfig, require
@@ -76,6 +76,7 @@ class MiaSRecConfig(CosineConfig):
         super().__post_init__()
         for key in ("blocks", "heads", "inner", "frequencies", "vectors"):
             require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        require(self.vectors <= MOST, "model.vectors", self.vectors, f"must be at most {MOST}")
         require(self.dim % self.heads == 0, "model.heads", self.heads, f"must divide model.dim = {self.dim}")
         value = self.attention_dropout
         require(0 <= value < 1, "model.attention_dropout", value, "must be in [0, 1)")

@@ -44,13 +44,17 @@ def test_value_and_gradients_are_autograds_at_every_chunk_boundary(rows, monkeyp
     torch.testing.assert_close(got[0][:, I], want[0][:, I], rtol=1e-10, atol=1e-12)
 
 
-def test_bfloat16_products_are_close():
+def test_bfloat16_products_are_close_and_so_are_their_gradients():
     vectors, table, targets = problem(50)
-    vectors, table = vectors.detach().float().flatten(1), table.detach().float()
-    exact = max_mean_cross_entropy(vectors, table, targets, torch.float32)
-    found = max_mean_cross_entropy(vectors, table, targets, torch.bfloat16)
+    parts = [part.detach().float().requires_grad_() for part in (vectors, table)]
+    exact, found = (
+        max_mean_cross_entropy(parts[0].flatten(1), parts[1], targets, dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
     torch.testing.assert_close(found, exact, rtol=0.01, atol=0)
     assert found != exact
+    for got, want in zip(*(torch.autograd.grad(one, parts) for one in (found, exact)), strict=True):
+        assert (got - want).norm() < 0.03 * want.norm()
 
 
 def test_scores_of_a_stretch_are_those_among_all():
