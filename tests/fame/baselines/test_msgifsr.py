@@ -7,6 +7,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -86,15 +88,15 @@ def naive_log_p(model: Msgifsr, items: list[int]) -> Tensor:
     return fused.log()
 
 
-def build(**settings) -> Msgifsr:
-    return randomise(Msgifsr(MsgifsrConfig(dim=6, **settings), ITEMS, LENGTH), seed=0)
+def build(**options) -> Msgifsr:
+    return randomise(Msgifsr(MsgifsrConfig(dim=6, **options), ITEMS, LENGTH), seed=0)
 
 
-@pytest.mark.parametrize("settings", [{}, {"layers": 2, "heads": 3}, {"levels": 1}, {"levels": 4, "heads": 1}])
-def test_it_is_the_equations_on_a_graph_of_tuples(settings):
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "heads": 3}, {"levels": 1}, {"levels": 4, "heads": 1}])
+def test_it_is_the_equations_on_a_graph_of_tuples(options):
     torch.set_default_dtype(torch.float64)
     try:
-        model = build(**settings)
+        model = build(**options)
         items, lengths = random_rows(6, LENGTH, ITEMS, seed=1)
         with torch.no_grad():
             found = model.scorer().scores(model.encode(items, lengths))
@@ -106,17 +108,33 @@ def test_it_is_the_equations_on_a_graph_of_tuples(settings):
         torch.set_default_dtype(torch.float32)
 
 
-def test_nodes_are_units_once_and_edges_join_them():
-    items = torch.tensor([[5, 7, 5, 7, 9]])
-    graph = UnitGraph(items, torch.tensor([5]), levels=2)
-    assert [nodes.nonzero()[:, 1].tolist() for nodes in graph.nodes] == [[0, 1, 4], [0, 1, 3]]
-    assert [int(last) for last in graph.last] == [4, 3]
-    edges = lambda found: {(int(s), int(t)) for _, t, s in found.nonzero()}  # noqa: E731
-    assert edges(graph.within[0][0]) == {(0, 1), (1, 0), (1, 4)}
-    assert edges(graph.within[0][1]) == {(0, 1), (1, 0), (0, 3)}
-    assert edges(graph.to_units[0][1]) == {(0, 1), (1, 0), (0, 3)}  # 5 → 75, 7 → 57, 5 → 79
-    assert edges(graph.to_items[0][1]) == {(0, 0), (1, 1), (0, 4)}  # 57 → 5, 75 → 7, 57 → 9
-    assert edges(graph.to_items[1][1]) == {(t, s) for s, t in edges(graph.to_units[0][1])}
+@given(session=st.lists(st.integers(1, 3), min_size=1, max_size=8), padding=st.integers(0, 3), levels=st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_nodes_are_units_once_and_edges_join_them(session, padding, levels):
+    """Nodes and edges, named by their units, are those of sets of tuples, whatever lies in the padding."""
+    items = torch.tensor([session + [session[0]] * padding])
+    graph = UnitGraph(items, torch.tensor([len(session)]), levels)
+
+    def edges(found: Tensor, source_size: int, target_size: int) -> list[tuple[Unit, Unit]]:
+        return sorted((unit(s, source_size), unit(t, target_size)) for _, t, s in found.nonzero().tolist())
+
+    def unit(begin: int, size: int) -> Unit:
+        return tuple(session[begin : begin + size])
+
+    singles = units_of(session, 1)
+    for k, nodes in enumerate(graph.nodes, start=1):
+        units = units_of(session, k)
+        assert sorted(unit(t, k) for _, t in nodes.nonzero().tolist()) == sorted(set(units))
+        if units:
+            assert unit(int(graph.last[k - 1]), k) == units[-1]
+        within = set(itertools.pairwise(units))
+        into, out_of = set(zip(singles, units[1:], strict=False)), set(zip(units, singles[k:], strict=False))
+        assert edges(graph.within[0][k - 1], k, k) == sorted(within)
+        assert edges(graph.within[1][k - 1], k, k) == sorted((t, s) for s, t in within)
+        assert edges(graph.to_units[0][k - 1], 1, k) == sorted(into)
+        assert edges(graph.to_units[1][k - 1], 1, k) == sorted((t, s) for s, t in out_of)
+        assert edges(graph.to_items[0][k - 1], k, 1) == sorted(out_of)
+        assert edges(graph.to_items[1][k - 1], k, 1) == sorted((t, s) for s, t in into)
 
 
 def test_the_loss_is_that_of_the_scores_and_so_is_its_gradient():
