@@ -1,6 +1,6 @@
 """RecBole's SASRec against ours: `python -m benchmarks.recbole --python VENV/bin/python [--data-dir FOLDER]`.
 
-VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_sasrec.py` says how to
+VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_epoch.py` says how to
 make it. Both train on the same 131,413 (history → next item) pairs with the same threads, D 64, 2 blocks,
 2 heads and about 2,048 pairs a step (RecBole's default), and rank all items for all users. RecBole and ours
 take turns; its training is timed on some steps of a shuffled epoch.
@@ -27,7 +27,7 @@ from benchmarks.harness import Row, in_turns, publish
 from fame.sequences import Sequences
 from fame.stage import StageRun
 
-PEER = Path(__file__).parent / "peers" / "recbole_sasrec.py"
+PEER = Path(__file__).parent / "peers" / "recbole_epoch.py"
 
 
 def main() -> None:
@@ -76,9 +76,10 @@ def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:
     return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
 
 
-def recbole(python: Path, folder: Path, threads: int, steps: int) -> dict[str, Any]:
+def recbole(python: Path, folder: Path, threads: int, steps: int, model: str = "SASRec") -> dict[str, Any]:
     """What the peer prints."""
     command = [str(python), "-W", "ignore", str(PEER), "--data", str(folder), "--threads", str(threads)]
+    command += ["--model", model]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     environment.pop("PYTHONPATH", None)  # an environment of its own
     done = subprocess.run(

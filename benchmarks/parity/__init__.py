@@ -1,6 +1,6 @@
 """Whether models score as RecBole's do: the same weights, the same histories, the same scores.
 
-`python -m benchmarks.parity --python VENV/bin/python`, VENV as `benchmarks/peers/recbole_sasrec.py` says. RecBole draws
+`python -m benchmarks.parity --python VENV/bin/python`, VENV as `benchmarks/peers/recbole_epoch.py` says. RecBole draws
 the weights and scores random histories in its own environment (`recbole_scores.py`); here the weights are copied
 over by name (`weights.py`), and the histories scored again.
 """

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.parity import BLOCKS, CASES, DIM, HEADS, HISTORIES, INNER, ITEMS, LENGTH, Case
-from benchmarks.peers.recbole_sasrec import NAME, write_interactions  # says what is missing, if RecBole is
+from benchmarks.peers.recbole_epoch import NAME, write_interactions  # says what is missing, if RecBole is
 
 from recbole.config import Config  # isort: skip
 from recbole.data import create_dataset  # isort: skip

@@ -1,4 +1,4 @@
-"""Times SASRec of RecBole 1.2.1, with RecBole's own dataset, loaders, model and trainer, as a speed peer.
+"""Times a model of RecBole 1.2.1, with RecBole's own dataset, loaders, model and trainer, as a speed peer.
 
 RecBole needs older packages than this project, so it gets an environment of its own (Python 3.11, CPU). Its
 declared dependencies ray, thop, plotly and tabulate are left out: what is imported here does not use them.
@@ -7,13 +7,13 @@ declared dependencies ray, thop, plotly and tabulate are left out: what is impor
     /tmp/recbole-venv/bin/pip install --no-deps recbole==1.2.1
     /tmp/recbole-venv/bin/pip install torch==2.13.0 numpy==1.26.4 scipy==1.11.4 pandas==2.1.4 scikit-learn==1.9.1 \
         tqdm==4.70.1 colorlog==4.7.2 colorama==0.4.4 pyyaml==6.0.3 tensorboard==2.21.0 texttable==1.7.2 psutil==7.2.2
-    OMP_NUM_THREADS=1 /tmp/recbole-venv/bin/python benchmarks/peers/recbole_sasrec.py --data FOLDER
+    OMP_NUM_THREADS=1 /tmp/recbole-venv/bin/python benchmarks/peers/recbole_epoch.py --data FOLDER
 
 FOLDER holds `values.npy` (int32 [P], items 1..V) and `offsets.npy` (int64 [U+1]): the history of user u is
 values[offsets[u]:offsets[u+1]], oldest first. The result is one line of JSON. Preparing the dataset is not timed,
 nor is one first training step (it pays for allocations once, not once an epoch). RecBole differs from `fame` in
 two points: its rankings keep the items of the history (it has no switch for sequential models), and of a user
-with three items it trains on the second, and does not validate.
+with three items it trains on the second, and does not validate. All its models train on a row for each pair, BERT4Rec too.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ try:
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.data.dataloader import FullSortEvalDataLoader, TrainDataLoader
-    from recbole.model.sequential_recommender import SASRec
     from recbole.trainer import Trainer
-    from recbole.utils import init_seed
+    from recbole.utils import get_model, init_seed
 except ImportError as error:
     sys.exit(f"{error}; RecBole needs an environment of its own: see the top of {__file__}")
 
 NAME = "peer"
 """Name of the dataset, and so of its folder and its file."""
 SEED = 2020
+MODELS = ("SASRec", "GRU4Rec", "BERT4Rec", "CORE")
 MIN_ITEMS = 3
 """Of a user: one to learn from, one for validation, one for the test."""
 
@@ -62,14 +62,14 @@ def main() -> None:
     # the trainer leaves TensorBoard logs in the working directory
     with tempfile.TemporaryDirectory(prefix="recbole-") as folder, contextlib.chdir(folder):
         write_interactions(Path(folder, NAME), values, offsets)
-        config = Config(model="SASRec", dataset=NAME, config_dict=settings(args, folder))
+        config = Config(model=args.model, dataset=NAME, config_dict=settings(args, folder))
         init_seed(config["seed"], config["reproducibility"])
         dataset = create_dataset(config)
         train_data, valid_data, _ = data_preparation(config, dataset)
         # the model's constructor asks for the whole dataset's sizes
-        trainer = Trainer(config, SASRec(config, train_data.dataset))
+        trainer = Trainer(config, get_model(args.model)(config, train_data.dataset))
         result = {
-            "benchmark": "recbole_sasrec",
+            "benchmark": "recbole_epoch",
             "users": dataset.user_num - 1,
             "items": dataset.item_num - 1,
             **time_training(trainer, train_data, args.train_steps),
@@ -85,6 +85,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with values.npy and offsets.npy")
+    parser.add_argument("--model", choices=MODELS, default="SASRec", help="which (default: %(default)s)")
     parser.add_argument("--threads", type=positive, default=1, help="threads of PyTorch (default: %(default)s)")
     parser.add_argument("--dim", type=positive, default=64, help="width (default: %(default)s)")
     parser.add_argument("--layers", type=positive, default=2, help="transformer layers (default: %(default)s)")
@@ -158,12 +159,14 @@ def settings(args: argparse.Namespace, folder: str) -> dict[str, object]:
         "loss_type": "CE",
         "train_neg_sample_args": None,
         "MAX_ITEM_LIST_LENGTH": args.max_length,
-        "hidden_size": args.dim,
+        "embedding_size": args.dim,
+        "hidden_size": 2 * args.dim if args.model == "GRU4Rec" else args.dim,
         "inner_size": 4 * args.dim,
         "n_layers": args.layers,
         "n_heads": args.heads,
         "hidden_dropout_prob": 0.5,
         "attn_dropout_prob": 0.5,
+        "dropout_prob": 0.5,
         "train_batch_size": args.batch_size,
         "eval_batch_size": args.eval_batch_size,
         # what `fame` measures by default
