@@ -13,13 +13,14 @@ history. Nothing in the task says that a mask comes last, so some of the rows ma
 as the paper does.
 
 A training row is a window of the user's training part with the target of its last position, in `train.mode: all` a
-whole sequence; `prefix` makes a row of each prefix. A step counts as many targets as its windows have, so that a
+whole sequence; `prefix` makes a row of each prefix. A row teaches only what is masked, so a step reads each of its rows
+several times (`copies`); an epoch costs as many of SASRec's. It counts as many targets as its windows have, so that a
 loss, a learning rate and `clip_norm` mean what they mean for other models: it is the mean over the masks of all
 workers, times those targets.
 
 What differs from the paper, and why:
 - There is no bias per item in the score, which is a dot product here.
-- Masks are drawn anew in each epoch; the paper's code draws ten sets of them beforehand.
+- Masks are drawn anew in each step; the paper's code draws ten for each row beforehand, and one of the last item.
 - Positions are a relative bias, of either sign, by default; `positions: absolute` is the paper's.
 - `hidden`, which asks for all positions at once, reads each prefix as a row of its own (`PrefixModel`): the state at
   an item of a longer history has seen what followed it.
@@ -50,15 +51,18 @@ class Bert4RecConfig(SASRecConfig):
     causal: ClassVar[bool] = False
 
     name: Literal["bert4rec"] = "bert4rec"  # type: ignore[assignment]
-    mask_rate: float = 0.6
+    mask_rate: float = 0.4
     """ρ, share of the items of a row that are masked."""
-    last_rate: float = 0.5
+    last_rate: float = 0.1
     """Share of the rows that mask their last item alone."""
+    copies: int = 4
+    """Times that a step reads each of its rows, every time with other masks."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 < self.mask_rate < 1, "model.mask_rate", self.mask_rate, "must be between 0 and 1")
         require(0 <= self.last_rate <= 1, "model.last_rate", self.last_rate, "must be in [0, 1]")
+        require(self.copies >= 1, "model.copies", self.copies, "must be at least 1")
 
     def check_training(self, train: TrainConfig) -> None:
         """Every way of training goes: a row is read whole, so its positions may count from its end."""
@@ -92,21 +96,23 @@ class Cloze(PrefixModel, MaskReader):
         x_BTD = self._before_last_block(items_BT.masked_fill(masked_BT, self.mask_number), lengths_B)
         queries_BTD = self._query(self.blocks[-1](x_BTD, real_BS=self._real(items_BT, lengths_B)))
         loss = objective(self, queries_BTD[masked_BT], items_BT[masked_BT])
-        return loss * (batch.target_count / batch.all_rows(masked_BT.sum(1)).sum())
+        masks = masked_BT.view(len(batch.items_BT), -1).sum(1)
+        return loss * (batch.target_count / batch.all_rows(masks).sum())
 
     def _rows(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The batch's windows, each with the target of its last position, and their lengths."""
-        items_BT = F.pad(batch.items_BT, (0, 1))
-        if not len(batch.targets_R):
-            return items_BT, batch.lengths_B
-        items_BT[torch.arange(len(items_BT), device=items_BT.device), batch.lengths_B] = batch.targets_R[batch.last_R]
-        return items_BT, batch.lengths_B + 1
+        """The batch's windows, each with the target of its last position, and their lengths; copies follow each other."""
+        items_BT, lengths_B = F.pad(batch.items_BT, (0, 1)), batch.lengths_B
+        if len(batch.targets_R):
+            items_BT[torch.arange(len(items_BT), device=items_BT.device), lengths_B] = batch.targets_R[batch.last_R]
+            lengths_B = lengths_B + 1
+        return items_BT.repeat_interleave(self.config.copies, 0), lengths_B.repeat_interleave(self.config.copies)
 
     def _masks(self, batch: Batch, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Which items are masked, bool [B, T]; none on a worker that has no rows."""
         T, config = items_BT.shape[1], self.config
         real_BT = self._real(items_BT, lengths_B)
-        numbers_BT = batch.draw(self.generator, self.max_length + 1)  # as many, however long a worker's rows are
+        # As many numbers, however long the rows of a worker are.
+        numbers_BT = batch.draw(self.generator, config.copies, self.max_length + 1).flatten(0, 1)
         chances_BT = numbers_BT[:, :T].masked_fill(~real_BT, 2.0)
         at_random_BT = (chances_BT < config.mask_rate) | (chances_BT == chances_BT.amin(1, keepdim=True))
         last_BT = torch.arange(T, device=items_BT.device) == lengths_B[:, None] - 1

@@ -74,6 +74,9 @@ def test_a_position_is_read_as_if_its_sequence_ended_there():
 # ---- The cloze task.
 
 
+ONCE = {**SIZE, "copies": 1}
+
+
 def batches(sequences, mode: str = "all") -> list[Batch]:
     batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, LENGTH))
     return list(batcher.epoch(8, mode == "prefix", np.random.default_rng(0)))
@@ -87,7 +90,7 @@ def masks_of(model: Bert4Rec, batch: Batch) -> tuple[torch.Tensor, torch.Tensor,
 
 @pytest.mark.parametrize("mode", ["all", "prefix"])
 def test_a_row_is_a_window_with_the_target_that_follows_it(mode, tiny):
-    model, windows = Bert4Rec(Bert4RecConfig(**SIZE), tiny.item_count, LENGTH), training_windows(tiny, mode, LENGTH)
+    model, windows = Bert4Rec(Bert4RecConfig(**ONCE), tiny.item_count, LENGTH), training_windows(tiny, mode, LENGTH)
     for batch in batches(tiny, mode):
         items, lengths = model._rows(batch)
         for row, length, window in zip(items, lengths.tolist(), batch.windows.tolist(), strict=True):
@@ -99,7 +102,7 @@ def test_a_row_is_a_window_with_the_target_that_follows_it(mode, tiny):
 
 @pytest.mark.parametrize("rate", [0.1, 0.6])
 def test_every_row_has_a_mask_and_all_of_them_as_many_as_the_rate_says(rate, tiny):
-    config = Bert4RecConfig(**SIZE, mask_rate=rate, last_rate=0.0)
+    config = Bert4RecConfig(**ONCE, mask_rate=rate, last_rate=0.0)
     model = Bert4Rec(config, tiny.item_count, LENGTH)
     model.generator = torch.Generator().manual_seed(0)
     masked, expected, rows = 0, 0.0, 0
@@ -115,7 +118,7 @@ def test_every_row_has_a_mask_and_all_of_them_as_many_as_the_rate_says(rate, tin
 
 def test_the_share_of_rows_that_mask_their_last_item_alone(tiny):
     for rate in (0.0, 0.3, 1.0):
-        model = Bert4Rec(Bert4RecConfig(**SIZE, mask_rate=0.9, last_rate=rate), tiny.item_count, 200)
+        model = Bert4Rec(Bert4RecConfig(**ONCE, mask_rate=0.9, last_rate=rate), tiny.item_count, 200)
         model.generator = torch.Generator().manual_seed(0)
         found = []
         for batch in batches(tiny) * 60:
@@ -123,6 +126,17 @@ def test_the_share_of_rows_that_mask_their_last_item_alone(tiny):
             alone = (masks.sum(1) == 1) & masks[torch.arange(len(masks)), lengths - 1]
             found += alone[lengths > 4].tolist()  # of a short row the last item may be all that was drawn
         assert np.mean(found) == pytest.approx(rate, abs=0.06)
+
+
+def test_every_copy_of_a_row_has_masks_of_its_own(tiny):
+    model = Bert4Rec(Bert4RecConfig(**SIZE, mask_rate=0.5, copies=6), tiny.item_count, LENGTH)
+    once = Bert4Rec(Bert4RecConfig(**ONCE), tiny.item_count, LENGTH)
+    for batch in batches(tiny):
+        items, lengths, masks = masks_of(model, batch)
+        rows, row_lengths = once._rows(batch)
+        assert torch.equal(items.view(len(rows), 6, -1), rows[:, None].expand(-1, 6, -1))
+        assert torch.equal(lengths.view(len(rows), 6), row_lengths[:, None].expand(-1, 6))
+        assert all(len(copies.unique(dim=0)) > 1 for copies in masks.view(len(rows), 6, -1))
 
 
 @pytest.mark.parametrize("mode", ["all", "prefix"])
@@ -179,6 +193,7 @@ def test_a_mask_is_no_item():
     [
         ({"mask_rate": 0.0}, "model.mask_rate = 0.0: must be between 0 and 1"),
         ({"mask_rate": 1.0}, "model.mask_rate = 1.0: must be between 0 and 1"),
+        ({"copies": 0}, "model.copies = 0: must be at least 1"),
         ({"last_rate": 1.5}, "model.last_rate = 1.5: must be in [0, 1]"),
     ],
 )
