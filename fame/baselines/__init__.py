@@ -7,7 +7,8 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
   (the last one), and `item_table`, of which `item_embedding` is the embedding if there is one. A model that reads a
   history as a whole (no causal pass) derives from `PrefixModel` and implements `encode` alone. Position t of `hidden`
   never depends on later items or on padding. A score that is no dot product with a table is a `fame.scoring.Scorer`,
-  returned by `scorer`. SASRec's parts can be overridden one by one: `_vectors`, `_embed`, `_blocks`, `_query`.
+  returned by `scorer`. SASRec's parts can be overridden one by one: `_vectors`, `_embed`, `_blocks`, `_query`
+  (`mask.py` is a SASRec that reads hidden items).
 - **Another loss, or one more.** Override `forward(batch, objective)`. It returns the *sum over the batch's targets*,
   with several workers this worker's part of it. `queries(batch)` are the queries of the targets [R, D], and
   `objective(self, queries_RD, batch.targets_R)` is the loss that `train.loss` names. A term that is a mean over the

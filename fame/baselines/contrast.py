@@ -34,11 +34,11 @@ class ContrastConfig(SASRecConfig):
 
 
 def info_nce(one_BD: Tensor, two_BD: Tensor, config: ContrastConfig, alike_BB: Tensor | None = None) -> Tensor:
-    """Mean over both views of all rows, a scalar: each view is to find the other one of its row.
+    """Mean of −log p_i over both views of all rows, a scalar: each view is to find the other one of its row, z',
 
-        −log exp(s(z_i, z_i')/τ) / Σ_{j ≠ i} (exp(s(z_i, z_j')/τ) + exp(s(z_i, z_j)/τ)) + exp(s(z_i, z_i')/τ)
+        p_i = exp(s(z_i, z_i')/τ) / (exp(s(z_i, z_i')/τ) + Σ_{j≠i} [exp(s(z_i, z_j')/τ) + exp(s(z_i, z_j)/τ)]).
 
-    z' is the other view. alike: bool [B, B]; rows that are alike are no negatives of each other.
+    alike: bool [B, B]; rows that are alike are no negatives of each other.
     """
     B = len(one_BD)
     z_2BD = torch.cat([one_BD, two_BD])
