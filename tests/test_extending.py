@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def program(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("program")
     for package in ("fame", "tuning"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)  # says which versions a sweep needs
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     random = np.random.default_rng(0)
@@ -51,10 +53,10 @@ def program(tmp_path_factory) -> Path:
     return folder
 
 
-def run(program: Path, *words: str) -> str:
-    environment = {**os.environ, "FAME_DATA": str(program / "cache"), "PYTHONPATH": ""}
+def run(folder: Path, *words: str, **environment: str) -> str:
+    environment = {**os.environ, "FAME_DATA": str(folder / "cache"), "PYTHONPATH": "", **environment}
     done = subprocess.run(
-        [sys.executable, *words], cwd=program, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -83,6 +85,18 @@ def test_a_sweep_of_it_can_be_planned(program):
     words = ["--dataset", "ml-10m", "--data-dir", "downloads", "--model", "nextitnet", "--space", "nextitnet.yaml"]
     plan = run(program, "tuning/sweep.py", *words, "--dry-run")
     assert "nextitnet" in plan and "model.width" in plan
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_it_and_registers_a_model_that_serves_without_the_program(program, tmp_path):
+    words = ["--dataset", "ml-10m", "--data-dir", "downloads", "--model", "nextitnet", "--space", "nextitnet.yaml"]
+    with tempfile.TemporaryDirectory(prefix="fr-", dir="/tmp") as ray:  # Ray's sockets need short paths
+        run(program, "tuning/sweep.py", *words, "--trials", "1", "--epochs", "1", "--name", "own", RAY_TMPDIR=ray)
+    assert json.loads((program / "runs/own/best/metrics.json").read_text(encoding="utf-8"))["epochs"] == 1
+    (code,) = (path for path in program.rglob("code/fame/extensions/nextitnet.py"))
+    model = code.parents[3]
+    ask = f"import mlflow.pyfunc; print(mlflow.pyfunc.load_model({str(model)!r}).predict([{{'history': [3, 5], 'top': 2}}]))"
+    assert run(tmp_path, "-W", "ignore", "-c", ask).count("Amélie") == 2
 
 
 @pytest.fixture
