@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -30,8 +25,7 @@ from tests.fame.conformance import (
     two_worker_experiment,
 )
 from tests.fame.conformance_workers import loss, rows
-
-ROOT = Path(__file__).parents[2]
+from tests.fame.helpers import two_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +90,7 @@ def test_a_model_of_ones_own_is_covered_by_the_same_checks(check, register, tmp_
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory) -> list[dict]:
     """What two gloo processes made of all models (`conformance_workers.py`): the results of each rank."""
-    folder = tmp_path_factory.mktemp("workers")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-m", "tests.fame.conformance_workers", str(folder)]
-    processes = [
-        subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return two_processes("tests.fame.conformance_workers", tmp_path_factory.mktemp("workers"))
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +22,8 @@ from fame.registry import models
 from fame.sequences import Sequences, training_windows
 from fame.sharing import read_uses
 from fame.stage import EpochReport, StageRun
-from tests.fame.helpers import CPU, cyclic_sequences, experiment, same_tensors, sequences_of, timeless
+from tests.fame.helpers import CPU, cyclic_sequences, experiment, same_tensors, sequences_of, timeless, two_processes
 
-ROOT = Path(__file__).parents[2]
 TWO_STAGES = experiment(train={"epochs": 2}, backbone={"epochs": 2, "lr": 0.02})
 
 
@@ -405,15 +400,7 @@ def worker_data() -> Sequences:
 def two_workers(tmp_path_factory) -> tuple[Path, list[dict]]:
     """What two gloo processes made (`two_workers.py`): their folder, and the results of each rank."""
     folder = tmp_path_factory.mktemp("workers")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-m", "tests.fame.two_workers", str(folder)]
-    processes = [
-        subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
-    return folder, [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return folder, two_processes("tests.fame.two_workers", folder)
 
 
 @pytest.mark.parametrize("name", WORKER_RUNS)
