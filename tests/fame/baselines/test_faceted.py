@@ -11,8 +11,10 @@ from fame.baselines.faceted import FameBert4Rec, FameBert4RecConfig, FameBSARec,
 from fame.config import BackboneConfig
 from fame.errors import UserError
 from fame.explain import explain
+from fame.fit import fit
 from fame.model import Fame, FameConfig, SASRec
-from tests.fame.helpers import random_rows, randomise
+from fame.pipeline import stages
+from tests.fame.helpers import experiment, random_rows, randomise
 from tests.fame.test_explain import ITEMS, LENGTH, recommender
 
 SIZE = {"dim": 6, "heads": 1, "blocks": 2, "inner": 2}
@@ -87,6 +89,15 @@ def test_the_backbone_that_it_starts_from_keeps_all_but_the_last_blocks_query_an
     new = {key for key in mine if key not in its or not torch.equal(mine[key], its[key])}
     fresh = ("router", "gate", "feed_forward.", "attention.query", "attention.bias")
     assert new == {"facet_projection"} | {f"blocks.1.{k}" for k in model.blocks[1].state_dict() if k.startswith(fresh)}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_training_of_two_stages_begins_with_the_plain_backbone(name, tiny, single, tmp_path):
+    settings = experiment(model={"name": f"fame_{name}"}, train={"epochs": 1}, backbone={"epochs": 2})
+    reports = list(fit(settings, tiny, tmp_path, single))
+    assert [report.stage for report in reports] == ["backbone", "backbone", f"fame_{name}"]
+    assert stages(settings)[0].model == BACKBONES[name][1](dim=8, inner=2, dropout=0.2, attention_dropout=0.2)
+    assert reports[2].loss < reports[0].loss
 
 
 @pytest.mark.parametrize("name", BACKBONES)
