@@ -14,7 +14,7 @@ as the paper does.
 
 A training row is a window of the user's training part with the target of its last position, in `train.mode: all` a
 whole sequence; `prefix` makes a row of each prefix. A row teaches only what is masked, so a step reads each of its rows
-several times (`copies`); an epoch costs as many of SASRec's. It counts as many targets as its windows have, so that a
+several times (`copies`; four times an epoch costs 2.5 of SASRec's). A step counts as many targets as its windows have, so that a
 loss, a learning rate and `clip_norm` mean what they mean for other models: it is the mean over the masks of all
 workers, times those targets.
 
