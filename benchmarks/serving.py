@@ -113,7 +113,9 @@ def served(folder: Path) -> Iterator[str]:
         probe.close()
         how = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"{work}/model", *how]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS)}
+        # It starts uvicorn by its name.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(THREADS)}
         with open(Path(work) / "log", "wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
@@ -123,7 +125,8 @@ def served(folder: Path) -> Iterator[str]:
                 time.sleep(0.2)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 

@@ -48,8 +48,9 @@ def provenance() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """The command of this process, to paste into a shell, without passwords."""
-    return mask_credentials(shlex.join(sys.orig_argv))
+    """The command of this process, to paste into a shell, without passwords and the folder of the interpreter."""
+    interpreter, *arguments = sys.orig_argv
+    return mask_credentials(shlex.join([Path(interpreter).name, *arguments]))
 
 
 def git_commit() -> dict[str, str]:

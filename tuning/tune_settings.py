@@ -19,7 +19,8 @@ def quieten_tune() -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     for module in ("tune", "execution.tune_controller"):  # "trials did not complete", "failed to restore"
         logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
-    logging.getLogger("ray.tune.execution.experiment_state").addFilter(disk.in_a_line)
+    for name in ("ray.tune.execution.experiment_state", "ray.train._internal.storage"):
+        logging.getLogger(name).addFilter(disk.in_a_line)
 
 
 def withhold_credentials() -> None:

@@ -3,6 +3,9 @@
 A `TorchTrainer` starts three processes for a trial; here a process that has imported torch and has
 the dataset takes the next trial at once. What a trial leaves in the process is cleared between two:
 its model, its scratch folder and GPU memory. Random states need nothing: each epoch seeds its own.
+
+A trial begins with its first step, not where it is handed over: Tune starts a trial that fails in a step again,
+and gives up one whose process could not be reset, though it was the storage that did not answer.
 """
 
 from __future__ import annotations
@@ -34,15 +37,17 @@ class InlineTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:
         self.plan, self.dataset = plan, ray.get(plan.dataset)
         gc.freeze()  # Ray, torch and the dataset are there to stay: between two trials only theirs is looked through
-        self._begin(config)
+        self.settings, self.reports = config, None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called with the next trial, or one that goes on, in place of `setup`."""
         self.cleanup()
-        self._begin(new_config)
+        self.settings, self.reports = new_config, None
         return True
 
     def step(self) -> dict[str, Any]:
+        if self.reports is None:
+            self._begin()
         report = next(self.reports, None)
         if report is None:
             return ENDED
@@ -52,6 +57,8 @@ class InlineTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Drop the trial, wherever it was stopped."""
+        if self.reports is None:
+            return
         self.reports.close()
         gc.collect()
         if self.device.type == "cuda":
@@ -64,9 +71,9 @@ class InlineTrial(tune.Trainable):
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """A trial that goes on has read its newest checkpoint from storage."""
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _begin(self) -> None:
         self.device = torch.device("cuda" if self.plan.gpus_per_worker else "cpu")
         mended = mend(self.plan.folder, self.trial_id, self.plan.interval)
         self.checkpoints = Checkpoints(self.plan.folder, self.trial_id, self.plan.interval)
         place = Place(trial_id=self.trial_id, device=self.device, previous=self.checkpoints.newest, mended=mended)
-        self.reports = reports(config, self.plan, self.dataset, place)
+        self.reports = reports(self.settings, self.plan, self.dataset, place)

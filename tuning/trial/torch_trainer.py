@@ -2,17 +2,24 @@
 
 The function lives in a small actor of its own, which only waits. The trainer's run has a stable name,
 so that a trial that is started again after a crash resumes from its last checkpoint by itself.
+
+Reports go from the trainer to Tune through the function, one after the other. Ray's own `TuneReportCallback` has
+another thread hand them over: if the trainer is through before Tune has asked for its last report (Tune is busy, the
+epochs are short), that thread waits for ever for the place that the function's end has taken.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import ray
 from ray import train, tune
+from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
-from ray.tune.integration.ray_train import TuneReportCallback
+from ray.util.queue import Empty, Queue
 
 from tuning.trial.checkpoints import checkpoint_config, mend
 from tuning.trial.loop import Place, ended, reports
@@ -22,6 +29,7 @@ HEAD = "node:__internal_head__"
 DRIVER_RESOURCES = {"CPU": 0, HEAD: 0.001}
 """What a trial's own actor takes. It only waits: a CPU of its own would starve the workers (deadlock).
 On the head node it outlives the death of a worker node."""
+POLL_SECONDS = 0.2
 
 
 def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
@@ -46,8 +54,8 @@ def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
     if (over := ended(config, plan)) is not None:
         tune.report(over)
         return
-    trial_id = tune.get_context().get_trial_id()
-    TorchTrainer(
+    trial_id, queue = tune.get_context().get_trial_id(), Queue(actor_options={"num_cpus": 0})
+    trainer = TorchTrainer(
         train_loop,
         train_loop_config={"trial": config, "plan": plan, "mended": mend(plan.folder, trial_id, plan.interval)},
         torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker >= 1 else "gloo"),
@@ -58,9 +66,45 @@ def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
             name=trial_id,
             storage_path=plan.folder,
             checkpoint_config=checkpoint_config(plan.interval),
-            callbacks=[TuneReportCallback()],
+            callbacks=[Forward(queue)],
         ),
-    ).fit()
+    )
+    for metrics in reported(trainer, queue):
+        tune.report(metrics)
+
+
+class Forward(UserCallback):
+    """Puts what the first worker reports into a queue; called in the trainer's own process."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        self.queue.put(metrics[0])
+
+
+def reported(trainer: TorchTrainer, queue: Queue) -> Iterator[dict[str, Any]]:
+    """Fit, and yield every report as it comes; raises what fitting raises after the last one."""
+    errors: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:  # raised below, where Tune hears of it
+            errors.append(error)
+
+    fitting = threading.Thread(target=fit, daemon=True)  # a trial that is stopped leaves it as it is
+    fitting.start()
+    ended = False
+    while not ended:
+        ended = not fitting.is_alive()  # looked at first: all reports are in the queue then
+        try:
+            while True:
+                yield queue.get(timeout=POLL_SECONDS)
+        except Empty:
+            pass
+    for error in errors:
+        raise error
 
 
 def train_loop(config: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from fame.fit import fit
 from tests.fame.helpers import CPU, TIMINGS
 from tuning.export import read_trial
 from tuning.schedulers.restart import NOTE, Restart
-from tuning.trial import loop
+from tuning.trial import inline, loop
 from tuning.trial.inline import ENDED, InlineTrial
 from tuning.trial.plan import TrialPlan, trial_experiment
 
@@ -163,6 +163,23 @@ def test_what_can_heal_reaches_tune(make_plan: Callable[..., TrialPlan], monkeyp
     monkeypatch.setattr(loop, "fit", fails)
     with pytest.raises(OSError, match="No space left"):
         trial.step()
+
+
+def test_storage_that_does_not_answer_fails_a_step_not_the_reset(
+    make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tune starts a trial again that failed in a step, and gives up one whose process could not be reset."""
+    trial = actor(make_plan(), "a", SMALL)
+    assert trial.step()["epoch"] == 1
+
+    def away(*args: object) -> None:
+        raise OSError("When reading: AWS Error NETWORK_CONNECTION during HeadObject operation")
+
+    monkeypatch.setattr(inline, "mend", away)
+    assert trial.reset(configured("b", LARGE))
+    with pytest.raises(OSError, match="AWS Error"):
+        trial.step()
+    trial.cleanup()
 
 
 def test_a_trial_that_is_over_reports_why_and_trains_nothing(make_plan: Callable[..., TrialPlan]) -> None:
