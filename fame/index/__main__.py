@@ -46,8 +46,8 @@ def measured(table_VD: Tensor, queries_BD: Tensor) -> Outcome:
         found, _ = index.search(queries_BD, top)
         return sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, exact, strict=True)) / (top * len(exact))
 
-    while recall() < RECALL and index.probes < len(index.centres_LD):
-        index.probes = min(2 * index.probes, len(index.centres_LD))
+    while recall() < RECALL and index.probes < len(index.centres_LE):
+        index.probes = min(2 * index.probes, len(index.centres_LE))
     return Outcome(
         index=index,
         recall=recall(),
@@ -85,7 +85,7 @@ def main() -> None:
             raise UserError(f"{args.model}: the scores of {name} are no dot products, which an index needs")
         began = time.perf_counter()
         found = measured(scorer.table_VD, queries_of_users(exported))
-    V, L = len(scorer.table_VD), len(found.index.centres_LD)
+    V, L = len(scorer.table_VD), len(found.index.centres_LE)
     print(
         f"index   {V:,} items in {L:,} groups, of which a query reads {found.index.probes}; {time.perf_counter() - began:.0f} s"
     )
