@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DISTRIBUTION = "fame-tuning"
 OPTIONAL = "text"
 """The extra whose packages only some sweeps need."""
+SERVING = "index"
+"""The extra whose packages no sweep needs."""
 SHARED_MEMORY = 1 << 30
 """Bytes of `/dev/shm` below which Ray may keep its objects on disk."""
 OPEN_FILES = 4096
@@ -89,7 +91,7 @@ class Needs:
         packages = {}
         for line, extra in lines:
             requirement = Requirement(line)
-            if requirement.name != DISTRIBUTION:
+            if requirement.name != DISTRIBUTION and extra != SERVING:
                 packages[requirement.name] = (requirement, extra != OPTIONAL)
         return cls(python=SpecifierSet(python), packages=packages)
 

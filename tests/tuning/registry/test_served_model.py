@@ -56,7 +56,7 @@ def test_a_model_with_an_index_is_served_by_it_and_says_what_that_needs(best, tm
     folder = shutil.copytree(best, tmp_path / "best")
     table_VD = Recommender(load_model(folder)).scorer.table_VD
     index = Index.build(table_VD)
-    index.probes = len(index.centres_LD)
+    index.probes = len(index.centres_LE)
     write_index(folder, index, 1.0)
     package(folder, tmp_path / "model")
     assert "faiss-cpu" in (tmp_path / "model" / "requirements.txt").read_text()
