@@ -71,9 +71,11 @@ class RayHosts:
         """Names of the nodes that Ray takes to be alive."""
         code = (
             "import json, ray; ray.init('auto', logging_level='ERROR', log_to_driver=False); "
-            "print(json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
+            "print('alive', json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
         )
-        return set(json.loads(self.head.must("python", "-c", code).splitlines()[-1]))
+        lines = self.head.must("python", "-c", code).splitlines()
+        (alive,) = [line for line in lines if line.startswith("alive ")]  # Ray may say something, too
+        return set(json.loads(alive.removeprefix("alive ")))
 
     def submit(self, *args: str) -> subprocess.Popen:
         """`ray job submit` from the laptop, with this checkout as working directory: a sweep over the cluster."""
