@@ -62,8 +62,12 @@ def test_a_killed_last_step_goes_on_and_chooses_by_the_mean(tmp_path: Path) -> N
     parent, children = sweeps.runs("f")
     assert len(children) == 3
     runs = client.search_runs([parent.info.experiment_id], "tags.kind = 'final'")
-    assert sorted(run.data.tags["trial"] for run in runs) == sorted(after)
-    for run in runs:
+    # One that the kill met in the moment between its proposal and Tune's save is proposed again under another id.
+    lost = [run for run in runs if run.data.tags["trial"] not in after]
+    assert {run.data.tags["status"] for run in lost} <= {"interrupted"}
+    kept = [run for run in runs if run not in lost]
+    assert sorted(run.data.tags["trial"] for run in kept) == sorted(after)
+    for run in kept:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id and run.data.tags["status"] == "finished"
         trial = after[run.data.tags["trial"]]
         assert [p.step for p in client.get_metric_history(run.info.run_id, METRIC)] == sorted(trial.intermediate_values)
