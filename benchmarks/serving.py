@@ -187,10 +187,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200, help="users asked alone (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
-    experiment = to_dict(load_model(args.model).experiment)
-    publish(
-        "serving", rows_of_model(args.model, args.rounds), {"threads": THREADS, "top": TOP, "experiment": experiment}
-    )
+    with tempfile.TemporaryDirectory() as work:
+        folder = args.model or trained(Path(work))
+        settings = {"threads": THREADS, "top": TOP, "model": to_dict(load_model(folder).experiment)["model"]}
+        publish("serving", rows_of_model(folder, args.rounds), settings)
 
 
 if __name__ == "__main__":
