@@ -35,6 +35,9 @@ class Batch:
     last_only: bool
     target_count: int
     """Targets of the whole batch, over all workers."""
+    mean_targets: float
+    """Mean `target_count` of the epoch's batches. What a step divides the sum over its targets by: batches are of rows
+    of like length, so by its own count a target in a short row would weigh more than one in a long row."""
     windows: np.ndarray
     """int64 [B], number of the window that each row shows, in the batcher's `windows`; on the host."""
     row_count: int
@@ -66,11 +69,12 @@ class Batch:
         return gather_rows(own_B if len(self.targets_R) else own_B[:0], self.share, self.row_count)
 
     def part(self, mean: Tensor) -> Tensor:
-        """This worker's part of a sum over the batch's targets, for a mean over the whole batch (a scalar).
+        """This worker's part of a sum over the batch's targets, for a mean over the whole batch's rows (a scalar).
 
-        Of a loss that all workers compute from `all_rows` each one contributes its share.
+        Of a loss that all workers compute from `all_rows` each one contributes its share. Every row weighs the
+        same in all batches.
         """
-        return mean * (self.target_count / self.share[1])
+        return mean * (self.mean_targets / self.share[1])
 
 
 def device_values(sequences: Sequences, device: torch.device) -> Tensor:
@@ -101,7 +105,9 @@ class Batcher:
         lengths = self.windows.lengths[order]
         starts_M, lengths_M = (self._put(part[order]) for part in (self.windows.starts, self.windows.lengths))
         rank, size = self.share
-        for first in generator.permutation(np.arange(0, len(order), batch_size)):
+        firsts = np.arange(0, len(order), batch_size)
+        mean_targets = float(len(order) if last_only else lengths.sum()) / max(1, len(firsts))
+        for first in generator.permutation(firsts):
             end = min(first + batch_size, len(order))
             target_count = int(end - first if last_only else lengths[first:end].sum())
             has_rows = first + rank < end
@@ -113,6 +119,7 @@ class Batcher:
                 last_only,
                 windows=order[mine],
                 target_count=target_count,
+                mean_targets=mean_targets,
                 row_count=int(end - first),
             )
             yield batch if has_rows else _without_targets(batch)

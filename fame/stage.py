@@ -227,8 +227,8 @@ class StageRun:
         loss = self.wrapped(batch, self.objective)
         if not self.has_weights:
             return loss.detach()
-        # DDP averages gradients over workers; the mean is over the targets of the whole batch.
-        (loss * (self.workers.size / batch.target_count)).backward()
+        # DDP averages gradients over workers; the sum is over the targets of the whole batch.
+        (loss * (self.workers.size / batch.mean_targets)).backward()
         self.workers.average_rows(self.model)
         if self.text is not None:
             self.text.hold(self.model.item_embedding(), self.optimizer.param_groups[0]["lr"], frozen)

@@ -11,7 +11,7 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
   (`mask.py` is a SASRec that reads hidden items).
 - **Another loss, or one more.** Override `forward(batch, objective)`. It returns the *sum over the batch's targets*,
   with several workers this worker's part of it. `queries(batch)` are the queries of the targets [R, D], and
-  `objective(self, queries_RD, batch.targets_R)` is the loss that `train.loss` names. A term that is a mean over the
+  `objective(self, queries_RD, batch.targets_R)` is the loss that `train.loss` names. A term that is a mean over the rows of the
   whole batch is added as `batch.part(mean)`.
 - **Other rows of the batch** (in-batch negatives). `batch.all_rows(x_BD)` has those of all workers, in the batch's order
   and with gradients, so that a batch means the same however many workers share it. Compute the term from it on every

@@ -99,6 +99,7 @@ def last_batch(items_BT: Tensor, lengths_B: Tensor, targets_B: Tensor) -> Batch:
         positions_R=None,
         last_only=True,
         target_count=rows,
+        mean_targets=rows,
         windows=np.arange(rows),
         row_count=rows,
         share=(0, 1),

@@ -46,6 +46,7 @@ def test_an_epoch_meets_every_training_pair_once(mode, sequences, max_length, ba
     assert Counter(sample for batch in batches for sample in samples(batch)) == expected
     assert len(batches) == -(-len(windows) // batch_size)
     assert all(batch.target_count == len(batch.targets_R) for batch in batches)
+    assert all(batch.mean_targets == sum(expected.values()) / len(batches) for batch in batches)
 
 
 @given(sequences=jagged(), max_length=st.integers(1, 8), batch_size=st.integers(1, 7))

@@ -139,7 +139,7 @@ def test_what_a_model_draws_changes_no_batch_and_no_dropout(single, tiny):
 
 
 @pytest.mark.parametrize("mode", ["all", "prefix"])
-def test_a_mean_that_is_added_to_the_loss_counts_once_for_each_target(mode, own, tiny, single):
+def test_a_mean_that_is_added_to_the_loss_counts_for_as_much_in_every_batch(mode, own, tiny, single):
     settings = own(Draws, mode=mode)
     run = StageRun(settings, stages(settings)[0], tiny, single, {}, None)
     model = run.model.train()
@@ -147,7 +147,7 @@ def test_a_mean_that_is_added_to_the_loss_counts_once_for_each_target(mode, own,
     for batch in run.batcher.epoch(8, mode == "prefix", np.random.default_rng(0)):
         plain = SequentialModel.forward(model, batch)
         added = (model(batch) - plain).item()
-        assert added == pytest.approx(model.items.weight.sum().item() * len(batch.targets_R), rel=1e-3)
+        assert added == pytest.approx(model.items.weight.sum().item() * batch.mean_targets, rel=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["all", "prefix"])

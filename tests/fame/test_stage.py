@@ -47,3 +47,41 @@ def test_the_host_waits_for_the_device_once_an_epoch(mode, name, tiny):
     with Waits() as waits:
         run.train_epoch(1, 0)
     assert dict(waits.counts) == {"_local_scalar_dense": 1}, "the mean loss, at the end, and nothing else"
+
+
+class Summed:
+    """Stands in for the optimiser: weights stay, and the steps' gradients are added up."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model, self.total, self.steps = model, {}, 0
+        self.param_groups = [{"lr": 0.0}]
+
+    def step(self) -> None:
+        self.steps += 1
+        for name, weight in self.model.named_parameters():
+            grad = weight.grad.to_dense() if weight.grad.is_sparse else weight.grad
+            self.total[name] = self.total.get(name, 0) + grad
+
+    def zero_grad(self, set_to_none: bool) -> None:
+        self.model.zero_grad(set_to_none=set_to_none)
+
+
+@pytest.mark.parametrize("mode", ["all", "prefix"])
+@pytest.mark.parametrize("name", ["fame", "cl4srec"])
+def test_every_target_of_an_epoch_weighs_the_same_in_long_and_short_batches(mode, name, tiny):
+    """The mean gradient of an epoch's steps is that of the mean loss over all targets, whatever the batches."""
+    means = []
+    for batch_size in (4, len(tiny) * 100):
+        still = {"dropout": 0.0, "attention_dropout": 0.0}
+        if name == "cl4srec":  # its contrast is between the rows of a batch, so only its softmax can agree
+            still["contrast_weight"] = 0.0
+        settings = experiment(
+            model={"name": name, **still}, train={"mode": mode, "batch_size": batch_size, "clip_norm": 0}
+        )
+        run = StageRun(settings, stages(settings)[0], tiny, Workers(device=CPU), {}, None)
+        run.optimizer = Summed(run.model)
+        run.train_epoch(1, 0)
+        means.append({key: total / run.optimizer.steps for key, total in run.optimizer.total.items()})
+    assert run.optimizer.steps == 1
+    for key, whole in means[1].items():
+        torch.testing.assert_close(means[0][key], whole, rtol=1e-4, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
