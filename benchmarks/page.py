@@ -1,7 +1,8 @@
 """Writes the tables of the pages under `docs/` from `benchmarks/results`: `python -m benchmarks.page`.
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a result's. A result has `rows`
-(measured figures with their targets) or `faults` (what `tests/chaos` did to sweeps, and what that cost).
+(measured figures with their targets), `faults` (what `tests/chaos` did to sweeps, and what that cost) or `models`
+(how good trained models are, `benchmarks.quality`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, Row
+from benchmarks.quality.tables import model_lines
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md")
+PAGES = (DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md", DOCS / "RESULTS.md")
 TABLE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -35,8 +37,9 @@ def result(name: str) -> dict[str, Any]:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Rows or faults as a table, and below it where they come from."""
-    lines = fault_lines(result["faults"]) if "faults" in result else row_lines(result["rows"])
+    """A result as a table, and below it where it comes from."""
+    (kind,) = LINES.keys() & result.keys()
+    lines = LINES[kind](result)
     versions = f"torch {result['torch']}, {result['cpus']} × {result['cpu']}, GPU: {result['gpus']}"
     lines += [
         "",
@@ -45,18 +48,22 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def row_lines(rows: list[dict[str, Any]]) -> list[str]:
-    known = [Row(**{key: value for key, value in row.items() if key != "reached"}) for row in rows]
+def row_lines(result: dict[str, Any]) -> list[str]:
+    known = [Row(**{key: value for key, value in row.items() if key != "reached"}) for row in result["rows"]]
     head = ["| | measured | target | reached |", "| --- | ---: | ---: | --- |"]
     return head + ["| " + " | ".join(row.cells()) + " |" for row in known]
 
 
-def fault_lines(faults: dict[str, dict[str, Any]]) -> list[str]:
+def fault_lines(result: dict[str, Any]) -> list[str]:
     head = ["| what happened | goes on | epochs trained again | lost |", "| --- | --- | ---: | --- |"]
     return head + [
         f"| {name} | {fault['heals']} | {fault['epochs_again']} in {fault['trials_again']} trials | {fault['lost']} |"
-        for name, fault in faults.items()
+        for name, fault in result["faults"].items()
     ]
+
+
+LINES = {"rows": row_lines, "faults": fault_lines, "models": model_lines}
+"""By the key that a result has its figures under."""
 
 
 def module_command(result: dict[str, Any]) -> str:

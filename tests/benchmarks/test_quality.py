@@ -1,0 +1,135 @@
+"""Quality results: what trained models have, how they compare, and what the tables say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import page
+from benchmarks.quality import __main__ as quality
+from benchmarks.quality.models import TrainedModel
+from benchmarks.quality.published import NDCG10, best_published, published
+from benchmarks.quality.tables import model_lines
+from fame import train
+from fame.config_tree import read_experiment
+from fame.errors import UserError
+from fame.ranks import Ranks
+from tests.commands import call, write_config
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of trainings: `one-expert` with two seeds, and `sweep`, which looks like a sweep's."""
+    folder = tmp_path_factory.mktemp("quality")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAME_DATA", str(folder / "cache"))
+        patch.chdir(folder)
+        write_config(folder / "tiny.yaml")
+        for words in (
+            ("--set", "model.experts=1", "--seeds", "2", "--output", "one-expert"),
+            ("--output", "sweep"),
+        ):
+            done = call(train.main, "--config", "tiny.yaml", *words)
+            assert done.code == 0, done.err
+    options = {"trials": 8, "epochs": 2, "sampler": "tpe", "scheduler": "asha", "set": [], "model": "fame"}
+    (folder / "sweep" / "sweep.yaml").write_text(json.dumps({"options": options}))
+    return folder
+
+
+@pytest.fixture
+def made(trained, tmp_path, monkeypatch) -> dict:
+    """The result of the command over both."""
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("FAME_DATA", str(trained / "cache"))
+    monkeypatch.setattr(quality, "RESULTS", tmp_path)
+    monkeypatch.setattr(quality, "CONFIGS", tmp_path / "configs")
+    done = call(quality.main, "some", "One expert=one-expert", "FAME=sweep", "--kept", "--configs")
+    assert done.code == 0, done.err
+    result = json.loads((tmp_path / "some.json").read_text())
+    assert done.out.splitlines() == model_lines(result)
+    return result
+
+
+def metrics_of(folder: Path) -> dict:
+    return json.loads((folder / "best" / "metrics.json").read_text())
+
+
+def test_a_models_metrics_are_the_mean_over_the_folders_of_its_seeds(made, trained):
+    entry, values = made["models"][0], [metrics_of(trained / f"one-expert/seed-{seed}")["test"] for seed in (0, 1)]
+    assert entry["seeds"] == [0, 1]
+    for name in ("hr@5", "ndcg@10"):
+        assert entry["test"][name]["mean"] == pytest.approx(np.mean([one[name] for one in values]))
+        assert entry["test"][name]["sd"] == pytest.approx(np.std([one[name] for one in values], ddof=1))
+    assert made["models"][1]["budget"]["trials"] == 8 and not entry["budget"]
+
+
+def test_models_are_compared_on_the_mean_over_seeds_of_every_user(made, trained):
+    def ndcg(folder: str) -> np.ndarray:
+        ranks = Ranks.read(trained / folder / "best" / "ranks.safetensors")
+        (found,) = [parts["test"].double().numpy() for parts in ranks.by_seed.values()]
+        return np.where(found < 10, 1 / np.log2(found + 2), 0)
+
+    expected = (ndcg("sweep") - (ndcg("one-expert/seed-0") + ndcg("one-expert/seed-1")) / 2).mean()
+    assert "against_reference" not in made["models"][0]
+    found = made["models"][1]["against_reference"]
+    assert found["difference"] == pytest.approx(expected, abs=1e-9)
+    assert found["low"] <= found["difference"] <= found["high"] and 0 < found["p"] <= 1
+
+
+def test_ranking_the_history_as_well_can_only_push_the_target_down(made):
+    for entry in made["models"]:
+        for part in ("validation", "test"):
+            assert entry["history_kept"][part]["hr@20"]["mean"] <= entry[part]["hr@20"]["mean"]
+
+
+def test_the_kept_configuration_repeats_the_training_and_names_no_place_of_this_machine(made, tmp_path, trained):
+    kept = read_experiment(tmp_path / "configs" / "synthetic-fame.yaml")
+    there = read_experiment(trained / "sweep" / "best" / "config.yaml")
+    assert dataclasses.replace(kept, data=there.data) == there
+    assert kept.data.dir is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("x", "one-expert"), "one-expert: must be LABEL=FOLDER"),
+        (("x", "A=nowhere"), "nowhere has no exported model"),
+        (("x", "A=one-expert", "--reference", "B"), "--reference B: must be one of A"),
+        (("x", "A=one-expert", "B=one-expert", "A=sweep"), "A stands for two models"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(words, message, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr(quality, "RESULTS", tmp_path)
+    done = call(quality.main, *words)
+    assert done.code == 2 and message in done.err and "Traceback" not in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_that_were_evaluated_by_different_rules_are_refused(trained, tmp_path):
+    model = TrainedModel.parse(f"A={trained / 'one-expert'}")
+    first, second = (Ranks.read(folder / "ranks.safetensors") for folder in model.folders)
+    dataclasses.replace(second, rules={**second.rules, "exclude_seen": False}).write(tmp_path / "ranks.safetensors")
+    mixed = dataclasses.replace(model, folders=(model.folders[0], tmp_path))
+    assert first.rules != Ranks.read(tmp_path / "ranks.safetensors").rules
+    with pytest.raises(UserError, match="different data or rules"):
+        _ = mixed.ranks
+
+
+def test_tables_show_values_with_their_spread_and_the_ratio_to_what_is_published(made):
+    made["models"][0]["published"] = {"value": made["models"][0]["test"]["ndcg@10"]["mean"] / 2, "source": "a paper"}
+    lines = page.markdown(made).splitlines()
+    assert lines[0].startswith("| model | seeds | validation | test | published |")
+    assert "± " in lines[2] and "(a paper) | 2.00 |" in lines[2]
+    assert "±" not in lines[3] and "benchmarks.quality" not in lines[3]
+    assert lines[-1].startswith("`python") and "commit" in lines[-1]
+
+
+def test_what_is_published_is_between_the_lowest_and_the_best_of_its_dataset():
+    assert published("beauty", "fame") == (0.0593, "FAME, Table 2") and published("beauty", "nobody") is None
+    assert {name: best_published(name) for name in NDCG10} == {"beauty": 0.0610, "sports": 0.0348, "toys": 0.0681}
+    assert best_published("ml-1m") is None
