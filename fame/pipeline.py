@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BACKBONE = "backbone"
 """Name of the stage that trains a model's backbone."""
-BACKBONE_VERSION = 1
+BACKBONE_VERSION = 2
 """To be raised by a change after which a backbone with the same settings is another one, or an `EpochReport`
 has other fields."""
 

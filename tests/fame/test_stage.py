@@ -84,4 +84,6 @@ def test_every_target_of_an_epoch_weighs_the_same_in_long_and_short_batches(mode
         means.append({key: total / run.optimizer.steps for key, total in run.optimizer.total.items()})
     assert run.optimizer.steps == 1
     for key, whole in means[1].items():
-        torch.testing.assert_close(means[0][key], whole, rtol=1e-4, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            means[0][key], whole, rtol=1e-4, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}"
+        )
