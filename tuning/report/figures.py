@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -118,8 +119,13 @@ def _name(trial: FrozenTrial) -> str:
     return f"{trial.user_attrs[RAY_ID]} ({run_name(trial.params, trial.user_attrs[RAY_ID])})"
 
 
-def _quietly() -> warnings.catch_warnings:
-    return warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Optuna's warnings on the terminal: that it is experimental, and that few trials say little, as the page does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
+        yield
 
 
 def _styled(figure: go.Figure, legend: bool = False) -> go.Figure:
