@@ -40,11 +40,9 @@ NDCG10: dict[str, dict[str, tuple[float, str]]] = {
 
 
 def published(dataset: str, model: str) -> tuple[float, str] | None:
-    """Test NDCG@10 of a registered model and who reports it; None where nobody is cited."""
-    return NDCG10.get(dataset, {}).get(model)
-
-
-def best_published(dataset: str) -> float | None:
-    """The highest of them."""
-    values = [value for value, _ in NDCG10.get(dataset, {}).values()]
-    return max(values, default=None)
+    """Test NDCG@10 and who reports it: of a model that nobody else has, the best of all; None where nothing is cited."""
+    known = NDCG10.get(dataset, {})
+    if model in known or not known:
+        return known.get(model)
+    best, source = max(known.items(), key=lambda item: item[1][0])[1]
+    return best, f"the best, {source}"
