@@ -70,7 +70,7 @@ def module_command(result: dict[str, Any]) -> str:
     """The command without the interpreter's path and the folders of the machine."""
     words = result["command"].split()
     words = words[words.index("-m") :] if "-m" in words else words
-    return re.sub(r"\S*/(?=[\w.-])", "…/", "python " + " ".join(words))
+    return re.sub(r"[^\s='\"]*/(?=[\w.-])", "…/", "python " + " ".join(words))
 
 
 if __name__ == "__main__":
