@@ -36,7 +36,7 @@ def main() -> None:
     notes += [
         f"{one.name}: its model was exported without ranks of users, so no test" for one in sweeps if one.ranks is None
     ]
-    comparison = Comparison.of(sweeps, args.metric)
+    comparison = Comparison.of(sweeps, args.metric, args.against)
     console = Console()
     for table in comparison.tables():
         table.print(console)
@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"MLflow store or server (default: {DEFAULTS.tracking_uri})",
     )
     parser.add_argument("--metric", help="hr@K or ndcg@K to compare by (default: the one that the sweeps searched by)")
+    parser.add_argument(
+        "--against", metavar="SWEEP", help="test all others against this one alone (default: all pairs)"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained page")
     return parser
 

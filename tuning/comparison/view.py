@@ -33,8 +33,11 @@ class Comparison:
     pairs: Sequence[Pair]
 
     @classmethod
-    def of(cls, sweeps: Sequence[Sweep], metric: str | None) -> Comparison:
-        """Compare by a metric, or by the one that all sweeps searched by. Raises `UserError` if they cannot be."""
+    def of(cls, sweeps: Sequence[Sweep], metric: str | None, against: str | None = None) -> Comparison:
+        """Compare by a metric, or by the one that all sweeps searched by; all pairs, or all others with the sweep `against`.
+
+        Raises `UserError` if they cannot be.
+        """
         letters = string.ascii_uppercase
         if len(sweeps) > len(letters):
             raise UserError(f"{len(sweeps)} sweeps are too many for a comparison; name at most {len(letters)}")
@@ -46,7 +49,7 @@ class Comparison:
                     f"the sweeps searched by different metrics, {' and '.join(metrics)}; give one with --metric"
                 )
             (metric,) = metrics
-        return cls(sweeps=sweeps, metric=metric, pairs=compare(sweeps, metric))
+        return cls(sweeps=sweeps, metric=metric, pairs=compare(sweeps, metric, _place(sweeps, against)))
 
     def tables(self) -> list[Table]:
         found = [self._overview(), self._metrics(), self._settings(), self._significance()]
@@ -158,6 +161,18 @@ class Comparison:
         if pair.p_holm > LEVEL:
             return "no clear difference"
         return f"{string.ascii_uppercase[pair.first if pair.difference > 0 else pair.second]} is better"
+
+
+def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
+    """Where the sweep of this name is. Raises `UserError` if it is not there once, or has nothing to be compared by."""
+    if name is None:
+        return None
+    places = [place for place, one in enumerate(sweeps) if name in (one.name, f"{one.experiment}/{one.name}")]
+    if len(places) != 1:
+        raise UserError(f"--against {name}: must be one of the sweeps, {', '.join(one.name for one in sweeps)}")
+    if sweeps[places[0]].ranks is None:
+        raise UserError(f"--against {name}: its model was exported without ranks of users; export it again")
+    return places[0]
 
 
 def _value(sweep: Sweep, part: str, metric: str) -> str:

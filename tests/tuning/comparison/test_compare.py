@@ -82,6 +82,24 @@ def test_three_sweeps_are_adjusted_for_three_pairs_and_a_tie_is_no_clear_differe
     assert float(one[5]) == pytest.approx(3 * float(one[4]), abs=2e-4)
 
 
+def test_against_one_sweep_all_others_are_tested_and_nothing_else_is_adjusted_for(published):
+    for name, hits in (("one", 0.2), ("two", 0.23), ("three", 0.26)):
+        published.sweep(name, hits, settings={"train.epochs": len(name)})
+    out = run(published, "one", "two", "three", "--against", "two").out
+    assert re.findall(r"^│ ([A-Z] − [A-Z])", out, re.MULTILINE) == ["A − B", "C − B"]
+    reversed_, all_pairs = cells(out, "C − B"), cells(run(published, "one", "two", "three").out, "B − C")
+    assert reversed_[1] == all_pairs[1] == "C is better" and reversed_[4] == all_pairs[4]
+    assert float(reversed_[5]) <= float(all_pairs[5])
+
+
+def test_against_what_is_not_there_or_has_no_ranks_is_refused(published):
+    published.sweep("one")
+    published.sweep("old", with_ranks=False)
+    for name, words in (("two", "--against two: must be one of the sweeps, one, old"), ("old", "export it again")):
+        done = run(published, "one", "old", "--against", name)
+        assert done.code == EXIT_USER_ERROR and words in done.err and done.out == ""
+
+
 def test_another_metric_by_which_they_were_not_evaluated_is_read_off_the_ranks(published):
     found = published.sweep("mine", 0.3)
     out = run(published, "mine", "--metric", "hr@3").out
