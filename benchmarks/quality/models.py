@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +110,11 @@ class TrainedModel:
             "best_epochs": [one["best_epoch"] for one in self.metrics],
             "train_seconds": [round(one["train_seconds"], 1) for one in self.metrics],
             "budget": self.budget(),
-            "trained": {key: origin[key] for key in ("command", "commit", "date") if key in origin},
+            "trained": {key: without_folders(origin[key]) for key in ("command", "commit", "date") if key in origin},
             "configuration": self.configuration(),
         }
+
+
+def without_folders(command: str) -> str:
+    """A command without the folders of the machine that ran it; relative paths and addresses stay."""
+    return re.sub(r"(?:(?<=sqlite:///)|(?<=[\s='\"]))/\S*/", "…/", command)
