@@ -20,7 +20,7 @@ from fame.config_tree import write_yaml
 from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
 from fame.provenance import provenance
-from fame.significance import bootstrap_interval, holm, permutation_test
+from tuning.comparison.pairs import compare
 
 METRIC = "ndcg@10"
 CONFIGS = Path(__file__).parents[2] / "tuning" / "configs" / "best"
@@ -46,7 +46,7 @@ def main() -> None:
         dataset = load_dataset(type(models[0].experiment.data)(**config))
         for model, entry in zip(models, entries, strict=True):
             entry["history_kept"] = model.with_history_kept(dataset)
-    compare(models, entries, reference)
+    add_comparison(models, entries, labels.index(reference))
     for entry in entries:
         value = published(data["name"], entry["model"])
         entry |= {"published": {"value": value[0], "source": value[1]}} if value else {}
@@ -66,21 +66,11 @@ def main() -> None:
     print("\n".join(model_lines(result)), flush=True)
 
 
-def compare(models: list[TrainedModel], entries: list[dict[str, Any]], reference: str) -> None:
+def add_comparison(models: list[TrainedModel], entries: list[dict[str, Any]], reference: int) -> None:
     """Add to every entry but the reference's how its users' test metric differs from the reference's."""
-    (base,) = [model.ranks.metric(METRIC, "test").numpy() for model in models if model.label == reference]
-    others = [(model, entry) for model, entry in zip(models, entries, strict=True) if model.label != reference]
-    differences = [model.ranks.metric(METRIC, "test").numpy() - base for model, _ in others]
-    p_values = [permutation_test(one) for one in differences]
-    for (_, entry), one, p, adjusted in zip(others, differences, p_values, holm(p_values), strict=True):
-        low, high = bootstrap_interval(one)
-        entry["against_reference"] = {
-            "difference": float(one.mean()),
-            "low": low,
-            "high": high,
-            "p": p,
-            "p_holm": adjusted,
-        }
+    for pair in compare(models, METRIC, reference):
+        found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}
+        entries[pair.first]["against_reference"] = found
 
 
 def keep_configurations(models: list[TrainedModel], dataset: str) -> None:

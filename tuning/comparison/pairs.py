@@ -5,15 +5,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fame.errors import UserError
+from fame.ranks import Ranks
 from fame.sequences import Part
 from fame.significance import bootstrap_interval, holm, permutation_test
 from tuning.comparison.sweeps import Sweep
 
 PART: Part = "test"
 """Users are compared by their test items; validation chose the models."""
+
+
+class Ranked(Protocol):
+    """What is compared: a sweep's model, or any that has ranks."""
+
+    @property
+    def ranks(self) -> Ranks | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +59,7 @@ def check_comparable(sweeps: Sequence[Sweep]) -> None:
                 )
 
 
-def compare(sweeps: Sequence[Sweep], metric: str, against: int | None = None) -> list[Pair]:
+def compare(sweeps: Sequence[Ranked], metric: str, against: int | None = None) -> list[Pair]:
     """All pairs of sweeps that have ranks, or those of all others with the one at `against`, on the test items of all users.
 
     Fewer tests need less adjustment: whoever asks about one model should name it.
