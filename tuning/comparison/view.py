@@ -20,6 +20,8 @@ LEVEL = 0.05
 NOT_SHOWN = ("data.dir", "data.path", "data.items", "data.columns", "data.fingerprint", "train.threads")
 """Settings that say where a training ran, not what it was."""
 ENDED = {"finished": "finished", "pruned": "stopped", "failed": "failed", "interrupted": "interrupted"}
+MOST_COLUMNS = 6
+"""Sweeps that stand side by side; more stand one below the other."""
 MARGIN = 3
 """Per cent at both sides of the picture of intervals."""
 
@@ -89,15 +91,28 @@ class Comparison:
 
     def _metrics(self) -> Table:
         names = list(dict.fromkeys(name for one in self.sweeps for name in one.results["test"]))
-        rows = [[name, *(_value(one, "test", name) for one in self.sweeps)] for name in names]
         note = "Several seeds: mean ± standard deviation." if any("seeds" in one.results for one in self.sweeps) else ""
+        if self._many:
+            rows = [[letter, *(_value(one, "test", name) for name in names)] for letter, one in self._lettered()]
+            return Table(title="Test metrics", columns=columns([""], names), rows=rows, note=note)
+        rows = [[name, *(_value(one, "test", name) for one in self.sweeps)] for name in names]
         return Table(title="Test metrics", columns=self._columns("metric"), rows=rows, note=note)
 
     def _settings(self) -> Table:
         keys = dict.fromkeys(key for one in self.sweeps for key in one.settings if key not in NOT_SHOWN)
         rows = [[key, *(_setting(one.settings, key) for one in self.sweeps)] for key in keys]
         differing = [row for row in rows if len(set(row[1:])) > 1]
-        return Table(title="Settings that differ", columns=self._columns("setting"), rows=differing)
+        title = "Settings that differ"
+        if self._many:
+            shown = [row[0] for row in differing]
+            rows = [[letter, _listed(one.settings, shown)] for letter, one in self._lettered()] if shown else []
+            return Table(title=title, columns=columns(["", "settings"], []), rows=rows)
+        return Table(title=title, columns=self._columns("setting"), rows=differing)
+
+    @property
+    def _many(self) -> bool:
+        """Whether a column for each sweep is too narrow for a number: each is then a line."""
+        return len(self.sweeps) > MOST_COLUMNS
 
     def _significance(self) -> Table:
         rows = []
@@ -187,3 +202,8 @@ def _value(sweep: Sweep, part: str, metric: str) -> str:
 def _setting(settings: Mapping[str, Any], key: str) -> str:
     value = settings.get(key, "–")
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _listed(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Those of the settings that it has, in one line."""
+    return ", ".join(f"{key} {_setting(settings, key)}" for key in keys if key in settings)

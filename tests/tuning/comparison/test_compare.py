@@ -135,6 +135,19 @@ def test_the_same_sweep_is_there_once(published):
     assert len(re.findall(r"│ one ", out)) == 1
 
 
+def test_many_sweeps_stand_one_below_the_other(published):
+    names = [f"sweep{place}" for place in range(8)]
+    for place, name in enumerate(names):
+        published.sweep(name, 0.2 + place / 100, settings={"train.lr": (place + 1) / 100})
+    done = run(published, *names, "--against", "sweep0")
+    assert done.code == 0 and "setting " not in done.out
+    tables = {title: done.out.partition(title)[2] for title in ("Test metrics", "Settings that differ")}
+    for place, letter in enumerate("ABCDEFGH"):
+        assert cells(tables["Settings that differ"], letter) == [letter, f"train.lr {(place + 1) / 100:.3g}"]
+        metrics = tables["Test metrics"].partition("Settings that differ")[0]
+        assert len(cells(metrics, letter)) == 1 + 2  # of METRICS: a column for each, whatever the number of sweeps
+
+
 def test_a_page_has_it_all_and_needs_no_network(published, tmp_path):
     published.sweep("<b>mine", 0.3, settings={"model.heads": 4})
     published.sweep("theirs", 0.2)
