@@ -36,7 +36,10 @@ def main() -> None:
         curves[key] = read_curve(folder, key)
         settings[key] = {"sweep": folder.name, **read_yaml(folder / "sweep.yaml")["options"]}
     rows = [
-        Row(what=f"{key.partition('.')[2]} {value}, {len(found)} seed{'s' * (len(found) > 1)}", value=statistics.fmean(found))
+        Row(
+            what=f"{key.partition('.')[2]} {value}, {len(found)} seed{'s' * (len(found) > 1)}",
+            value=statistics.fmean(found),
+        )
         for key, curve in curves.items()
         for value, found in curve.items()
     ]
