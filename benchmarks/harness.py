@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import re
 import resource
 import statistics
 import time
@@ -77,11 +78,22 @@ def publish(name: str, rows: list[Row], settings: Mapping[str, Any]) -> None:
         "benchmark": name,
         "rows": [dataclasses.asdict(row) | {"reached": row.reached} for row in rows],
         "settings": dict(settings),
-        **provenance(),
+        **origin(),
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(table(rows), flush=True)
+
+
+def origin() -> dict[str, Any]:
+    """Where a result of this process comes from (`fame.provenance`), without the machine's folders."""
+    found = provenance()
+    return found | {"command": without_folders(found["command"])}
+
+
+def without_folders(command: str) -> str:
+    """A command without the folders of the machine that ran it; relative paths and addresses stay."""
+    return re.sub(r"(?:(?<=sqlite:///)|(?<=[\s='\"]))/\S*/", "…/", command)
 
 
 def table(rows: list[Row]) -> str:

@@ -12,14 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness import RESULTS, origin
 from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import published
 from benchmarks.quality.tables import model_lines
 from fame.config_tree import write_yaml
 from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
-from fame.provenance import provenance
 from tuning.comparison.pairs import compare
 
 METRIC = "ndcg@10"
@@ -56,7 +55,7 @@ def main() -> None:
         "dataset": data,
         "reference": reference,
         "models": entries,
-        **provenance(),
+        **origin(),
     }
     (RESULTS / f"{args.name}.json").write_text(
         json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.harness import without_folders
 from fame.config import Experiment
 from fame.config_tree import read_experiment, read_yaml, to_dict
 from fame.datasets import Dataset
@@ -113,8 +113,3 @@ class TrainedModel:
             "trained": {key: without_folders(origin[key]) for key in ("command", "commit", "date") if key in origin},
             "configuration": self.configuration(),
         }
-
-
-def without_folders(command: str) -> str:
-    """A command without the folders of the machine that ran it; relative paths and addresses stay."""
-    return re.sub(r"(?:(?<=sqlite:///)|(?<=[\s='\"]))/\S*/", "…/", command)

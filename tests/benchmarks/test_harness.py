@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import harness
-from benchmarks.harness import Row, in_turns, publish, table
+from benchmarks.harness import Row, in_turns, publish, table, without_folders
 
 
 def test_actions_take_turns_and_the_median_of_the_counted_rounds_is_returned(monkeypatch):
@@ -64,3 +64,16 @@ def test_the_pages_show_every_result_between_its_marks():
         assert page.filled(text) == text, "run python -m benchmarks.page"
         names |= {match[2] for match in page.TABLE.finditer(text)}
     assert {"training", "evaluation", "large_catalogue", "sweep_efficiency", "reliability"} <= names
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        ("python -m x --config /home/me/runs/a/config.yaml -v", "python -m x --config …/config.yaml -v"),
+        ("x --tracking-uri sqlite:////home/me/mlflow.db", "x --tracking-uri sqlite:///…/mlflow.db"),
+        ("x --tracking-uri=http://server:5000/a/b --data-dir ../data", None),
+        ("x --data=/d/e.csv", "x --data=…/e.csv"),
+    ],
+)
+def test_a_result_names_no_folder_of_the_machine(command, kept):
+    assert without_folders(command) == (kept or command)

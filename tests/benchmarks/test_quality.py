@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import page
 from benchmarks.quality import __main__ as quality
-from benchmarks.quality.models import TrainedModel, without_folders
+from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import NDCG10, published
 from benchmarks.quality.tables import model_lines
 from fame import train
@@ -138,16 +138,3 @@ def test_a_model_that_nobody_else_has_stands_beside_the_best_published():
         "toys": (0.0681, "the best, FAME, Table 2"),
     }
     assert published("ml-1m", "fame") is None
-
-
-@pytest.mark.parametrize(
-    ("command", "kept"),
-    [
-        ("python -m x --config /home/me/runs/a/config.yaml -v", "python -m x --config …/config.yaml -v"),
-        ("x --tracking-uri sqlite:////home/me/mlflow.db", "x --tracking-uri sqlite:///…/mlflow.db"),
-        ("x --tracking-uri=http://server:5000/a/b --data-dir ../data", None),
-        ("x --data=/d/e.csv", "x --data=…/e.csv"),
-    ],
-)
-def test_a_result_names_no_folder_of_the_machine(command, kept):
-    assert without_folders(command) == (kept or command)
