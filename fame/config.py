@@ -125,6 +125,8 @@ class TrainConfig:
     """Against all items; or against a sample of them, for catalogues of which a step should not read
     every item: softmax with the sampling's correction, calibrated binary cross entropy (gBCE), or GRU4Rec's
     ranking losses, which look at the highest of the sample."""
+    label_smoothing: float = 0.0
+    """Share of a target of `softmax` that is spread over all items alike; 0 is the plain cross entropy."""
     negatives: int | None = None
     """Items drawn for a step of a sampled loss, shared by its targets; None is 1024."""
     negatives_power: float | None = None
@@ -156,6 +158,9 @@ class TrainConfig:
         for key, losses in readers.items():
             value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
             require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
+        smoothing, rule = self.label_smoothing, f"is ignored by train.loss = {self.loss}; leave it out, or use softmax"
+        require(0 <= smoothing < 1, "train.label_smoothing", smoothing, "must be in [0, 1)")
+        require(not smoothing or self.loss == "softmax", "train.label_smoothing", smoothing, rule)
         if self.negatives is not None:
             require(self.negatives >= 1, "train.negatives", self.negatives, "must be at least 1")
         for key in ("negatives_power", "gbce_t"):
@@ -163,6 +168,11 @@ class TrainConfig:
             require(value is None or 0 <= value <= 1, f"train.{key}", value, "must be between 0 and 1")
         penalty = self.bpr_max_penalty
         require(penalty is None or penalty >= 0, "train.bpr_max_penalty", penalty, "must not be negative")
+
+    def require_plain_softmax(self, rule: str) -> None:
+        """For a model that has a loss of its own in place of `loss`: raise `UserError` if another one is asked for."""
+        require(self.loss == "softmax", "train.loss", self.loss, rule)
+        require(not self.label_smoothing, "train.label_smoothing", self.label_smoothing, rule)
 
 
 @dataclass(frozen=True, kw_only=True)

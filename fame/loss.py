@@ -6,8 +6,11 @@ Rows go through in chunks. For each chunk the logits are formed, turned into sof
 place, and used at once for the gradients of the rows and of the item table, so that memory is
 chunk × V instead of R × V and the logits are computed once instead of twice:
 
-    loss = −Σ_r log p_{r,y_r},   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w)
-    ∂loss/∂z_r = Σ_v p_rv e_v − e_{y_r},   ∂loss/∂e_v = Σ_r (p_rv − [v = y_r]) z_r
+    loss = −Σ_rv t_rv log p_rv,   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w),   t_rv = (1 − ε) [v = y_r] + ε/V
+    ∂loss/∂z_r = Σ_v (p_rv − t_rv) e_v,   ∂loss/∂e_v = Σ_r (p_rv − t_rv) z_r
+
+With label smoothing ε (Szegedy et al., CVPR 2016, §7), Σ_v t_rv e_v = (1 − ε) e_{y_r} + ε ē, with ē the mean item, so
+that the smoothed loss is the plain one plus ε z_r·(e_{y_r} − ē), and costs no more.
 """
 
 from __future__ import annotations
@@ -22,7 +25,12 @@ from fame.hardware import chunk_bytes
 
 
 def linear_cross_entropy(
-    rows_RD: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype, padding: int = 0
+    rows_RD: Tensor,
+    table_VD: Tensor,
+    targets_R: Tensor,
+    dtype: torch.dtype,
+    padding: int = 0,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Sum over rows of the cross entropy of `rows @ table.T` against `targets` (0-based rows of the table).
 
@@ -31,14 +39,15 @@ def linear_cross_entropy(
     Logits and softmax weights are held in `dtype`; the sums inside the matrix products and the softmax
     are float32 (or wider), and so are the returned scalar and the gradients, which have the dtype of
     `rows`. The value of one row is at most −log of the smallest normal number of `dtype` (87 for
-    float32 and bfloat16); its gradient has no such limit.
+    float32 and bfloat16); its gradient has no such limit. label_smoothing: ε, the share of a row's target
+    that all items have alike.
     """
-    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding)
+    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding, label_smoothing)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding):
+    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding, smoothing):
         table_VD, targets_R = whole_table[padding:], targets_R - padding
         V, R = len(table_VD), len(rows_RD)
         # Each chunk goes over the table's gradient once: with 2·D rows that is no more than its logits are.
@@ -58,19 +67,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 table_grad_VD.addmm_(weights.T, low_rows_RD[part])
             else:
                 table_grad_VD += weights.T @ low_rows_RD[part]
-        rows_grad_RD -= table_VD[targets_R]
+        targets_RD = table_VD[targets_R]
+        rows_grad_RD -= targets_RD
         table_grad_VD.index_add_(0, targets_R, rows_RD, alpha=-1)
+        smoothed = rows_RD.new_zeros(())
+        if smoothing:
+            from_mean_RD = (targets_RD - table_VD.mean(0)).mul_(smoothing)
+            smoothed = (rows_RD * from_mean_RD).sum()
+            rows_grad_RD += from_mean_RD
+            table_grad_VD.index_add_(0, targets_R, rows_RD, alpha=smoothing)
+            table_grad_VD -= rows_RD.sum(0) * (smoothing / V)
         ctx.save_for_backward(rows_grad_RD, whole_grad)
         if not R:
-            return rows_RD.new_zeros(())
+            return smoothed
         least = torch.finfo(dtype).tiny
-        return -torch.cat(target_weights).to(rows_RD.dtype).clamp_(min=least).log_().sum()
+        return smoothed - torch.cat(target_weights).to(rows_RD.dtype).clamp_(min=least).log_().sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         rows_grad_RD, whole_grad = ctx.saved_tensors
-        return grad * rows_grad_RD, grad * whole_grad, None, None, None
+        return grad * rows_grad_RD, grad * whole_grad, None, None, None, None
 
 
 def softmax_(logits_CV: Tensor) -> Tensor:

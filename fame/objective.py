@@ -47,15 +47,16 @@ class Objective:
 class Softmax(Objective):
     """Exact cross entropy over the whole catalogue (`fame.loss`)."""
 
-    def __init__(self, precision: str = "auto") -> None:
+    def __init__(self, precision: str = "auto", label_smoothing: float = 0.0) -> None:
         self.precision = precision
+        self.label_smoothing = label_smoothing
 
     def __call__(self, model: SequentialModel, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
         dtype = product_dtype(self.precision, queries_RD.device)
         embedding = model.item_embedding()
         if embedding is None:
-            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype)
-        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, padding=1)
+            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing)
+        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, 1, self.label_smoothing)
 
 
 class Sampled(Objective):
@@ -149,7 +150,7 @@ SAMPLED: dict[str, type[Sampled]] = {
 def make_objective(train: TrainConfig, sequences: Sequences, device: torch.device) -> Objective:
     """The objective that `train.loss` names."""
     if train.loss == "softmax":
-        return Softmax(train.precision)
+        return Softmax(train.precision, train.label_smoothing)
     return SAMPLED[train.loss](train, torch.from_numpy(target_counts(sequences)).to(device))
 
 

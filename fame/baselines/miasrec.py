@@ -84,8 +84,8 @@ class MiaSRecConfig(CosineConfig):
         require(0 <= self.beta <= 1, "model.beta", self.beta, "must be between 0 and 1")
 
     def check_training(self, train: TrainConfig) -> None:
-        rule = "scores that are the highest of several are learned by train.loss = softmax alone"
-        require(train.loss == "softmax", "train.loss", train.loss, rule)
+        rule = "scores that are the highest of several are learned by the plain train.loss = softmax"
+        train.require_plain_softmax(rule)
 
 
 @models.register("miasrec")

@@ -74,8 +74,8 @@ class MsgifsrConfig(CosineConfig):
         require(0 <= self.graph_dropout < 1, "model.graph_dropout", self.graph_dropout, "must be in [0, 1)")
 
     def check_training(self, train: TrainConfig) -> None:
-        rule = "a mixture of softmaxes over the catalogue is learned by train.loss = softmax alone"
-        require(train.loss == "softmax", "train.loss", train.loss, rule)
+        rule = "a mixture of softmaxes over the catalogue is learned by the plain train.loss = softmax"
+        train.require_plain_softmax(rule)
 
 
 class UnitGraph:

@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fame.config import ModelConfig, TrainConfig, require
+from fame.config import ModelConfig, TrainConfig
 from fame.registry import models
 from fame.sequences import Sequences, train_counts
 from fame.sequential import EpochStart, SequentialModel
@@ -29,7 +29,7 @@ class CountingConfig(ModelConfig):
 
     def check_training(self, train: TrainConfig) -> None:
         rule = f"model '{self.name}' counts, and its loss is that of its probabilities; leave it out"
-        require(train.loss == "softmax", "train.loss", train.loss, rule)
+        train.require_plain_softmax(rule)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ fame_model = st.builds(
 )
 models = st.builds(SASRecConfig, **plain_model) | fame_model
 losses = st.one_of(
-    st.just({}),
+    st.fixed_dictionaries({}, optional={"label_smoothing": st.floats(0, 1, exclude_max=True)}),
     st.fixed_dictionaries(
         {"loss": st.sampled_from(["sampled_softmax", "gbce"])},
         optional={"negatives": st.integers(1, 9999), "negatives_power": st.floats(0, 1)},
@@ -228,6 +228,8 @@ def test_a_list_of_names_may_be_a_text_with_commas():
         ({"train": {"weight_decay": -1}}, "train.weight_decay = -1.0: must not be negative"),
         ({"train": {"clip_norm": -1}}, "train.clip_norm = -1.0: must not be negative"),
         ({"train": {"loss": "bce"}}, "train.loss = 'bce': must be one of softmax, sampled_softmax, gbce"),
+        ({"train": {"label_smoothing": 1}}, "train.label_smoothing = 1.0: must be in [0, 1)"),
+        ({"train": {"loss": "gbce", "label_smoothing": 0.1}}, "train.label_smoothing = 0.1: is ignored by train.loss = gbce"),
         ({"train": {"negatives": 9}}, "train.negatives = 9: is ignored by train.loss = softmax; leave it out, or use sampled_softmax or gbce"),
         ({"train": {"negatives_power": 0}}, "train.negatives_power = 0.0: is ignored by train.loss = softmax"),
         ({"train": {"gbce_t": 0}}, "train.gbce_t = 0.0: is ignored by train.loss = softmax"),

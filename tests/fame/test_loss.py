@@ -22,13 +22,13 @@ def problem(rows: int, items: int, dim: int = 7, dtype=torch.float64, scale: flo
     return z, table, torch.randint(items, (rows,), generator=generator)
 
 
-def reference(z, table, targets):
-    loss = F.cross_entropy(z @ table.T, targets, reduction="sum")
+def reference(z, table, targets, label_smoothing=0.0):
+    loss = F.cross_entropy(z @ table.T, targets, reduction="sum", label_smoothing=label_smoothing)
     return loss, *torch.autograd.grad(loss, [z, table])
 
 
-def ours(z, table, targets, dtype):
-    loss = linear_cross_entropy(z, table, targets, dtype)
+def ours(z, table, targets, dtype, label_smoothing=0.0):
+    loss = linear_cross_entropy(z, table, targets, dtype, label_smoothing=label_smoothing)
     return loss, *torch.autograd.grad(loss, [z, table])
 
 
@@ -38,11 +38,13 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(fame.loss, "chunk_bytes", lambda device: 1)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("items", [1, 2, 37])
 @pytest.mark.parametrize("rows", [0, 1, 13, 14, 15, 28, 50])
-def test_value_and_gradients_are_those_of_cross_entropy_at_every_chunk_boundary(rows, items, small_chunks):
+def test_value_and_gradients_are_those_of_cross_entropy_at_every_chunk_boundary(rows, items, smoothing, small_chunks):
     z, table, targets = problem(rows, items)
-    for got, expected in zip(ours(z, table, targets, torch.float64), reference(z, table, targets), strict=True):
+    results = ours(z, table, targets, torch.float64, smoothing), reference(z, table, targets, smoothing)
+    for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -54,9 +56,14 @@ def test_one_chunk_and_many_agree(monkeypatch):
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_gradcheck(small_chunks):
+@pytest.mark.parametrize("smoothing", [0.0, 0.7])
+def test_gradcheck(smoothing, small_chunks):
     z, table, targets = problem(20, 5, dim=3)
-    assert torch.autograd.gradcheck(lambda z, t: linear_cross_entropy(z, t, targets, torch.float64), (z, table))
+
+    def loss(z, table):
+        return linear_cross_entropy(z, table, targets, torch.float64, label_smoothing=smoothing)
+
+    assert torch.autograd.gradcheck(loss, (z, table))
 
 
 def test_the_gradient_is_scaled_by_what_comes_from_above():
@@ -137,12 +144,13 @@ def test_asking_the_hardware_for_bfloat16_answers_yes_or_no():
     assert multiplies_bfloat16_faster("cpu") in (True, False)
 
 
-def test_rows_of_padding_have_no_logit_and_no_gradient():
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_rows_of_padding_have_no_logit_and_no_gradient(smoothing):
     z, table, targets = problem(50, 9)
     padded = torch.cat([torch.full((2, 7), 5.0, dtype=torch.float64), table.detach()]).requires_grad_()
-    loss = linear_cross_entropy(z, padded, targets + 2, torch.float64, padding=2)
+    loss = linear_cross_entropy(z, padded, targets + 2, torch.float64, padding=2, label_smoothing=smoothing)
     rows_grad, padded_grad = torch.autograd.grad(loss, [z, padded])
-    expected = reference(z, table, targets)
+    expected = reference(z, table, targets, smoothing)
     for got, want in zip((loss, rows_grad, padded_grad[2:]), expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
     assert not padded_grad[:2].any()

@@ -79,6 +79,14 @@ def test_the_exact_loss_is_the_default_and_cross_entropy(tiny):
     torch.testing.assert_close(model(batch, Softmax("float32")), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_label_smoothing_is_that_of_the_models_scores(tiny):
+    model, batch = model_and_batch(tiny, "prefix")
+    scores = model.encode(batch.items_BT, batch.lengths_B) @ model.item_table().T
+    expected = F.cross_entropy(scores, batch.targets_R - 1, reduction="sum", label_smoothing=0.2)
+    objective = make_objective(TrainConfig(label_smoothing=0.2, precision="float32"), tiny, CPU)
+    torch.testing.assert_close(model(batch, objective), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_every_sampled_loss_of_the_configuration_has_an_objective():
     assert set(fame.objective.SAMPLED) == set(SAMPLED_LOSSES) == set(SAMPLED)
 

@@ -96,9 +96,10 @@ def test_chosen_are_the_highest_and_the_first_again_where_there_are_fewer():
     assert chosen(weights, 6).tolist() == [[2, 3, 0, 2, 2, 2], [1, 1, 1, 1, 1, 1]]
 
 
-def test_losses_that_read_a_sample_are_refused():
-    with pytest.raises(UserError, match=r"train.loss = 'gbce': .*train.loss = softmax alone"):
-        experiment_from_dict({"model": {"name": "miasrec"}, "train": {"loss": "gbce"}})
+@pytest.mark.parametrize(("key", "value"), [("loss", "gbce"), ("label_smoothing", 0.1)])
+def test_other_losses_are_refused(key, value):
+    with pytest.raises(UserError, match=rf"train.{key} = {value!r}: .*the plain train.loss = softmax"):
+        experiment_from_dict({"model": {"name": "miasrec"}, "train": {key: value}})
 
 
 @pytest.mark.parametrize(

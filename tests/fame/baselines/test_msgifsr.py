@@ -160,9 +160,10 @@ def test_a_stretch_of_the_catalogue_scores_as_it_does_among_all():
         torch.testing.assert_close(scorer.scores(queries[:2], torch.tensor([3, 0])), every[:2, [3, 0]])
 
 
-def test_losses_that_read_a_sample_are_refused():
-    with pytest.raises(UserError, match=r"train.loss = 'gbce': .*train.loss = softmax alone"):
-        experiment_from_dict({"model": {"name": "msgifsr"}, "train": {"loss": "gbce"}})
+@pytest.mark.parametrize(("key", "value"), [("loss", "gbce"), ("label_smoothing", 0.1)])
+def test_other_losses_are_refused(key, value):
+    with pytest.raises(UserError, match=rf"train.{key} = {value!r}: .*the plain train.loss = softmax"):
+        experiment_from_dict({"model": {"name": "msgifsr"}, "train": {key: value}})
 
 
 @pytest.mark.parametrize("key", ["levels", "layers", "heads"])

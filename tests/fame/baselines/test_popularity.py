@@ -35,6 +35,7 @@ def test_everybody_is_recommended_the_same_and_the_loss_is_its_cross_entropy(tin
     assert report.loss == pytest.approx(-float(log_popularity(tiny)[torch.tensor(targets) - 1].mean()), rel=1e-5)
 
 
-def test_a_loss_to_be_optimised_is_refused():
-    with pytest.raises(UserError, match=r"train\.loss = 'gbce': model 'popularity' counts"):
-        experiment("popularity", loss="gbce")
+@pytest.mark.parametrize(("key", "value"), [("loss", "gbce"), ("label_smoothing", 0.1)])
+def test_a_loss_to_be_optimised_is_refused(key, value):
+    with pytest.raises(UserError, match=rf"train\.{key} = {value!r}: model 'popularity' counts"):
+        experiment("popularity", **{key: value})
