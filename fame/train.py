@@ -39,10 +39,11 @@ def main() -> None:
     workers = Workers.current()
     threads = experiment.train.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
+    chosen = paths(experiment.train, workers.device)
     experiment = resolve(experiment, dataset, workers.device, threads)
     output = args.output or Path("runs/train") / _name(experiment)
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {_where(workers, threads)}; → {output}")
-    for part, path in paths(experiment.train, workers.device).items():
+    for part, path in chosen.items():
         print(f"{part}: {path}")
     shared = None
     if args.stages is not None:

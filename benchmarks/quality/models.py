@@ -57,6 +57,10 @@ class TrainedModel:
     def metrics(self) -> list[dict[str, Any]]:
         return [json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in self.folders]
 
+    @property
+    def dataset(self) -> dict[str, Any]:
+        return self.metrics[0]["dataset"]
+
     @cached_property
     def ranks(self) -> Ranks:
         """Of all seeds together. Raises `UserError` if the folders hold models of several configurations or data."""

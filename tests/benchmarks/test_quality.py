@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import page
 from benchmarks.quality import __main__ as quality
+from benchmarks.quality.kept import read_ranks, write_ranks
 from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import NDCG10, published
 from benchmarks.quality.tables import model_lines
@@ -97,6 +102,7 @@ def test_the_kept_configuration_repeats_the_training_and_names_no_place_of_this_
     ("words", "message"),
     [
         (("x", "one-expert"), "one-expert: must be LABEL=FOLDER"),
+        (("y", "one-expert"), "one-expert: must be LABEL=FOLDER, or a row of"),
         (("x", "A=nowhere"), "nowhere has no exported model"),
         (("x", "A=one-expert", "--reference", "B"), "--reference B: must be one of A"),
         (("x", "A=one-expert", "B=one-expert", "A=sweep"), "A stands for two models"),
@@ -105,9 +111,43 @@ def test_the_kept_configuration_repeats_the_training_and_names_no_place_of_this_
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(words, message, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(trained)
     monkeypatch.setattr(quality, "RESULTS", tmp_path)
+    (tmp_path / "y.json").write_text('{"models": [{"label": "SASRec"}]}')
     done = call(quality.main, *words)
     assert done.code == 2 and message in done.err and "Traceback" not in done.err
-    assert not list(tmp_path.iterdir())
+    assert [one.name for one in tmp_path.iterdir()] == ["y.json"]
+
+
+def test_a_label_alone_keeps_the_row_that_the_result_has(made, tmp_path):
+    done = call(quality.main, "some", "FAME=sweep", "One expert", "Again=one-expert", "--reference", "FAME")
+    assert done.code == 0, done.err
+    fame, kept, again = json.loads((tmp_path / "some.json").read_text())["models"]
+    assert (fame["label"], kept["label"]) == ("FAME", "One expert")
+    for key in ("seeds", "test", "validation", "configuration", "trained", "published"):
+        assert kept.get(key) == again.get(key) == made["models"][0].get(key)
+    assert kept["history_kept"] == made["models"][0]["history_kept"] and "history_kept" not in again
+    assert kept["against_reference"] == again["against_reference"]
+
+
+def test_a_row_from_before_ranks_were_kept_stands_without_a_comparison(made, tmp_path):
+    (tmp_path / "some.npz").unlink()
+    done = call(quality.main, "some", "FAME=sweep", "One expert")
+    assert done.code == 0, done.err
+    fame, kept = json.loads((tmp_path / "some.json").read_text())["models"]
+    assert kept["test"] == made["models"][0]["test"]
+    assert "against_reference" not in fame and "against_reference" not in kept
+    assert list(read_ranks(tmp_path / "some.npz")) == ["FAME"]
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 3))
+def test_kept_ranks_have_the_metrics_of_the_ranks_that_they_were(halves, seed):
+    ranks = {part: torch.tensor(halves, dtype=torch.float32) / 2 for part in ("validation", "test")}
+    written = Ranks(fingerprint="abc", rules={"exclude_seen": True}, by_seed={seed: ranks})
+    with tempfile.TemporaryDirectory() as folder:
+        write_ranks(Path(folder) / "r.npz", {"A, B": written, "none": None})
+        (label, read), *rest = read_ranks(Path(folder) / "r.npz").items()
+    assert label == "A, B" and not rest and (read.fingerprint, read.rules) == ("abc", {"exclude_seen": True})
+    for name in ("hr@1", "hr@20", "ndcg@10", "ndcg@20"):
+        assert torch.equal(read.metric(name, "test"), written.metric(name, "test"))
 
 
 def test_seeds_that_were_evaluated_by_different_rules_are_refused(trained, tmp_path):
