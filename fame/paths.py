@@ -6,7 +6,7 @@ import torch
 
 from fame.config import TrainConfig
 from fame.hardware import chunk_bytes
-from fame.loss import product_dtype
+from fame.loss import multiplies_bfloat16_faster, product_dtype
 
 
 def paths(train: TrainConfig, device: torch.device) -> dict[str, str]:
@@ -16,8 +16,12 @@ def paths(train: TrainConfig, device: torch.device) -> dict[str, str]:
 
 def _loss(train: TrainConfig, device: torch.device) -> str:
     dtype = str(product_dtype(train.precision, device)).removeprefix("torch.")
-    units = {"bfloat16": "multiplies bfloat16 faster", "float32": "has no bfloat16 units"}[dtype]
-    why = f"this {_kind(device)} {units}" if train.precision == "auto" else "train.precision"
+    faster = multiplies_bfloat16_faster(device.type)
+    why = f"this {_kind(device)} {'multiplies bfloat16 faster' if faster else 'has no bfloat16 units'}"
+    if train.precision != "auto":
+        # A configuration that was exported on another machine names what was fastest there.
+        slower = train.precision == "bfloat16" and not faster
+        why = f"train.precision; {why}, float32 is faster" if slower else "train.precision"
     if train.loss != "softmax":
         return f"{train.loss}, {dtype} products ({why})"
     chunk = chunk_bytes(device) / 2**20

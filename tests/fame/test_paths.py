@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fame.loss
+import fame.paths
 from fame.config import TrainConfig
 from fame.paths import paths
 from tests.fame.helpers import CPU
@@ -16,11 +17,18 @@ from tests.fame.helpers import CPU
         ({}, True, "exact softmax, bfloat16 products (this CPU multiplies bfloat16 faster), "),
         ({}, False, "exact softmax, float32 products (this CPU has no bfloat16 units), "),
         ({"precision": "float32"}, True, "exact softmax, float32 products (train.precision), "),
+        ({"precision": "bfloat16"}, True, "exact softmax, bfloat16 products (train.precision), "),
+        (
+            {"precision": "bfloat16"},
+            False,
+            "exact softmax, bfloat16 products (train.precision; this CPU has no bfloat16 units, float32 is faster), ",
+        ),
         ({"loss": "gbce"}, True, "gbce, bfloat16 products (this CPU multiplies bfloat16 faster)"),
     ],
 )
 def test_the_loss_says_its_products_and_why(settings, faster, expected, monkeypatch):
-    monkeypatch.setattr(fame.loss, "multiplies_bfloat16_faster", lambda kind: faster)
+    for module in (fame.loss, fame.paths):
+        monkeypatch.setattr(module, "multiplies_bfloat16_faster", lambda kind: faster)
     assert paths(TrainConfig(**settings), CPU)["loss"].startswith(expected)
 
 
