@@ -79,7 +79,13 @@ def check_comparable(models: Sequence[Model]) -> None:
 
 
 def add_comparison(models: Sequence[Model], entries: list[dict[str, Any]], reference: int) -> None:
-    """Add to every entry but the reference's how its users' test metric differs from the reference's."""
+    """Add to every entry but the reference's how its users' test metric differs from the reference's.
+
+    What was found earlier between two rows that are kept stands, until the ranks of both are known.
+    """
+    for model, entry in zip(models, entries, strict=True):
+        if isinstance(model, KeptModel) and (earlier := model.against(models[reference])):
+            entry["against_reference"] = earlier
     for pair in compare(models, METRIC, reference):
         found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}
         entries[pair.first]["against_reference"] = found

@@ -34,6 +34,8 @@ class KeptModel:
     ranks: Ranks | None
     """None in results from before ranks were kept: its values stand, but nothing can be compared with it."""
     dataset: Mapping[str, Any]
+    reference: str
+    """Label of the model that it was compared with."""
 
     @property
     def label(self) -> str:
@@ -50,6 +52,11 @@ class KeptModel:
         """Without what depends on the other models."""
         return {key: value for key, value in self.entry.items() if key != "against_reference"}
 
+    def against(self, reference: object) -> Mapping[str, Any] | None:
+        """How it differed from the reference then, if that is kept, too, so that it still does."""
+        same = isinstance(reference, KeptModel) and reference.label == self.reference
+        return self.entry.get("against_reference") if same else None
+
 
 def read_kept(path: Path, label: str) -> KeptModel:
     """The row `label` of a result, `path` its JSON. Raises `UserError` if there is none."""
@@ -62,7 +69,10 @@ def read_kept(path: Path, label: str) -> KeptModel:
     if label not in entries:
         raise UserError(f"{label}: must be LABEL=FOLDER, or a row of {path}: {', '.join(entries)}")
     return KeptModel(
-        entry=entries[label], ranks=read_ranks(path.with_suffix(".npz")).get(label), dataset=result["dataset"]
+        entry=entries[label],
+        ranks=read_ranks(path.with_suffix(".npz")).get(label),
+        dataset=result["dataset"],
+        reference=result["reference"],
     )
 
 

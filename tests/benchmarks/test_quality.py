@@ -138,6 +138,17 @@ def test_a_row_from_before_ranks_were_kept_stands_without_a_comparison(made, tmp
     assert list(read_ranks(tmp_path / "some.npz")) == ["FAME"]
 
 
+def test_a_comparison_of_two_rows_from_before_ranks_were_kept_stands(made, tmp_path):
+    (tmp_path / "some.npz").unlink()
+    done = call(quality.main, "some", "One expert", "FAME", "Again=sweep")
+    assert done.code == 0, done.err
+    reference, kept, new = json.loads((tmp_path / "some.json").read_text())["models"]
+    assert kept["against_reference"] == made["models"][1]["against_reference"]
+    assert "against_reference" not in reference and "against_reference" not in new
+    done = call(quality.main, "some", "One expert=one-expert", "FAME")
+    assert "against_reference" not in json.loads((tmp_path / "some.json").read_text())["models"][1]
+
+
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 3))
 def test_kept_ranks_have_the_metrics_of_the_ranks_that_they_were(halves, seed):
     ranks = {part: torch.tensor(halves, dtype=torch.float32) / 2 for part in ("validation", "test")}
