@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, origin
-from benchmarks.quality.kept import KeptModel, read_kept, write_ranks
+from benchmarks.quality.earlier import EarlierModel, read_earlier, write_ranks
 from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import published
 from benchmarks.quality.tables import model_lines
@@ -25,7 +25,7 @@ from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
 from tuning.comparison.pairs import compare
 
-Model = TrainedModel | KeptModel
+Model = TrainedModel | EarlierModel
 METRIC = "ndcg@10"
 CONFIGS = Path(__file__).parents[2] / "tuning" / "configs" / "best"
 
@@ -33,7 +33,7 @@ CONFIGS = Path(__file__).parents[2] / "tuning" / "configs" / "best"
 def main() -> None:
     args = _parser().parse_args()
     path = RESULTS / f"{args.name}.json"
-    models = [TrainedModel.parse(text) if "=" in text else read_kept(path, text) for text in args.models]
+    models = [TrainedModel.parse(text) if "=" in text else read_earlier(path, text) for text in args.models]
     labels = [model.label for model in models]
     for label in labels:
         if labels.count(label) > 1:
@@ -84,7 +84,7 @@ def add_comparison(models: Sequence[Model], entries: list[dict[str, Any]], refer
     What was found earlier between two rows that are kept stands, until the ranks of both are known.
     """
     for model, entry in zip(models, entries, strict=True):
-        if isinstance(model, KeptModel) and (earlier := model.against(models[reference])):
+        if isinstance(model, EarlierModel) and (earlier := model.against(models[reference])):
             entry["against_reference"] = earlier
     for pair in compare(models, METRIC, reference):
         found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}

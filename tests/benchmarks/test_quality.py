@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks import page
 from benchmarks.quality import __main__ as quality
-from benchmarks.quality.kept import read_ranks, write_ranks
+from benchmarks.quality.earlier import read_ranks, write_ranks
 from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import NDCG10, published
 from benchmarks.quality.tables import model_lines

@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.quality.tables import CUTOFFS
 from fame.config import Experiment
 from fame.config_tree import experiment_from_dict
 from fame.errors import UserError
 from fame.ranks import Ranks
 from fame.sequences import PARTS, Part
 
-LAST = 20
-"""The largest cutoff of the tables."""
+LAST = max(CUTOFFS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptModel:
+class EarlierModel:
     """A model as an earlier result has it."""
 
     entry: Mapping[str, Any]
@@ -54,11 +54,11 @@ class KeptModel:
 
     def against(self, reference: object) -> Mapping[str, Any] | None:
         """How it differed from the reference then, if that is kept, too, so that it still does."""
-        same = isinstance(reference, KeptModel) and reference.label == self.reference
+        same = isinstance(reference, EarlierModel) and reference.label == self.reference
         return self.entry.get("against_reference") if same else None
 
 
-def read_kept(path: Path, label: str) -> KeptModel:
+def read_earlier(path: Path, label: str) -> EarlierModel:
     """The row `label` of a result, `path` its JSON. Raises `UserError` if there is none."""
     if not path.is_file():
         raise UserError(
@@ -68,7 +68,7 @@ def read_kept(path: Path, label: str) -> KeptModel:
     entries = {entry["label"]: entry for entry in result["models"]}
     if label not in entries:
         raise UserError(f"{label}: must be LABEL=FOLDER, or a row of {path}: {', '.join(entries)}")
-    return KeptModel(
+    return EarlierModel(
         entry=entries[label],
         ranks=read_ranks(path.with_suffix(".npz")).get(label),
         dataset=result["dataset"],
