@@ -7,12 +7,15 @@ Anything else that escapes a command is a defect of ours and keeps its traceback
 from __future__ import annotations
 
 import difflib
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable
 
 EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141
 
 
 class UserError(ValueError):
@@ -36,10 +39,11 @@ def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and leave the process with its exit code.
 
     `UserError` → one line on standard error and exit code 2; `DivergedError` → one line and 1;
-    Ctrl-C → 130.
+    Ctrl-C → 130; output that nobody reads any more, as after `| head`, → 141, as the shell has it.
     """
     try:
         code = main() or 0
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = EXIT_USER_ERROR
@@ -49,4 +53,18 @@ def run_command(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        if not _output_is_unread():
+            raise
+        code = EXIT_UNREAD
     sys.exit(code)
+
+
+def _output_is_unread() -> bool:
+    """Whether the broken pipe is standard output and no other; if so, the rest of it goes nowhere."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno())
+    unread = any(events & select.POLLERR for _, events in poll.poll(0))
+    if unread:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return unread

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from fame.errors import UserError, run_command
@@ -33,3 +37,24 @@ def test_a_command_ends_with_its_code_and_at_most_one_line(main, code, message, 
 def test_a_defect_of_ours_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         run_command(raises(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("print('once')", 141, ""),
+        ("print('at once', flush=True)", 141, ""),
+        ("sys.stdout = open(os.devnull, 'w'); os.write(1, b'to another pipe')", 1, "BrokenPipeError"),
+    ],
+)
+def test_output_that_nobody_reads_is_no_defect_but_another_broken_pipe_is(body, code, message):
+    program = f"import os, sys\nfrom fame.errors import run_command\ndef main():\n    {body}\nrun_command(main)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert message or not done.stderr
