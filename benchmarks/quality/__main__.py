@@ -81,10 +81,10 @@ def check_comparable(models: Sequence[Model]) -> None:
 def add_comparison(models: Sequence[Model], entries: list[dict[str, Any]], reference: int) -> None:
     """Add to every entry but the reference's how its users' test metric differs from the reference's.
 
-    What was found earlier between two rows that are kept stands, until the ranks of both are known.
+    What was found earlier of a row that is kept stands where the reference has the same values, until the ranks of both are known.
     """
     for model, entry in zip(models, entries, strict=True):
-        if isinstance(model, EarlierModel) and (earlier := model.against(models[reference])):
+        if isinstance(model, EarlierModel) and (earlier := model.against(entries[reference])):
             entry["against_reference"] = earlier
     for pair in compare(models, METRIC, reference):
         found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}

@@ -34,8 +34,8 @@ class EarlierModel:
     ranks: Ranks | None
     """None in results from before ranks were kept: its values stand, but nothing can be compared with it."""
     dataset: Mapping[str, Any]
-    reference: str
-    """Label of the model that it was compared with."""
+    reference: Mapping[str, Any]
+    """The row of the model that it was compared with."""
 
     @property
     def label(self) -> str:
@@ -52,9 +52,9 @@ class EarlierModel:
         """Without what depends on the other models."""
         return {key: value for key, value in self.entry.items() if key != "against_reference"}
 
-    def against(self, reference: object) -> Mapping[str, Any] | None:
-        """How it differed from the reference then, if that is kept, too, so that it still does."""
-        same = isinstance(reference, EarlierModel) and reference.label == self.reference
+    def against(self, reference: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """How it differed from the reference then, if that is the same still: by name, seeds and values, kept or trained again."""
+        same = all(reference[key] == self.reference[key] for key in ("label", "seeds", *PARTS))
         return self.entry.get("against_reference") if same else None
 
 
@@ -72,7 +72,7 @@ def read_earlier(path: Path, label: str) -> EarlierModel:
         entry=entries[label],
         ranks=read_ranks(path.with_suffix(".npz")).get(label),
         dataset=result["dataset"],
-        reference=result["reference"],
+        reference=entries[result["reference"]],
     )
 
 

@@ -145,8 +145,15 @@ def test_a_comparison_of_two_rows_from_before_ranks_were_kept_stands(made, tmp_p
     reference, kept, new = json.loads((tmp_path / "some.json").read_text())["models"]
     assert kept["against_reference"] == made["models"][1]["against_reference"]
     assert "against_reference" not in reference and "against_reference" not in new
-    done = call(quality.main, "some", "One expert=one-expert", "FAME")
-    assert "against_reference" not in json.loads((tmp_path / "some.json").read_text())["models"][1]
+
+
+@pytest.mark.parametrize(("folder", "stands"), [("one-expert", True), ("sweep", False)])
+def test_it_stands_with_a_reference_that_was_trained_again_to_the_same_numbers(made, tmp_path, folder, stands):
+    (tmp_path / "some.npz").unlink()
+    done = call(quality.main, "some", f"One expert={folder}", "FAME")
+    assert done.code == 0, done.err
+    kept = json.loads((tmp_path / "some.json").read_text())["models"][1]
+    assert kept.get("against_reference") == (made["models"][1]["against_reference"] if stands else None)
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 3))
