@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from fame.attention import GroupedAttention
 from fame.blocks import FacetBlock, TransformerBlock
 from fame.config import BackboneConfig, ModelConfig, TrainConfig, require
 from fame.dropout import Dropout
@@ -46,8 +47,10 @@ class SASRecConfig(ModelConfig):
     """Learned bias per head and distance; learned vector counted from the left; from the right."""
     norm: Literal["post", "pre"] = "post"
     """Layer norm after each residual sum, or before each sublayer."""
+    init: Literal["normal", "xavier"] = "normal"
+    """Start of linear layers: deviation `init_std`, or Xavier's √(2 / (inputs + outputs))."""
     init_std: float = 0.02
-    """Standard deviation of initial weights."""
+    """Standard deviation of initial embeddings, and of other weights where `init` is `normal`."""
 
     def __post_init__(self) -> None:
         for key in ("dim", "blocks", "heads", "inner"):
@@ -100,6 +103,11 @@ class SASRec(SequentialModel):
             nn.init.normal_(module.weight, std=self.config.init_std)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
+            if self.config.init == "xavier":
+                nn.init.xavier_normal_(module.weight)
+        if isinstance(module, GroupedAttention) and self.config.init == "xavier":
+            for weight in (module.query.weight, module.key_value.weight):  # projections of D × D on top of each other
+                nn.init.normal_(weight, std=self.config.dim**-0.5)
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             nn.init.zeros_(module.weight[module.padding_idx].detach())
         if isinstance(module, FacetBlock):
