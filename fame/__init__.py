@@ -1,3 +1,3 @@
 """FAME: facet-aware multi-head mixture-of-experts for sequential recommendation."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

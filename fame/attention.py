@@ -39,6 +39,8 @@ class GroupedAttention(nn.Module):
     The relative bias adds b_{h,n}[i − j] to the score of query i and key j, one learned value for each
     query head and distance 0..T_max−1 or, in both directions (`causal` False), −T_max+1..T_max−1.
 
+    shared_mask: the experts of a head share one dropout mask of their attention weights.
+
     With `lengths_B` only the last real position of each row is a query (identity 3: scoring needs no
     other), and T = 1; without, all are, and T = S. In both directions they then need `real_BS`, a mask of
     the positions that are no padding, at least one of each row.
@@ -54,6 +56,7 @@ class GroupedAttention(nn.Module):
         relative: bool,
         dropout: float,
         causal: bool = True,
+        shared_mask: bool = False,
     ) -> None:
         super().__init__()
         self.heads, self.queries, self.head_dim = heads, queries, dim // heads
@@ -62,10 +65,15 @@ class GroupedAttention(nn.Module):
         self.causal, self.nearest = causal, 0 if causal else max_length - 1
         self.bias = nn.Parameter(torch.zeros(heads * queries, max_length + self.nearest)) if relative else None
         self.dropout = Dropout(dropout)
+        self.shared_mask = shared_mask
+
+    def fuses(self, x: Tensor) -> bool:
+        """Whether attention over `x` is left to the fused kernel, which draws a mask for each expert."""
+        return fuses(x) and not (self.shared_mask and self.training)
 
     def forward(self, x_BSD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None) -> Tensor:
         """F_n^h of every query, [B, T, H, N, K]."""
-        if fuses(x_BSD):
+        if self.fuses(x_BSD):
             return self._fused(x_BSD, lengths_B, real_BS)
         weights_HBTNS, v_HBSK = self.weights(x_BSD, lengths_B, real_BS)
         H, B, T, N, S = weights_HBTNS.shape
@@ -85,7 +93,16 @@ class GroupedAttention(nn.Module):
         # [B or 1, H·N or 1, T, S] → [H or 1, B or 1, T, N or 1, S]
         bias = self._score_bias(S, lengths_B, real_BS)
         bias = bias.unflatten(1, (H, N) if self.bias is not None else (1, 1)).permute(1, 0, 3, 2, 4)
-        return self.dropout((scores + bias).softmax(-1)), v_HBSK
+        return self._drop((scores + bias).softmax(-1)), v_HBSK
+
+    def _drop(self, weights_HBTNS: Tensor) -> Tensor:
+        """Dropout of attention weights: a mask for each expert, or one that the experts of a head share.
+
+        Mixing N experts with masks of their own divides the noise of the dropout by about N.
+        """
+        if not (self.shared_mask and self.training):
+            return self.dropout(weights_HBTNS)
+        return weights_HBTNS * self.dropout(torch.ones_like(weights_HBTNS[:, :, :, :1]))
 
     def _fused(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
         B, S, _ = x_BSD.shape

@@ -9,51 +9,60 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fame.attention import GroupedAttention, fuses, last_position
+from fame.attention import GroupedAttention, last_position
 from fame.dropout import Dropout
 
 
 class FeedForward(nn.Sequential):
-    """width → inner → width, with GELU and dropout."""
+    """Eq. 5 and 7: width → inner → width with an activation between, then dropout."""
 
-    def __init__(self, width: int, inner: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), Dropout(dropout))
-
-
-class Sublayer(nn.Module):
-    """Where the layer norm sits: `post` is LN(x + f(x)), `pre` is x + f(LN(x))."""
-
-    def __init__(self, dim: int, norm: str) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(dim, eps=1e-12)
-        self.pre = norm == "pre"
-
-    def before(self, x: Tensor) -> Tensor:
-        return self.norm(x) if self.pre else x
-
-    def after(self, x: Tensor) -> Tensor:
-        return x if self.pre else self.norm(x)
+    def __init__(self, width: int, config) -> None:
+        inner = config.inner * width
+        activation = {"gelu": nn.GELU, "relu": nn.ReLU}[config.activation]
+        super().__init__(nn.Linear(width, inner), activation(), nn.Linear(inner, width), Dropout(config.dropout))
 
 
-class TransformerBlock(nn.Module):
-    """SASRec's block: multi-head self-attention, causal if the configuration is, then a feed-forward network."""
+class AttentionSublayer(nn.Module):
+    """The first half of a block, where positions meet: attention, and the residual sum and norm around it.
 
-    def __init__(self, config, max_length: int) -> None:
+    The paper prints no residual around attention; `config.attention_residual` decides.
+    """
+
+    def __init__(self, config, max_length: int, *, queries: int, shared_mask: bool = False) -> None:
         super().__init__()
         self.attention = GroupedAttention(
             dim=config.dim,
             heads=config.heads,
-            queries=1,
+            queries=queries,
             max_length=max_length,
             relative=config.positions == "relative",
             dropout=config.attention_dropout,
             causal=config.causal,
+            shared_mask=shared_mask,
         )
-        self.output = nn.Linear(config.dim, config.dim)
         self.dropout = Dropout(config.dropout)
-        self.attention_norm = Sublayer(config.dim, config.norm)
-        self.feed_forward = FeedForward(config.dim, config.inner * config.dim, config.dropout)
-        self.feed_forward_norm = Sublayer(config.dim, config.norm)
+        self.attention_norm = nn.LayerNorm(config.dim, eps=1e-12) if config.attention_residual else None
+
+    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        """[B, T, D], or [B, 1, D] for the last position of each row when `lengths_B` is given."""
+        mixed = self.dropout(self._attend(x_BTD, lengths_B, real_BS))
+        if self.attention_norm is None:
+            return mixed
+        ends = x_BTD if lengths_B is None else last_position(x_BTD, lengths_B)
+        return self.attention_norm(ends + mixed)
+
+    def _attend(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+
+class TransformerBlock(AttentionSublayer):
+    """SASRec's block: multi-head self-attention, causal if the configuration is, then F = LN(f + FFN(f)) (Eq. 5)."""
+
+    def __init__(self, config, max_length: int) -> None:
+        super().__init__(config, max_length, queries=1)
+        self.output = nn.Linear(config.dim, config.dim)
+        self.feed_forward = FeedForward(config.dim, config)
+        self.feed_forward_norm = nn.LayerNorm(config.dim, eps=1e-12)
 
     def forward(self, x_BTD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None) -> Tensor:
         """[B, T, D], or [B, 1, D] for the last position of each row when `lengths_B` is given.
@@ -61,81 +70,59 @@ class TransformerBlock(nn.Module):
         real_BS: of a block that is not causal, as in `GroupedAttention`.
         """
         x_BTD = self.mix(x_BTD, lengths_B, real_BS)
-        return self.feed_forward_norm.after(x_BTD + self.feed_forward(self.feed_forward_norm.before(x_BTD)))
+        return self.feed_forward_norm(x_BTD + self.feed_forward(x_BTD))
 
-    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        """The first sublayer, where positions meet: attention and its residual."""
-        attended = self.attention(self.attention_norm.before(x_BTD), lengths_B, real_BS).flatten(2)
-        if lengths_B is not None:
-            x_BTD = last_position(x_BTD, lengths_B)
-        return self.attention_norm.after(x_BTD + self.dropout(self.output(attended)))
+    def _attend(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        return self.output(self.attention(x_BSD, lengths_B, real_BS).flatten(2))
 
 
-class FacetBlock(nn.Module):
+class FacetBlock(AttentionSublayer):
     """FAME's last block: each head is a facet that recommends for itself (Eq. 7–17).
 
     1. N experts attend per head (Eq. 12–15: `GroupedAttention`).
     2. A router mixes a head's experts (Eq. 16–17): β^h = softmax([F_1^h ‖ … ‖ F_N^h] W_exp^h + b_exp^h),
-       F^h = Σ_n β_n^h F_n^h.
-    3. One feed-forward network is shared by the heads (Eq. 7): F'^h = FFN'(F^h).
-    4. A gate weighs the facets (Eq. 10): g = softmax([F'^1 ‖ … ‖ F'^H] W_g + b_g).
-
-    The residual around 2 and 3, each with its layer norm over all heads together, is our reading where
-    the paper is silent; `config.residual = False` is the equations as printed.
+       f^h = Σ_n β_n^h F_n^h; with `config.attention_residual` a residual and a layer norm over all heads follow.
+    3. One feed-forward network is shared by the heads (Eq. 7): F^h = LN(f^h + FFN'(f^h)). The norm is over the K
+       numbers of a head, as printed (`config.facet_norm = facet`), or over all heads together (`joint`).
+    4. A gate weighs the facets (Eq. 10): g = softmax([F^1 ‖ … ‖ F^H] W_g + b_g).
     """
 
     def __init__(self, config, max_length: int) -> None:
-        super().__init__()
+        shared = config.expert_masks == "shared"
+        super().__init__(config, max_length, queries=config.experts, shared_mask=shared)
         H, N, K = config.heads, config.experts, config.dim // config.heads
-        self.attention = GroupedAttention(
-            dim=config.dim,
-            heads=H,
-            queries=N,
-            max_length=max_length,
-            relative=config.positions == "relative",
-            dropout=config.attention_dropout,
-            causal=config.causal,
-        )
         self.router_weight = nn.Parameter(torch.zeros(H, N * K, N))
         self.router_bias = nn.Parameter(torch.zeros(H, N))
-        self.dropout = Dropout(config.dropout)
-        self.feed_forward = FeedForward(K, config.inner * K, config.dropout)
+        self.feed_forward = FeedForward(K, config)
+        self.norm_each = config.facet_norm == "facet"
+        self.feed_forward_norm = nn.LayerNorm(K if self.norm_each else config.dim, eps=1e-12)
         self.gate = nn.Linear(config.dim, H)
-        self.residual = config.residual
-        if self.residual:
-            self.attention_norm = Sublayer(config.dim, config.norm)
-            self.feed_forward_norm = Sublayer(config.dim, config.norm)
 
     def forward(
         self, x_BTD: Tensor, lengths_B: Tensor | None = None, real_BS: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Facets F' [B, T, H, K] and their weights g [B, T, H]; T = 1 when `lengths_B` is given.
+        """Facets F [B, T, H, K] and their weights g [B, T, H]; T = 1 when `lengths_B` is given.
 
         real_BS: of a block that is not causal, as in `GroupedAttention`.
         """
-        if not self.residual:
-            facets = self.feed_forward(self._mixed(x_BTD, lengths_B, real_BS))
-            return facets, self._weights(facets)
-        x_BTD = self.mix(x_BTD, lengths_B, real_BS)
-        inner = self.feed_forward(self._per_head(self.feed_forward_norm.before(x_BTD)))
-        facets = self._per_head(self.feed_forward_norm.after(x_BTD + inner.flatten(2)))
-        return facets, self._weights(facets)
+        facets_BTHK = self._per_head(self.mix(x_BTD, lengths_B, real_BS))
+        facets_BTHK = facets_BTHK + self.feed_forward(facets_BTHK)
+        if self.norm_each:
+            facets_BTHK = self.feed_forward_norm(facets_BTHK)
+        else:
+            facets_BTHK = self._per_head(self.feed_forward_norm(facets_BTHK.flatten(2)))
+        return facets_BTHK, self._weights(facets_BTHK)
 
-    def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        """The first sublayer, where positions meet: the heads' mixtures of experts side by side, and their residual."""
-        mixed = self._mixed(self.attention_norm.before(x_BTD), lengths_B, real_BS).flatten(2)
-        if lengths_B is not None:
-            x_BTD = last_position(x_BTD, lengths_B)
-        return self.attention_norm.after(x_BTD + self.dropout(mixed))
+    def _attend(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
+        """Eq. 12–17: f^h of every query, the heads side by side, [B, T, D]."""
+        if self.attention.fuses(x_BSD):
+            mixed_BTHK = self._mix_experts(self.attention(x_BSD, lengths_B, real_BS))
+        else:
+            mixed_BTHK = self._mix_weights(*self.attention.weights(x_BSD, lengths_B, real_BS))
+        return mixed_BTHK.flatten(2)
 
     def _per_head(self, x_BTD: Tensor) -> Tensor:
         return x_BTD.unflatten(2, (self.attention.heads, -1))
-
-    def _mixed(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        """Eq. 12–17: F^h of every query, [B, T, H, K]."""
-        if fuses(x_BSD):
-            return self._mix_experts(self.attention(x_BSD, lengths_B, real_BS))
-        return self._mix_weights(*self.attention.weights(x_BSD, lengths_B, real_BS))
 
     def _mix_experts(self, experts_BTHNK: Tensor) -> Tensor:
         """Eq. 16–17 as printed."""
@@ -167,8 +154,6 @@ class FacetBlock(nn.Module):
 
     def experts(self, x_BSD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """What each expert attends to from the last real position, A_n^h [B, H, N, S], and the router's β [B, H, N]."""
-        if self.residual:
-            x_BSD = self.attention_norm.before(x_BSD)
         weights_HBTNS, v_HBSK = self.attention.weights(x_BSD, lengths_B)
         shares_HBTN = self._shares(weights_HBTNS, v_HBSK)
         return weights_HBTNS[:, :, 0].transpose(0, 1), shares_HBTN[:, :, 0].transpose(0, 1)

@@ -189,6 +189,8 @@ class BackboneConfig:
     """Learning rate of the stage; everything else is as in `train`."""
     query: Literal["copy", "fresh"] = "copy"
     """Start of the experts' queries: the backbone's query plus noise, or new random ones."""
+    facets: Literal["init", "output"] = "init"
+    """Start of W_f: as `model.facet_init` says, or H times the output projection of the backbone's last block."""
     noise: float = 0.5
     """Noise on copied queries, as a share of the standard deviation of the copied weight."""
 

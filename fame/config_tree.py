@@ -17,7 +17,15 @@ from typing import Any, Literal
 
 from fame.config import Experiment, require
 from fame.errors import UserError, nearest
+from fame.recipes import settings_of, with_recipe
 from fame.registry import models
+
+
+REMOVED = {
+    "model.residual": "Eq. 7 was read wrongly up to version 0.1; train again, with model.attention_residual",
+    "model.norm": "the norm before each sublayer went in version 0.2; train again, or use version 0.1",
+}
+"""Settings of earlier versions, and what to do."""
 
 
 def experiment_from_dict(tree: Mapping[str, Any]) -> Experiment:
@@ -27,7 +35,7 @@ def experiment_from_dict(tree: Mapping[str, Any]) -> Experiment:
     type, or a broken rule.
     """
     require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
-    tree = dict(tree)
+    tree = with_recipe(tree)
     model = tree.pop("model", None)
     model = {} if model is None else model
     require(isinstance(model, Mapping), "model", model, "must be a mapping with the key 'name'")
@@ -92,7 +100,8 @@ def write_yaml(tree: Any) -> str:
 def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """A copy of `tree` with `section.key=value` assignments applied; values are YAML.
 
-    Keys are checked by `experiment_from_dict`, not here. Raises `UserError` for a malformed one.
+    `recipe=NAME` sets all that the recipe says. Keys are checked by `experiment_from_dict`, not here. Raises
+    `UserError` for a malformed one.
     """
     import yaml
 
@@ -103,10 +112,21 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[s
         if not separator or not key:
             raise UserError(f"--set {text!r}: must look like section.key=value, for example model.heads=4")
         try:
-            set_key(result, key.strip(), yaml.safe_load(value))
+            assign(result, key.strip(), yaml.safe_load(value))
         except yaml.YAMLError:
             raise UserError(f"--set {text!r}: the value is not valid YAML") from None
     return result
+
+
+def assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """`set_key`, and for `recipe` every setting of the recipe that the tree's model has."""
+    if dotted != "recipe":
+        set_key(tree, dotted, value)
+        return
+    model = (tree.get("model") or {}).get("name", "fame")
+    for section, settings in settings_of(value, str(model)).items():
+        for key, setting in settings.items():
+            set_key(tree, f"{section}.{key}", setting)
 
 
 def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -131,7 +151,8 @@ def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str
     names = [f.name for f in dataclasses.fields(cls)]
     for key in mapping:
         if key not in names:
-            raise UserError(f"unknown configuration key '{prefix}{key}': {nearest(key, names)}")
+            removed = REMOVED.get(f"{prefix}{key}")
+            raise UserError(f"unknown configuration key '{prefix}{key}': {removed or nearest(key, names)}")
     return {key: _convert(hints[key], value, prefix + key) for key, value in mapping.items()}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+CPUINFO = Path("/proc/cpuinfo")
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
@@ -19,6 +20,14 @@ LARGEST_MMAP_THRESHOLD = 32 << 20
 UNITS = {"K": 10, "M": 20}
 USUAL_CACHE_BYTES = 32 << 20
 """Last-level cache that is taken for granted where the system does not tell (Linux does)."""
+
+
+@cache
+def cpu_words() -> frozenset[str]:
+    """Words that the system says of the first CPU: vendor, model and instruction sets; none where it does not tell."""
+    if not CPUINFO.is_file():
+        return frozenset()
+    return frozenset(CPUINFO.read_text().partition("\n\n")[0].split())
 
 
 @cache

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fame.hardware import chunk_bytes
+from fame.hardware import chunk_bytes, cpu_words
 
 
 def linear_cross_entropy(
@@ -104,7 +104,12 @@ def product_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 @cache
 def multiplies_bfloat16_faster(device_type: str) -> bool:
-    """Whether the hardware has bfloat16 matrix units: tensor cores, AMX or AVX512-BF16."""
+    """Whether the hardware multiplies bfloat16 faster than float32: tensor cores, AMX, or AMD's AVX512-BF16.
+
+    Intel's AVX512-BF16 without AMX multiplies bfloat16 at half the speed of float32 (docs/LOG.md).
+    """
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return False
+    return "GenuineIntel" not in cpu_words() or "amx_bf16" in cpu_words()

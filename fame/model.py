@@ -45,8 +45,10 @@ class SASRecConfig(ModelConfig):
     """Dropout of attention weights."""
     positions: Literal["relative", "absolute", "absolute_right", "none"] = "relative"
     """Learned bias per head and distance; learned vector counted from the left; from the right."""
-    norm: Literal["post", "pre"] = "post"
-    """Layer norm after each residual sum, or before each sublayer."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of the feed-forward networks; the paper's Eq. 5 and 7 have ReLU."""
+    attention_residual: bool = True
+    """Residual sum and layer norm around attention; the paper prints none."""
     init: Literal["normal", "xavier"] = "normal"
     """Start of linear layers: deviation `init_std`, or Xavier's √(2 / (inputs + outputs))."""
     init_std: float = 0.02
@@ -92,7 +94,6 @@ class SASRec(SequentialModel):
         self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(self._blocks())
-        self.final_norm = nn.LayerNorm(config.dim, eps=1e-12) if config.norm == "pre" else nn.Identity()
         self.apply(self._initialise)
 
     def _blocks(self) -> list[nn.Module]:
@@ -147,7 +148,7 @@ class SASRec(SequentialModel):
         return x_BTD
 
     def _query(self, x_BTD: Tensor) -> Tensor:
-        return self.final_norm(x_BTD)
+        return x_BTD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +158,10 @@ class FameConfig(SASRecConfig):
     name: Literal["fame"] = "fame"  # type: ignore[assignment]
     experts: int = 4
     """N, experts (queries) per head."""
-    residual: bool = True
-    """Residual and layer norm around expert attention and FFN'; False is the equations as printed."""
+    facet_norm: Literal["joint", "facet"] = "joint"
+    """Layer norm of Eq. 7 over all heads together, or over the K numbers of each head, as printed."""
+    expert_masks: Literal["own", "shared"] = "own"
+    """Attention dropout of a head's experts: a mask for each, or one for all of them."""
     facet_init: Literal["slice", "random"] = "slice"
     """Start of W_f^h: the slice of the identity that belongs to facet h, or random."""
     facet_scale: float | None = None
@@ -174,7 +177,7 @@ class FameConfig(SASRecConfig):
 
 @models.register("fame")
 class Fame(SASRec):
-    """SASRec whose last block is a `FacetBlock`, and whose query is z = Σ_h g_h W_f^h F'^h."""
+    """SASRec whose last block is a `FacetBlock`, and whose query is z = Σ_h g_h W_f^h F^h."""
 
     Config = FameConfig
     Backbone = SASRec
@@ -182,12 +185,11 @@ class Fame(SASRec):
 
     def __init__(self, config: FameConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
-        scale = config.facet_scale
         if config.facet_init == "slice":
-            weight = torch.eye(config.dim) * (scale if scale is not None else config.heads)
+            weight, scale = torch.eye(config.dim), float(config.heads)
         else:
-            weight = torch.empty(config.dim, config.dim).normal_(std=config.init_std)
-            weight *= scale if scale is not None else 1.0
+            weight, scale = torch.empty(config.dim, config.dim).normal_(std=config.init_std), 1.0
+        weight *= scale if config.facet_scale is None else config.facet_scale
         self.facet_projection = nn.Parameter(weight)
         """W_f of Eq. 9: columns h·K to (h + 1)·K are W_f^h, [D, H·K]."""
 
@@ -195,17 +197,12 @@ class Fame(SASRec):
         return [*super()._blocks()[:-1], self.LastBlock(self.config, self.max_length)]
 
     def _query(self, facets: tuple[Tensor, Tensor]) -> Tensor:
-        facets_BTHK, weights_BTH = self._normalised(facets)
+        facets_BTHK, weights_BTH = facets
         return (facets_BTHK * weights_BTH[..., None]).flatten(2) @ self.facet_projection.T
 
-    def _normalised(self, facets: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        facets_BTHK, weights_BTH = facets
-        return self.final_norm(facets_BTHK.flatten(2)).view_as(facets_BTHK), weights_BTH
-
     def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-        """q^h = W_f^h F'^h, so that an item's dot product with it is P^h of Eq. 8."""
-        block = self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B)
-        facets_BTHK, weights_BTH = self._normalised(block)
+        """q^h = W_f^h F^h, so that an item's dot product with it is P^h of Eq. 8."""
+        facets_BTHK, weights_BTH = self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B)
         projection_DHK = self.facet_projection.view(self.config.dim, self.config.heads, -1)
         return torch.einsum("bhk,dhk->bhd", facets_BTHK[:, 0], projection_DHK), weights_BTH[:, 0]
 
@@ -218,14 +215,16 @@ class Fame(SASRec):
 
     @torch.no_grad()
     def start_from(self, backbone: SASRec, config: BackboneConfig) -> None:
-        """Paper §4.4.2: keep everything of the backbone but the last block's query and what follows it.
+        """Take over a trained backbone (paper §4.4.2).
 
-        The experts' queries start as copies of the backbone's query plus noise (so that they can part),
-        or stay as initialised. The relative bias of a head is copied to each of its experts.
+        What the text names as new starts fresh: FFN' with the norm after it where that is over K numbers, gate and
+        router. The experts' queries take the place of the backbone's query: copies of it plus noise (so that they
+        can part), or fresh. The relative bias of a head is copied to each of its experts. W_f starts as
+        `config.facets` says.
         """
         parts = ["output.", "feed_forward.", "attention.query.", "attention.bias"]
-        if not self.config.residual:  # the last block has no layer norms then
-            parts += ["attention_norm.", "feed_forward_norm."]
+        if self.blocks[-1].norm_each:
+            parts += ["feed_forward_norm."]
         # `head` is what a backbone has between its last block and the query.
         skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts] + ["head."]
         weights = {k: v for k, v in backbone.state_dict().items() if not k.startswith(tuple(skipped))}
@@ -241,3 +240,6 @@ class Fame(SASRec):
                 weight += torch.randn_like(weight) * weight.std() * config.noise
             ours.query.weight.copy_(weight.flatten(0, 2))
             ours.query.bias.copy_(theirs.query.bias.view(heads, 1, -1).repeat(1, experts, 1).flatten())
+        if config.facets == "output":
+            # Row vectors: the backbone has Σ_h head^h W_O^h, so (W_f^h)ᵀ = H · W_O^h gives that at a uniform gate.
+            self.facet_projection.copy_(backbone.blocks[-1].output.weight * self.config.heads)

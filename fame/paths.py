@@ -17,11 +17,11 @@ def paths(train: TrainConfig, device: torch.device) -> dict[str, str]:
 def _loss(train: TrainConfig, device: torch.device) -> str:
     dtype = str(product_dtype(train.precision, device)).removeprefix("torch.")
     faster = multiplies_bfloat16_faster(device.type)
-    why = f"this {_kind(device)} {'multiplies bfloat16 faster' if faster else 'has no bfloat16 units'}"
+    why = f"this {_kind(device)} {'multiplies bfloat16 faster' if faster else 'multiplies float32 as fast'}"
     if train.precision != "auto":
         # A configuration that was exported on another machine names what was fastest there.
         slower = train.precision == "bfloat16" and not faster
-        why = f"train.precision; {why}, float32 is faster" if slower else "train.precision"
+        why = f"train.precision; {why}" if slower else "train.precision"
     if train.loss != "softmax":
         return f"{train.loss}, {dtype} products ({why})"
     chunk = chunk_bytes(device) / 2**20

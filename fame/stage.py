@@ -101,6 +101,7 @@ class StageRun:
         text: ItemStart | None = None,
     ) -> None:
         keep_freed_memory()
+        torch.set_flush_denormal(True)  # softmax weights near 0 would otherwise slow products down ten times
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
         self.sequences = sequences
         max_length = experiment.data.max_length

@@ -21,7 +21,7 @@ What differs from the paper:
   the newest of its own window: k(i − j) for j ≤ i. With one block the last position is the same in both; with more, what
   it reads of earlier items differs. Every position then trains in one pass.
 - Positions before the first item are zeros; the authors' code has position vectors there, normed, for SASRec's
-  padding. Position encoding and the order of norms are SASRec's settings (`positions: absolute_right`, `norm: post` are the paper's).
+  padding. Position encoding is SASRec's setting (`positions: absolute_right` is the paper's).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.attention import last_position
-from fame.blocks import Sublayer, TransformerBlock
+from fame.blocks import TransformerBlock
 from fame.config import TrainConfig, require
 from fame.model import SASRec, SASRecConfig
 from fame.registry import models
@@ -56,8 +56,6 @@ class BSARecConfig(SASRecConfig):
         require(0 <= self.alpha <= 1, "model.alpha", self.alpha, "must be between 0 and 1")
         rule = "must be odd and at least 1: frequency 0, and pairs of opposite sign"
         require(self.cutoff >= 1 and self.cutoff % 2 == 1, "model.cutoff", self.cutoff, rule)
-        # The filter reads the padding, which a norm before it would make something else than zero.
-        require(self.filter == "causal" or self.norm == "post", "model.filter", self.filter, "needs model.norm = post")
 
     def check_training(self, train: TrainConfig) -> None:
         super().check_training(train)
@@ -98,15 +96,15 @@ class Filtered(nn.Module):
     def __init__(self, config: BSARecConfig, max_length: int) -> None:
         super().__init__(config, max_length)
         self.alpha = config.alpha
-        self.filter_norm = Sublayer(config.dim, config.norm)
+        self.filter_norm = nn.LayerNorm(config.dim, eps=1e-12)
         self.filter = FrequencyFilter(
             dim=config.dim, cutoff=config.cutoff, max_length=max_length, causal=config.filter == "causal"
         )
 
     def mix(self, x_BTD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        filtered = self.dropout(self.filter(self.filter_norm.before(x_BTD), lengths_B))
+        filtered = self.dropout(self.filter(x_BTD, lengths_B))
         ends = x_BTD if lengths_B is None else last_position(x_BTD, lengths_B)
-        filtered = self.filter_norm.after(ends + filtered)
+        filtered = self.filter_norm(ends + filtered)
         return self.alpha * filtered + (1 - self.alpha) * super().mix(x_BTD, lengths_B, real_BS)
 
 

@@ -32,7 +32,8 @@ from fame.dropout import Dropout
 from fame.model import SASRec, SASRecConfig
 from fame.registry import models
 
-TRANSFORMER = ("blocks", "heads", "inner", "dropout", "attention_dropout", "positions", "norm", "init_std")
+TRANSFORMER = ("blocks", "heads", "inner", "activation", "attention_residual", "dropout", "attention_dropout")
+TRANSFORMER += ("positions", "init", "init_std")
 """Settings of the transformer, which `mean` has not."""
 
 

@@ -5,7 +5,7 @@ replaces the last block and the query. Settings are those of both; with one head
 backbone without the last attention's output projection. `backbone.epochs` pre-trains the plain backbone, as for FAME.
 
 - `fame_bsarec`: the frequency filter stays beside the experts, α · filter(X) + (1 − α) · LN(X + experts(X)), before
-  the heads' feed-forward network. The filter needs that residual, so `residual: false` is an error.
+  the heads' feed-forward network. The filter needs that residual, so `attention_residual: false` is an error.
 - `fame_bert4rec`: experts attend in both directions, from the mask when it recommends. Facets take the place of
   BERT4Rec's output layer, too: Σ_h g_h q^h is the query, and a layer after the sum would leave no score to a facet.
 """
@@ -31,7 +31,8 @@ class FameBSARecConfig(BSARecConfig, FameConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.residual, "model.residual", self.residual, "the filter is part of the residual sum; leave it out")
+        rule = "the filter is part of the residual sum; leave it out"
+        require(self.attention_residual, "model.attention_residual", self.attention_residual, rule)
 
 
 class FilteredFacetBlock(Filtered, FacetBlock):

@@ -51,7 +51,8 @@ class MiaSRecConfig(CosineConfig):
 
     causal: ClassVar[bool] = False
     positions: ClassVar[str] = "none"
-    norm: ClassVar[str] = "post"
+    activation: ClassVar[str] = "gelu"
+    attention_residual: ClassVar[bool] = True
     """Of the blocks; positions are added to what they read."""
 
     name: Literal["miasrec"] = "miasrec"  # type: ignore[assignment]

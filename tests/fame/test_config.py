@@ -48,14 +48,17 @@ plain_model = {
     "dropout": share,
     "attention_dropout": share,
     "positions": st.sampled_from(["relative", "absolute", "none"]),
-    "norm": st.sampled_from(["post", "pre"]),
+    "activation": st.sampled_from(["gelu", "relu"]),
+    "attention_residual": st.booleans(),
+    "init": st.sampled_from(["normal", "xavier"]),
     "init_std": positive,
 }
 fame_model = st.builds(
     FameConfig,
     **plain_model,
     experts=st.integers(1, 32),
-    residual=st.booleans(),
+    facet_norm=st.sampled_from(["joint", "facet"]),
+    expert_masks=st.sampled_from(["own", "shared"]),
     facet_init=st.sampled_from(["slice", "random"]),
     facet_scale=maybe(positive),
 )
@@ -196,7 +199,7 @@ def test_a_list_of_names_may_be_a_text_with_commas():
         ({"train": {"lr": 10**400}}, "must be of type float"),
         ({"train": {"mode": "some"}}, "train.mode = 'some': must be one of all, prefix"),
         ({"train": {"mode": ["all"]}}, "train.mode = ['all']: must be one of all, prefix"),
-        ({"model": {"residual": 1}}, "model.residual = 1: must be of type bool"),
+        ({"model": {"attention_residual": 1}}, "model.attention_residual = 1: must be of type bool"),
         ({"evaluate": {"cutoffs": 10}}, "evaluate.cutoffs = 10: must be a list"),
         ({"evaluate": {"cutoffs": ["x"]}}, "evaluate.cutoffs = 'x': must be of type int"),
         ({"data": {"columns": ["user"]}}, "data.columns = ['user']: must be a mapping"),

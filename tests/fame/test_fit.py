@@ -382,7 +382,7 @@ def worker_settings(train: dict, **model) -> Experiment:
 WORKER_RUNS = {
     "all": worker_settings({"mode": "all"}),
     "prefix": worker_settings({"mode": "prefix"}),
-    "absolute": worker_settings({"mode": "all"}, positions="absolute", norm="pre", residual=False),
+    "absolute": worker_settings({"mode": "all"}, positions="absolute", attention_residual=False, facet_norm="facet"),
     "sampled_softmax": worker_settings({"loss": "sampled_softmax", "negatives": 6, "clip_norm": 0.1}),
     "gbce": worker_settings({"loss": "gbce", "negatives": 6, "mode": "prefix", "weight_decay": 0.01}),
 }

@@ -15,13 +15,13 @@ from tests.fame.helpers import CPU
     ("settings", "faster", "expected"),
     [
         ({}, True, "exact softmax, bfloat16 products (this CPU multiplies bfloat16 faster), "),
-        ({}, False, "exact softmax, float32 products (this CPU has no bfloat16 units), "),
+        ({}, False, "exact softmax, float32 products (this CPU multiplies float32 as fast), "),
         ({"precision": "float32"}, True, "exact softmax, float32 products (train.precision), "),
         ({"precision": "bfloat16"}, True, "exact softmax, bfloat16 products (train.precision), "),
         (
             {"precision": "bfloat16"},
             False,
-            "exact softmax, bfloat16 products (train.precision; this CPU has no bfloat16 units, float32 is faster), ",
+            "exact softmax, bfloat16 products (train.precision; this CPU multiplies float32 as fast), ",
         ),
         ({"loss": "gbce"}, True, "gbce, bfloat16 products (this CPU multiplies bfloat16 faster)"),
     ],

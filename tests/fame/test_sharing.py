@@ -87,12 +87,14 @@ DECIDING = {
 }
 FREE = {
     "model.experts": [1, 4],
-    "model.residual": [True, False],
+    "model.facet_norm": ["joint", "facet"],
+    "model.expert_masks": ["own", "shared"],
     "model.facet_init": ["slice", "random"],
     "train.epochs": [1, 2],
     "train.lr": [0.01, 0.02],
     "backbone.query": ["copy", "fresh"],
     "backbone.noise": [0.0, 0.5],
+    "backbone.facets": ["init", "output"],
     "data.dir": [None, "/elsewhere"],
 }
 points = st.fixed_dictionaries({key: st.sampled_from(values) for key, values in (DECIDING | FREE).items()})
@@ -136,8 +138,8 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
     }
     free = {key for key in known - deciding.keys() if not key.startswith("data.")}
     assert free == {
-        *("model.experts", "model.residual", "model.facet_init", "model.facet_scale"),
-        *("train.epochs", "train.lr", "backbone.query", "backbone.noise"),
+        *("model.experts", "model.facet_norm", "model.expert_masks", "model.facet_init", "model.facet_scale"),
+        *("train.epochs", "train.lr", "backbone.query", "backbone.noise", "backbone.facets"),
     }
     assert {"data.fingerprint", "data.max_length"} <= deciding.keys() <= known
 

@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import read_yaml, set_key
+from fame.config_tree import assign, read_yaml
 from fame.errors import UserError, nearest
+from fame.recipes import with_recipe
 from tuning.space import Space, flatten
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
@@ -63,7 +64,7 @@ def space_from_dict(tree: Any, source: str = "space") -> Space:
             if not isinstance(content, sections[name]):
                 kind = "list" if sections[name] is list else "mapping"
                 raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=tree.get("base", {}), search={}, source=source)
+    space = Space(base=with_recipe(tree.get("base", {})), search={}, source=source)
     search = {}
     for key, settings in tree.get("search", {}).items():
         with inside(f"{source}: search.{key}"):
@@ -99,10 +100,12 @@ def fix(space: Space, settings: Mapping[str, Any]) -> Space:
     Keys that existed only under another value of a fixed key are no longer searched either.
     Start points keep their other keys; one that is no longer possible is dropped.
     """
-    settings = flatten(settings)
     base = copy.deepcopy(dict(space.base))
-    for key, value in settings.items():
-        set_key(base, key, value)
+    given: dict[str, Any] = {}
+    for key, value in flatten(settings).items():
+        assign(base, key, value)
+        assign(given, key, value)
+    settings = flatten(given)
     fixed = replace(space, base=base, search={}, start=())
     fixed = replace(fixed, search=space.left_to_search(settings, fixed.fixed))
     check_keys(fixed)

@@ -37,8 +37,8 @@ def torchs_own(block: nn.Module) -> nn.TransformerEncoderLayer:
         theirs.in_proj_bias: torch.cat([query.bias, key_value.bias]),
     }
     pairs = [(theirs.out_proj, block.output), (layer.linear1, block.feed_forward[0])]
-    pairs += [(layer.linear2, block.feed_forward[2]), (layer.norm1, block.attention_norm.norm)]
-    pairs += [(layer.norm2, block.feed_forward_norm.norm)]
+    pairs += [(layer.linear2, block.feed_forward[2]), (layer.norm1, block.attention_norm)]
+    pairs += [(layer.norm2, block.feed_forward_norm)]
     weights |= {getattr(a, part): getattr(b, part) for a, b in pairs for part in ("weight", "bias")}
     for parameter, value in weights.items():
         parameter.copy_(value)

@@ -39,7 +39,7 @@ class NaiveBSARec(NaiveFame):
 
     def plain_block(self, block: BSARec.Block, x: list[Tensor]) -> list[Tensor]:
         pre = self.config.norm == "pre"
-        to_attention = [layer_norm(block.attention_norm.norm, row) if pre else row for row in x]
+        to_attention = [layer_norm(block.attention_norm, row) if pre else row for row in x]
         to_filter = [layer_norm(block.filter_norm.norm, row) if pre else row for row in x]
         out = []
         for t in range(len(x)):
@@ -47,13 +47,13 @@ class NaiveBSARec(NaiveFame):
             attended = x[t] + block.output.weight @ heads + block.output.bias
             filtered = x[t] + self.filtered(block, to_filter, t)
             if not pre:
-                attended = layer_norm(block.attention_norm.norm, attended)
+                attended = layer_norm(block.attention_norm, attended)
                 filtered = layer_norm(block.filter_norm.norm, filtered)
             row = self.config.alpha * filtered + (1 - self.config.alpha) * attended
             if pre:
-                row = row + feed_forward(block.feed_forward, layer_norm(block.feed_forward_norm.norm, row))
+                row = row + feed_forward(block.feed_forward, layer_norm(block.feed_forward_norm, row))
             else:
-                row = layer_norm(block.feed_forward_norm.norm, row + feed_forward(block.feed_forward, row))
+                row = layer_norm(block.feed_forward_norm, row + feed_forward(block.feed_forward, row))
             out.append(row)
         return out
 

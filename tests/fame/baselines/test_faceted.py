@@ -22,7 +22,6 @@ BACKBONES = {
     "bsarec": (BSARec, BSARecConfig, FameBSARec, FameBSARecConfig),
     "bert4rec": (Bert4Rec, Bert4RecConfig, FameBert4Rec, FameBert4RecConfig),
 }
-NORMS = ["post", "pre"]
 
 
 def without(projection: str, model: SASRec) -> SASRec:
@@ -34,14 +33,13 @@ def without(projection: str, model: SASRec) -> SASRec:
     return model
 
 
-@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", BACKBONES)
 @torch.no_grad()
-def test_with_one_head_one_expert_and_w_f_the_identity_it_is_its_backbone(name, norm):
+def test_with_one_head_one_expert_and_w_f_the_identity_it_is_its_backbone(name):
     plain, plain_config, faceted, config = BACKBONES[name]
     plain = Cloze if plain is Bert4Rec else plain  # facets take the place of its output layer
-    backbone = without("blocks.1.output", randomise(plain(plain_config(**SIZE, norm=norm), 9, 5), seed=1))
-    ours = faceted(config(**SIZE, norm=norm, experts=1, facet_scale=1.0), 9, 5).double().eval()
+    backbone = without("blocks.1.output", randomise(plain(plain_config(**SIZE), 9, 5), seed=1))
+    ours = faceted(config(**SIZE, experts=1, facet_scale=1.0), 9, 5).double().eval()
     shared = {key: value for key, value in backbone.state_dict().items() if "blocks.1.output" not in key}
     untouched = ours.load_state_dict(shared, strict=False)
     assert all("router" in key or "gate" in key or key == "facet_projection" for key in untouched.missing_keys)
@@ -113,5 +111,5 @@ def test_it_is_explained_like_fame(name):
 
 
 def test_the_filter_needs_the_residual():
-    with pytest.raises(UserError, match=r"model\.residual = False: the filter is part of the residual sum"):
-        FameBSARecConfig(residual=False)
+    with pytest.raises(UserError, match=r"model\.attention_residual = False: the filter is part of the residual sum"):
+        FameBSARecConfig(attention_residual=False)

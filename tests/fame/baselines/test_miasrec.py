@@ -43,8 +43,8 @@ def naive_scores(model: MiaSRec, items: list[int]) -> Tensor:
         y.append(x[t + 1] + model.positions.weight[len(items) - t] + model.frequencies.weight[frequency])
     y = [layer_norm(model.norm, row) for row in y]
     for block in model.blocks:
-        rows = [layer_norm(block.attention_norm.norm, y[t] + attend(block, y, t, config.heads)) for t in range(len(y))]
-        y = [layer_norm(block.feed_forward_norm.norm, row + feed_forward(block.feed_forward, row)) for row in rows]
+        rows = [layer_norm(block.attention_norm, y[t] + attend(block, y, t, config.heads)) for t in range(len(y))]
+        y = [layer_norm(block.feed_forward_norm, row + feed_forward(block.feed_forward, row)) for row in rows]
     gates = [torch.sigmoid(model.gate.weight @ torch.cat([a, b]) + model.gate.bias) for a, b in zip(x, y, strict=True)]
     o = [gate * a + (1 - gate) * b for gate, a, b in zip(gates, x, y, strict=True)]
     votes = torch.stack([(model.vote.weight @ torch.cat([o[0], row]) + model.vote.bias)[0] for row in o])
