@@ -25,10 +25,11 @@ from ray.tune.experiment import Trial
 
 from benchmarks.harness import Row, publish
 from fame.datasets import load_dataset
-from tuning import resources, run
-from tuning.options import parse
-from tuning.plan import make_plan
-from tuning.storage import Storage
+from tuning.driver import run
+from tuning.machines import resources
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import make_plan
+from tuning.storage.layout import Storage
 from tuning.trial import TRAINERS, Trainer
 from tuning.trial.plan import TrialPlan
 

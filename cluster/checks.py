@@ -10,9 +10,9 @@ from typing import Any
 
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
-from tuning import object_store
-from tuning.checks import Finding, Level, Machine, Needs, gib, judge
-from tuning.storage import below, is_remote, leaves_no_empty_folder, root
+from tuning.machines.checks import Finding, Level, Machine, Needs, gib, judge
+from tuning.storage import object_store
+from tuning.storage.layout import below, is_remote, leaves_no_empty_folder, root
 
 SKEW_WARNING, SKEW_FAILURE = 2.0, 300.0
 """Seconds between clocks: times in MLflow are wrong; object stores refuse requests."""

@@ -31,9 +31,9 @@ from fame.text.cache import _Store
 from fame.text.encoder import Encoder, encoder_folder, encoder_identity
 from tests.commands import TINY, call, write_config
 from tuning import sweep
-from tuning.options import plain_name
+from tuning.plan.options import plain_name
 from tuning.space.file import read_space
-from tuning.storage import RECORD, Storage
+from tuning.storage.layout import RECORD, Storage
 
 
 class Bomb:

@@ -15,7 +15,7 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
 
 from fame.errors import UserError, run_command
 from fame.ranks import cutoff
-from tuning.options import DEFAULTS
+from tuning.plan.options import DEFAULTS
 
 
 def main() -> None:

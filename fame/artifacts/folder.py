@@ -2,7 +2,7 @@
 
 `LocalFolder` is one on a file system, shared between nodes or not: it relies on renaming and on
 creating a file exclusively, which network file systems have too, and not on locks of the kernel.
-`tuning.remote_folder` has object stores.
+`tuning.storage.remote_folder` has object stores.
 """
 
 from __future__ import annotations

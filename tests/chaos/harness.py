@@ -20,7 +20,7 @@ from fame.checkpoint import load_checkpoint
 from fame.fit import CHECKPOINT
 from fame.provenance import provenance
 from tests.tuning.sweeps import Sweeps, assert_agree
-from tuning.search import RAY_ID
+from tuning.study.trials import RAY_ID
 
 TRIALS = 6
 EPOCHS = 4

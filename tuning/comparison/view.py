@@ -13,7 +13,7 @@ from fame.significance import RESAMPLES
 from tuning.comparison.pairs import Pair, check_comparable, compare
 from tuning.comparison.sweeps import Sweep
 from tuning.pages import render
-from tuning.tables import Column, Table, clock, columns
+from tuning.pages.tables import Column, Table, clock, columns
 
 LEVEL = 0.05
 """Largest adjusted p-value of a difference that is called clear."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame.errors import UserError
-from tuning.object_store import is_of_store
+from tuning.storage.object_store import is_of_store
 
 RESERVE, RESERVED = ".reserve", 8 << 20
 """Name and bytes of the file that keeps space in a sweep's folder."""
@@ -44,7 +44,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
     """Filter for a logger: what cannot be written is a line, not a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and is_of_store(error):
-        return False  # `tuning.mirror`, which writes there just before Tune does, says it
+        return False  # `tuning.study.mirror`, which writes there just before Tune does, says it
     if error is None or not cannot_write(error):
         return True
     print(f"cannot save Tune's state ({why(error)}): what it saved before stays", file=sys.stderr)

@@ -15,7 +15,7 @@ def halt(reason: str) -> None:
     """Let Tune end after the step that it is in. To be called from within one; only the first reason counts."""
     _reasons.append(reason)
     if len(_reasons) == 1:
-        signal.raise_signal(signal.SIGUSR1)  # as `tuning.interrupt` does
+        signal.raise_signal(signal.SIGUSR1)  # as `tuning.driver.interrupt` does
 
 
 def halted() -> str | None:

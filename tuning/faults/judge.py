@@ -8,10 +8,10 @@ from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import RayTrainError, WorkerHealthCheckFailedError
 
 from fame.errors import DivergedError, UserError
-from tuning.faults import Fault, Kind
 from tuning.faults.disk import cannot_write, described
-from tuning.faults.memory import KilledForMemoryError
-from tuning.object_store import explained, is_of_store
+from tuning.faults.fault import Fault, FaultKind
+from tuning.ray_internals.memory_monitor import KilledForMemoryError
+from tuning.storage.object_store import explained, is_of_store
 
 ALLOCATOR = "can't allocate memory"
 """In the message of torch's allocator for the CPU, which raises no exception of its own."""
@@ -19,7 +19,7 @@ MONITOR = "running low on memory"
 """In what Ray says of a process that its memory monitor has killed."""
 PEERS = ("gloo", "NCCL", "Connection reset by peer", "Connection closed by peer")
 """In the message of torch's collectives when another worker of the trial is gone."""
-FIRST: tuple[Kind, ...] = ("infeasible", "storage", "diverged", "failed", "lost")
+FIRST: tuple[FaultKind, ...] = ("infeasible", "storage", "diverged", "failed", "lost")
 """Of the faults of a trial's workers the one that the others follow from comes first."""
 
 
@@ -50,7 +50,7 @@ def judge_text(text: str) -> Fault:
     return Fault(kind="infeasible", reason=monitor[-1]) if monitor else Fault(kind="failed", reason=lines[-1])
 
 
-def _kind(error: BaseException) -> Kind:
+def _kind(error: BaseException) -> FaultKind:
     text = str(error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError, OutOfMemoryError, KilledForMemoryError)):
         return "infeasible"

@@ -12,9 +12,9 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from fame.errors import UserError
-from tuning.plan import Plan
-from tuning.search import StudySearch
-from tuning.storage import Storage
+from tuning.plan.sweep_plan import Plan
+from tuning.search.study_search import StudySearch
+from tuning.storage.layout import Storage
 
 EVERY_SECONDS = 30.0
 """Shortest time between two reports."""

@@ -12,9 +12,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning.export import ranked, score
-from tuning.search import RAY_ID
-from tuning.tracking.callback import run_name
+from tuning.study.trials import RAY_ID, ranked, run_name, score
 
 CURVES = 60
 """Most learning curves that are drawn: those of the best trials."""

@@ -18,20 +18,18 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from fame.seeds import mean_sd
-from tuning import stages
-from tuning.dashboards.journal import open_read_only
-from tuning.export import ranked, score
 from tuning.faults import Fault
-from tuning.final import Final, outcomes
 from tuning.pages import render, write_page
-from tuning.plan import Plan
+from tuning.pages.tables import Table, clock, columns
+from tuning.plan.sweep_plan import Plan
 from tuning.report import figures
 from tuning.report.edges import edges
 from tuning.report.savings import Spent, epochs_of, seconds_of, spent
-from tuning.search import LOST, RAY_ID
-from tuning.storage import Storage
-from tuning.tables import Table, clock, columns
-from tuning.tracking.callback import LETTERS, run_name
+from tuning.results.final import Final, outcomes
+from tuning.storage.layout import Storage
+from tuning.study import stage_uses
+from tuning.study.reading import open_read_only
+from tuning.study.trials import LETTERS, LOST, RAY_ID, ranked, run_name, score
 
 SHOWN = 10
 """Trials in the table of the best."""
@@ -211,7 +209,7 @@ def _time(study: optuna.Study, used: Spent) -> Table:
             "early stopping",
             f"{used.stopped} trials stopped: at most {used.epochs_spared} epochs, about {clock(used.seconds_spared)}, not trained",
         ],
-        *([f"stage {name}", str(uses)] for name, uses in stages.total(study).items()),
+        *([f"stage {name}", str(uses)] for name, uses in stage_uses.total(study).items()),
     ]
     return Table(title="Time, and what was saved", columns=columns(["", ""], []), rows=rows)
 

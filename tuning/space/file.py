@@ -22,9 +22,9 @@ from typing import Any
 from fame.config_tree import assign, read_yaml
 from fame.errors import UserError, nearest
 from fame.recipes import with_recipe
-from tuning.space import Space, flatten
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
+from tuning.space.space import Space, flatten
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import optuna
 from optuna.trial import FrozenTrial
 
-from tuning.export import read_trial, score
 from tuning.faults import Fault
-from tuning.search import RAY_ID
-from tuning.storage import Storage
+from tuning.storage.layout import Storage
+from tuning.study.trials import RAY_ID, run_name, score
 from tuning.tracking import TRIAL, Status, Tracker
-from tuning.tracking.callback import numbers_of, run_name, tags_of
+from tuning.tracking.callback import numbers_of, tags_of
+from tuning.trial.checkpoints import read_trial
 
 
 def agree(

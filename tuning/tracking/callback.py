@@ -12,20 +12,12 @@ from ray.tune.experiment import Trial
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
 from tuning.faults import FAULT, Fault
-from tuning.schedulers.restart import fault_noted, point_of
+from tuning.study.trials import run_name
 from tuning.tracking import TRIAL, Status, Tracker, opened
-
-LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
-"""Parameters that a run's name shows, by the paper's letters."""
+from tuning.trial.restart import fault_noted, point_of
 
 NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch"}
 """Numbers of a report that describe Ray's processes, and the epoch, which is the step."""
-
-
-def run_name(params: Mapping[str, Any], trial_id: str) -> str:
-    """``H2 N4 D64``; the trial's id where the search looks at none of these."""
-    words = [f"{letter}{params[key]}" for key, letter in LETTERS.items() if key in params]
-    return " ".join(words) or trial_id
 
 
 def numbers_of(report: Mapping[str, Any]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from ray.train.v2._internal.execution.training_report import _TrainingReport
 
 from fame.checkpoint import load_checkpoint
 from fame.errors import UserError
-from fame.fit import CHECKPOINT
+from fame.fit import CHECKPOINT, Trained, read_trained
 
 T = TypeVar("T")
 
@@ -124,6 +124,14 @@ class Kept:
 
     def _at(self, name: str) -> str:
         return self.storage.build_checkpoint_path_from_name(name)
+
+
+def read_trial(trials: str, trial_id: str) -> Trained | None:
+    """Return the newest readable checkpoint of a trial, or None if it has none."""
+    name, trained, damage = Kept(trials, trial_id).newest(read_trained)
+    if damage:
+        print(f"trial {trial_id}: {'; '.join(damage)}; {f'{name} is used' if name else 'it is skipped'}")
+    return trained
 
 
 def mend(folder: str, trial_id: str, interval: int) -> str | None:

@@ -26,14 +26,14 @@ from fame.pipeline import recipes
 from fame.stage import EpochReport
 from tuning.faults import ENDS, MENDED, end
 from tuning.faults.judge import judge
-from tuning.faults.pulse import Pulse, Watched
-from tuning.remote_folder import open_folder
-from tuning.schedulers.restart import Restart, fault_noted, milestone_name, point_of, restart_of
-from tuning.scratch import scratch_folder
-from tuning.stages import reported_uses
-from tuning.storage import below
+from tuning.storage.layout import below
+from tuning.storage.remote_folder import open_folder
+from tuning.study.stage_uses import reported_uses
 from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.pulse import Pulse, Watched
+from tuning.trial.restart import Restart, fault_noted, milestone_name, point_of, restart_of
+from tuning.trial.scratch import scratch_folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from fame.fit import fit
 from tests.commands import TINY
 from tests.tuning.tracking.conftest import Open
 from tests.tuning.tracking.seen import Seen
-from tuning.search import RAY_ID
-from tuning.storage import Storage
+from tuning.storage.layout import Storage
+from tuning.study.trials import RAY_ID
 from tuning.tracking.agreement import agree
 from tuning.trial.checkpoints import Checkpoints
 from tuning.trial.loop import reported_metrics

@@ -1,0 +1,198 @@
+"""What a sweep is going to do: options, space and data, checked, before anything starts.
+
+A plan can be written to the sweep's folder and read from there, so that `--resume` goes on with
+exactly the sweep that was started, whatever has become of the files it was made from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fame.config import Experiment, TextConfig
+from fame.config_tree import apply_overrides, experiment_from_dict, section_from_dict
+from fame.errors import UserError
+from fame.text.encoder import absolute_encoder, encoder_folder
+from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options
+from tuning.plan.shared_stages import Expected, expected
+from tuning.schedulers import SCHEDULERS, Schedule
+from tuning.space import Space, flatten
+from tuning.space.domains import Choices
+from tuning.space.file import default_space, fix, read_space, space_from_dict
+
+if TYPE_CHECKING:
+    from fame.datasets import Dataset
+
+TRIALS = 8
+"""Trials of a sweep that asks for no number."""
+OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
+"""Settings that an option decides, given or not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked sweep."""
+
+    options: Options
+    space: Space
+    trials: int
+    fingerprint: str | None = None
+    """Content of the data that the sweep was started with; None if it is new."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The settings of every trial, without what is searched."""
+        experiment = experiment_from_dict(self.space.base)
+        if self.fingerprint is None:
+            return experiment
+        return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
+
+    @property
+    def epochs(self) -> int:
+        """Most epochs of a trial, over its stages."""
+        return self._most("train.epochs") + self._most("backbone.epochs")
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Seeds of the last step: those after the seed that the trials had."""
+        first = self.options.seed + 1
+        return tuple(range(first, first + (self.options.final_seeds or FINAL_SEEDS)))
+
+    @property
+    def schedule(self) -> Schedule:
+        """The part of the plan that a scheduler needs."""
+        options = self.options
+        return Schedule(
+            metric=options.metric, epochs=self.epochs, trials=self.trials, space=self.space, seed=options.seed
+        )
+
+    def shared_stages(self) -> list[Expected]:
+        """The stages whose results trials share. A population's trials share none."""
+        return [] if SCHEDULERS[self.options.scheduler].changes else expected(self.space)
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise `UserError` if trials need more than the dataset has, or an encoder that cannot be had."""
+        from fame.text.facets import read_facet
+        from fame.text.texts import text_columns
+
+        if not (self._most("text.epochs") or self._most("text.plain")):
+            return
+        if not text_columns(dataset.items, self.experiment.text.columns):
+            raise UserError(
+                f"text.epochs, text.plain: trials start from the items' text, and {dataset.config.name} has none; "
+                "give a table with --items or --data-dir, or leave the text stage out with --set text.epochs=0"
+            )
+        for encoder in self._values("text.encoder"):
+            encoder_folder(encoder)
+        rare = min(self._values("text.rare"))
+        for facets in self._values("text.facets"):
+            for facet in section_from_dict(TextConfig, {"facets": facets}, "text").facets or ():
+                read_facet(facet, dataset.items.columns, rare)
+
+    def _most(self, key: str) -> int:
+        return max(self._values(key))
+
+    def _values(self, key: str) -> Sequence[Any]:
+        """Ends or choices of a key that is searched; the one value of another key."""
+        parameter = self.space.search.get(key)
+        if parameter is not None:
+            return parameter.domain.ends()
+        return (flatten(dataclasses.asdict(self.experiment))[key],)
+
+    def to_record(self, fingerprint: str) -> dict[str, Any]:
+        """Plain values from which `from_record` makes the plan again."""
+        options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(Options) if f.name not in PLACE}
+        options["set"] = list(options["set"])
+        return {"options": options, "fingerprint": fingerprint, "trials": self.trials, "space": self.space.to_dict()}
+
+
+def make_plan(options: Options) -> Plan:
+    """Read and check everything that the options name, except the data. Raises `UserError`."""
+    space = read_space(options.space or default_space(options.model))
+    settings = flatten(apply_overrides({}, options.set))
+    for key in settings:
+        if key in options.data or (key == "train.epochs" and options.epochs is not None):
+            raise UserError(f"--set {key}=…: the option for it was given, too; use one of them")
+        if key in OPTION_OF:
+            raise UserError(f"--set {key}=…: would be ignored; use --{OPTION_OF[key]} instead")
+    for key in ("train.metric", "seed"):
+        asked = getattr(options, OPTION_OF[key])
+        if space.fixed.get(key, asked) != asked:
+            raise UserError(
+                f"{space.source}: base: {key} = {space.fixed[key]!r} would be ignored; take it out, "
+                f"and give --{OPTION_OF[key]} {space.fixed[key]} instead"
+            )
+    settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
+    if options.epochs is not None:
+        settings["train.epochs"] = options.epochs
+    if space.model != options.model:
+        if options.space is not None:
+            raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
+        settings["model.name"] = options.model
+    encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
+    if isinstance(encoder, str):  # trials run in other folders
+        settings["text.encoder"] = absolute_encoder(encoder)
+    space = _with_absolute_encoders(fix(space, settings))
+    if options.sampler == "grid":
+        points = len(space.grid())
+        trials = min(options.trials or points, points)
+    else:
+        trials = options.trials or TRIALS
+    plan = Plan(options=options, space=space, trials=trials)
+    SCHEDULERS[options.scheduler].check(plan.schedule)
+    if options.final_top > trials:
+        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
+    return plan
+
+
+def _with_absolute_encoders(space: Space) -> Space:
+    """The space with folders among the encoders it searches as whole paths."""
+    parameter = space.search.get("text.encoder")
+    if parameter is None:
+        return space
+    domain = Choices(tuple(map(absolute_encoder, parameter.domain.values())))
+    start = tuple(
+        {key: absolute_encoder(value) if key == "text.encoder" else value for key, value in point.items()}
+        for point in space.start
+    )
+    search = {**space.search, "text.encoder": dataclasses.replace(parameter, domain=domain)}
+    return dataclasses.replace(space, search=search, start=start)
+
+
+def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:
+    """The plan of a sweep that was started before.
+
+    Raises `UserError` if an option given now contradicts it.
+    """
+    source = f"the record of sweep '{options.name}'"
+    place = {key: getattr(options, key) for key in PLACE}
+    try:
+        recorded = Options(**{**record["options"], "set": tuple(record["options"]["set"])}, **place)
+        space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
+    except (KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{source} is damaged, or of another version ({reason}); start another sweep") from None
+    before = _by_option(dataclasses.asdict(recorded))
+    for option, value in _by_option(given).items():
+        if value != before.get(option):
+            was = f"with {_shown(before[option])}" if before.get(option) not in (None, ()) else "without it"
+            raise UserError(
+                f"{option} {_shown(value)}: the sweep was started {was}; "
+                "leave the option out, or start another sweep with another --name"
+            )
+    return Plan(options=recorded, space=space_from_dict(space, source), trials=trials, fingerprint=fingerprint)
+
+
+def _by_option(options: dict[str, Any]) -> dict[str, Any]:
+    """What options say what a sweep is, by the option's name."""
+    data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
+    others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
+    return data | {f"--{key.replace('_', '-')}": value for key, value in others.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
