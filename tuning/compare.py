@@ -14,7 +14,7 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fame.errors import UserError, run_command
-from fame.ranks import cutoff
+from fame.evaluation.ranks import cutoff
 from tuning.plan.options import DEFAULTS
 
 

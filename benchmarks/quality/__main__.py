@@ -20,11 +20,11 @@ from benchmarks.quality.published import published
 from benchmarks.quality.rows import FILE, Row, read_rows
 from benchmarks.quality.seeds import SeedResult, results_of
 from benchmarks.quality.tables import model_lines
-from fame.config_tree import write_yaml
+from fame.config.tree import write_yaml
+from fame.datasets.sequences import PARTS
 from fame.errors import UserError, run_command
-from fame.ranks import Ranks
-from fame.seeds import over_seeds
-from fame.sequences import PARTS
+from fame.evaluation.ranks import Ranks
+from fame.evaluation.seeds import over_seeds
 from tuning.comparison.pairs import compare
 
 METRIC = "ndcg@10"

@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.harness import Row, publish
-from fame.config_tree import read_yaml, to_dict
+from fame.config.tree import read_yaml, to_dict
 from fame.errors import UserError, run_command
 from tuning.space import flatten
 from tuning.trial.checkpoints import read_trial

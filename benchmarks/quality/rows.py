@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict, read_yaml
+from fame.config.tree import experiment_from_dict, read_yaml
 from fame.errors import UserError, nearest
 
 FILE = Path(__file__).with_name("rows.yaml")

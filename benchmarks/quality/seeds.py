@@ -21,8 +21,8 @@ from torch import Tensor
 from benchmarks.harness import RESULTS
 from benchmarks.quality.rows import Row
 from benchmarks.quality.tables import CUTOFFS
-from fame.ranks import Ranks
-from fame.sequences import PARTS, Part
+from fame.datasets.sequences import PARTS, Part
+from fame.evaluation.ranks import Ranks
 
 FOLDER = RESULTS / "quality"
 LAST = max(CUTOFFS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fame.seeds import mean_sd
+from fame.evaluation.seeds import mean_sd
 
 CUTOFFS = (5, 10, 20)
 

@@ -18,15 +18,17 @@ from benchmarks.harness import origin
 from benchmarks.quality.rows import FILE, Row, chosen, read_rows
 from benchmarks.quality.seeds import FOLDER, path_of, read, write
 from fame.config import Experiment
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 from fame.datasets import Dataset, load_dataset
+from fame.datasets.sequences import PARTS
 from fame.errors import run_command
-from fame.export import evaluate_weights, load_model, resolve
-from fame.fit import experiment_key
-from fame.parallel import Workers
-from fame.ranks import RANKS, Ranks
-from fame.sequences import PARTS
+from fame.evaluation.final import evaluate_weights
+from fame.evaluation.ranks import RANKS, Ranks
+from fame.runtime.parallel import Workers
+from fame.serving.exported import load_model
 from fame.train import train_one
+from fame.training.fit import experiment_key
+from fame.training.resolve import resolve
 
 
 def main() -> None:

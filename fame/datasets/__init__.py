@@ -30,9 +30,9 @@ from fame.datasets.dataset import (
     statistics,
 )
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
+from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.registry import datasets
-from fame.sequences import Sequences
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 

@@ -19,9 +19,9 @@ from benchmarks.quality import seeds, train
 from benchmarks.quality.published import NDCG10, published
 from benchmarks.quality.rows import chosen, merged, read_rows
 from benchmarks.quality.tables import model_lines
-from fame.config_tree import read_experiment, write_yaml
+from fame.config.tree import read_experiment, write_yaml
 from fame.errors import UserError
-from fame.ranks import Ranks
+from fame.evaluation.ranks import Ranks
 from tests.commands import TINY, Done, call
 
 ROWS = {

@@ -61,7 +61,7 @@ def test_no_file_imports_a_package_that_builds_on_its_own(folder):
 
 
 def test_training_model_and_evaluation_import_nothing_but_torch_and_numpy():
-    code = f"import sys, fame.fit, fame.model, fame.evaluate; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, fame.training.fit, fame.models.fame, fame.evaluation.evaluator; print([m for m in {HEAVY} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

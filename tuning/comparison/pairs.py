@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fame.datasets.sequences import Part
 from fame.errors import UserError
-from fame.ranks import Ranks
-from fame.sequences import Part
-from fame.significance import bootstrap_interval, holm, permutation_test
+from fame.evaluation.ranks import Ranks
+from fame.evaluation.significance import bootstrap_interval, holm, permutation_test
 from tuning.comparison.sweeps import Sweep
 
 PART: Part = "test"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.errors import UserError
-from fame.seeds import mean_sd
-from fame.significance import RESAMPLES
+from fame.evaluation.seeds import mean_sd
+from fame.evaluation.significance import RESAMPLES
 from tuning.comparison.pairs import Pair, check_comparable, compare
 from tuning.comparison.sweeps import Sweep
 from tuning.pages import render

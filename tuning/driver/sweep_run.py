@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fame.config_tree import write_yaml
+from fame.config.tree import write_yaml
 from fame.datasets import Dataset
-from fame.provenance import provenance
-from fame.sequences import PARTS
+from fame.datasets.sequences import PARTS
+from fame.runtime.provenance import provenance
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.storage.layout import Storage

@@ -6,7 +6,7 @@ import os
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from fame.errors import UserError
-from fame.provenance import has_credentials, mask_credentials
+from fame.runtime.provenance import has_credentials, mask_credentials
 
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 """Variables that MLflow's client takes them from."""

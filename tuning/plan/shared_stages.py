@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.artifacts import Recipe
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
-from fame.pipeline import recipes
+from fame.training.stages import recipes
 from tuning.space import Space
 from tuning.space.domains import Parameter
 

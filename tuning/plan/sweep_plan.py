@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment, TextConfig
-from fame.config_tree import apply_overrides, experiment_from_dict, section_from_dict
+from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
 from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fame.errors import run_command
-from fame.provenance import mask_credentials
+from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import DEFAULTS
 from tuning.registry.register import register, version_tags
 from tuning.tracking.store import be_patient, check_tracking_uri, connect, in_one_line

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fame
-from fame.export import load_model
 from fame.index.inverted import INDEX
+from fame.serving.exported import load_model
 
 CODE = Path(__file__).with_name("served_model.py")
 NEEDED, FOR_INDEX = ("mlflow", "torch", "numpy", "safetensors", "pyyaml"), ("faiss-cpu",)

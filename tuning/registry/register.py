@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config_tree import read_experiment
+from fame.config.tree import read_experiment
 from fame.errors import UserError
-from fame.provenance import mask_credentials
-from fame.ranks import rules
+from fame.evaluation.ranks import rules
+from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import plain_name
 from tuning.registry.package import package, quiet
 from tuning.storage.layout import shown

@@ -15,8 +15,8 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel, ConfigDict, Field
 
-from fame.explain import facet_labels
-from fame.recommend import load_recommender
+from fame.serving.explanation import facet_labels
+from fame.serving.recommender import load_recommender
 
 TOP, MOST = 10, 1000
 """Items of an answer: where the query does not say, and at most."""

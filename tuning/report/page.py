@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from fame.seeds import mean_sd
+from fame.evaluation.seeds import mean_sd
 from tuning.faults import Fault
 from tuning.pages import render, write_page
 from tuning.pages.tables import Table, clock, columns

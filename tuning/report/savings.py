@@ -8,7 +8,7 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from tuning.faults import FAULT
 from tuning.space import Space
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from fame.datasets import Dataset
 from fame.errors import UserError
-from fame.export import export_model
+from fame.serving.export import export_model
 from tuning.faults.halt import halted
 from tuning.storage.layout import Storage
 from tuning.study.trials import RAY_ID, ranked

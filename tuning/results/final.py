@@ -19,8 +19,8 @@ import optuna
 from optuna.trial import TrialState
 
 from fame.datasets import Dataset
-from fame.export import export_model
-from fame.seeds import over_seeds
+from fame.evaluation.seeds import over_seeds
+from fame.serving.export import export_model
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.search.sampler import identity

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import assign, read_yaml
+from fame.config.recipes import with_recipe
+from fame.config.tree import assign, read_yaml
 from fame.errors import UserError, nearest
-from fame.recipes import with_recipe
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
 from tuning.space.space import Space, flatten

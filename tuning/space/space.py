@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from fame.config_tree import experiment_from_dict, set_key, to_dict
+from fame.config.tree import experiment_from_dict, set_key, to_dict
 from fame.errors import UserError
 from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
 

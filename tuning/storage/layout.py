@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import parse_yaml, read_yaml, write_yaml
+from fame.config.tree import parse_yaml, read_yaml, write_yaml
 from fame.errors import UserError
 from tuning.storage import object_store
 

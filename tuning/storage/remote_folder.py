@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from fame.artifacts import Folder, LocalFolder
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from tuning.storage.layout import is_remote, root
 from tuning.storage.object_store import open_uri
 

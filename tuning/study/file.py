@@ -20,7 +20,7 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from fame.checkpoint import sync_folder
+from fame.artifacts.checkpoint import sync_folder
 from fame.errors import UserError
 from tuning.faults.disk import cannot_write, release
 

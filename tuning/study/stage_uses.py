@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.sharing import StageUse, read_uses
+from fame.training.shared_stages import StageUse, read_uses
 
 if TYPE_CHECKING:
     import optuna

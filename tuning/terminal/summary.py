@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fame.datasets import Dataset
+from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
-from fame.export import load_catalogue
-from fame.seeds import mean_sd
-from fame.sequences import PARTS
+from fame.evaluation.seeds import mean_sd
+from fame.serving.exported import load_catalogue
 from tuning.faults import FAULT, Fault
 from tuning.faults.halt import halted
 from tuning.machines.resources import Resources

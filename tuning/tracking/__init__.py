@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fame.errors import UserError
-from fame.provenance import mask_credentials
+from fame.runtime.provenance import mask_credentials
 from tuning.tracking.records import (
     OpenTrialsEnd,
     Status,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fame.errors import UserError
-from fame.provenance import mask_credentials
+from fame.runtime.provenance import mask_credentials
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fame.provenance import mask_credentials
+from fame.runtime.provenance import mask_credentials
 from tuning.tracking.records import (
     OpenTrialsEnd,
     Record,

@@ -19,9 +19,9 @@ from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import Check
 from ray.train.v2._internal.execution.storage import StorageContext
 from ray.train.v2._internal.execution.training_report import _TrainingReport
 
-from fame.checkpoint import load_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint
 from fame.errors import UserError
-from fame.fit import CHECKPOINT, Trained, read_trained
+from fame.training.fit import CHECKPOINT, Trained, read_trained
 
 T = TypeVar("T")
 

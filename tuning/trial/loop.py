@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from ray.train import Checkpoint
 
-from fame.adopt import adopt
 from fame.config import Experiment
 from fame.datasets import Dataset
 from fame.errors import DivergedError
-from fame.export import resolve
-from fame.fit import CHECKPOINT, fit, read_trained
-from fame.parallel import Workers
-from fame.pipeline import recipes
-from fame.stage import EpochReport
+from fame.runtime.parallel import Workers
+from fame.training.adopt import adopt
+from fame.training.fit import CHECKPOINT, fit, read_trained
+from fame.training.loop import EpochReport
+from fame.training.resolve import resolve
+from fame.training.stages import recipes
 from tuning.faults import ENDS, MENDED, end
 from tuning.faults.judge import judge
 from tuning.storage.layout import below

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict, set_key
+from fame.config.tree import experiment_from_dict, set_key
 
 if TYPE_CHECKING:
     import ray

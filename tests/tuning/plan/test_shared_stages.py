@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.config_tree import experiment_from_dict
-from fame.pipeline import recipes
-from tests.fame.test_sharing import ONE
+from fame.config.tree import experiment_from_dict
+from fame.training.stages import recipes
+from tests.fame.training.test_shared_stages import ONE
 from tuning.plan.shared_stages import expected
 from tuning.space.file import space_from_dict
 

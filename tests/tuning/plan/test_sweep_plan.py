@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config_tree import write_yaml
+from fame.config.tree import write_yaml
 from fame.errors import UserError
 from tuning.plan.options import PLACE, SAMPLERS, Options, parse
 from tuning.plan.sweep_plan import TRIALS, make_plan, plan_from_record

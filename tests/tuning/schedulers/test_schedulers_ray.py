@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from fame.fit import CHECKPOINT, Trained, read_trained
+from fame.training.fit import CHECKPOINT, Trained, read_trained
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree
 from tuning.study.trials import RAY_ID
 from tuning.trial import TRAINERS

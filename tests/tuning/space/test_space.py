@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config_tree import experiment_from_dict, to_dict, write_yaml
+from fame.config.tree import experiment_from_dict, to_dict, write_yaml
 from fame.errors import UserError
 from fame.registry import models
 from tuning.space import flatten

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import optuna
 
-from fame.sharing import StageUse
+from fame.training.shared_stages import StageUse
 from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics, note_uses, reported_uses, to_metrics, total
 
 

@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from fame.datasets import load_dataset
-from fame.fit import fit
+from fame.training.fit import fit
 from tests.commands import TINY
 from tests.tuning.tracking.conftest import Open
 from tests.tuning.tracking.seen import Seen

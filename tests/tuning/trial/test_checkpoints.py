@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fame.fit import CHECKPOINT
+from fame.training.fit import CHECKPOINT
 from tests.tuning.trial.test_inline import SMALL, actor, alone, stable, steps
 from tuning.faults import MENDED
 from tuning.trial.checkpoints import Checkpoints, Kept, mend, read_trial

@@ -14,8 +14,8 @@ import pytest
 import torch
 from ray.tune.result import TRIAL_INFO
 
-from fame.export import resolve
-from fame.fit import fit
+from fame.training.fit import fit
+from fame.training.resolve import resolve
 from tests.fame.helpers import CPU, TIMINGS
 from tuning.trial import inline, loop
 from tuning.trial.checkpoints import read_trial

@@ -6,7 +6,7 @@ import pytest
 
 from fame.artifacts import LocalFolder, Recipe, claim
 from fame.artifacts.lease import Lease
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU
 from tuning.trial import pulse
 from tuning.trial.pulse import SHARE, Pulse, Watched

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fame.stage import StageRun
+from fame.training.loop import StageRun
 from tests.tuning.trial.test_inline import actor, configured, stable, steps
 from tuning.study.stage_uses import from_metrics, to_metrics
 from tuning.trial.checkpoints import Checkpoints, read_trial
