@@ -32,9 +32,12 @@ def main() -> int:
     else:
         plan, storage = new_plan(options)
     dataset = load_dataset(plan.experiment.data)
+    from tuning.machines import resources
+
+    if not options.resume:
+        plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
     plan.check_data(dataset)
     if options.dry_run:
-        from tuning.machines import resources
         from tuning.terminal import summary
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)

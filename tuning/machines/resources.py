@@ -26,6 +26,7 @@ from tuning.machines.local_ray import (
     remove,
 )
 from tuning.plan.options import Options
+from tuning.plan.size import Share
 from tuning.storage.layout import is_remote, root
 from tuning.storage.remote_folder import open_folder
 from tuning.trial.scratch import remove_when_left
@@ -71,6 +72,15 @@ class Resources:
             return fits
         # A share of a GPU is of one GPU: what is left of several does not add up.
         return min(fits, node.gpus * int(1 / share) if share < 1 else int(node.gpus / share))
+
+    @property
+    def share(self) -> Share:
+        """What a trial gets, for an estimate of what the sweep takes."""
+        return Share(
+            cores=self.workers * self.cpus_per_worker,
+            gpus=self.workers * self.gpus_per_worker,
+            at_a_time=self.concurrent or max(1, self.fits(self.nodes)),
+        )
 
     @property
     def needed(self) -> str:

@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         "--space",
         metavar="FILE",
         help="YAML of the search space, or the name of a shipped one: "
-        "default, paper, or that of a model (default: the model's own)",
+        "fame, paper, quick, or that of a model (default: the model's own)",
     )
     what.add_argument(
         "--set",

@@ -9,24 +9,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment, TextConfig
 from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
+from fame.text.texts import text_columns
 from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options
 from tuning.plan.shared_stages import Expected, expected
+from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
 from tuning.space import Space, flatten
 from tuning.space.domains import Choices
-from tuning.space.file import default_space, fix, read_space, space_from_dict
+from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
 
 TRIALS = 8
 """Trials of a sweep that asks for no number."""
+SHORT = 20
+"""Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
+NO_TEXT = {"text.plain": False, "text.epochs": 0}
+"""Settings of a sweep whose items have no text."""
 OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
 """Settings that an option decides, given or not."""
 
@@ -72,12 +79,53 @@ class Plan:
         """The stages whose results trials share. A population's trials share none."""
         return [] if SCHEDULERS[self.options.scheduler].changes else expected(self.space)
 
+    @property
+    def demonstrates(self) -> bool:
+        """Whether this is the quick sweep that shows the program, and not a search."""
+        return self.options.space is None and self.space.source == QUICK
+
+    def for_data(self, dataset: Dataset, share: Share) -> Plan:
+        """Return the plan of a new sweep with what the data and the machines decide where no option does.
+
+        These are whether text and prefixes are searched, the epochs of a trial and the number of trials.
+        """
+        options = self.options
+        if options.space is not None or self.demonstrates or options.sampler == "grid":
+            return self
+        settings: dict[str, Any] = {}
+        if self.searches_text and not text_columns(dataset.items, self.experiment.text.columns):
+            settings |= {key: off for key, off in NO_TEXT.items() if key in self.space.search}
+        if "train.mode" in self.space.search and dataset.statistics["average_length"] > SHORT:
+            settings["train.mode"] = "all"
+        size = dataclasses.replace(self, space=fix(self.space, settings)).size(dataset, share)
+        if options.epochs is None and "train.epochs" not in flatten(apply_overrides({}, options.set)):
+            settings["train.epochs"] = size.epochs(self._most("train.epochs"))
+        plan = dataclasses.replace(self, space=fix(self.space, settings))
+        if options.trials is None:
+            plan = dataclasses.replace(plan, trials=max(size.trials(plan.epochs), options.final_top))
+        return plan
+
+    def size(self, dataset: Dataset, share: Share) -> Size:
+        """Return what an epoch costs of a model in the middle of the space."""
+        known = flatten(dataclasses.asdict(self.experiment))
+        model = {
+            key: fmean(self._values(f"model.{key}")) if f"model.{key}" in known else usual
+            for key, usual in {"dim": 64, "blocks": 1}.items()
+        }
+        modes = self._values("train.mode")
+        prefixes = sum(mode == "prefix" for mode in modes) / len(modes)
+        return size_of(model | {"max_length": known["data.max_length"]}, prefixes, dataset.statistics, share)
+
+    @property
+    def searches_text(self) -> bool:
+        """Whether some trials start from the items' text."""
+        return bool(self._most("text.epochs") or self._most("text.plain"))
+
     def check_data(self, dataset: Dataset) -> None:
         """Raise `UserError` if trials need more than the dataset has, or an encoder that cannot be had."""
         from fame.text.facets import read_facet
-        from fame.text.texts import text_columns
 
-        if not (self._most("text.epochs") or self._most("text.plain")):
+        if not self.searches_text:
             return
         if not text_columns(dataset.items, self.experiment.text.columns):
             raise UserError(
@@ -110,7 +158,7 @@ class Plan:
 
 def make_plan(options: Options) -> Plan:
     """Read and check everything that the options name, except the data. Raises `UserError`."""
-    space = read_space(options.space or default_space(options.model))
+    space = read_space(options.space or default_space(options.model, bool(options.data)))
     settings = flatten(apply_overrides({}, options.set))
     for key in settings:
         if key in options.data or (key == "train.epochs" and options.epochs is not None):

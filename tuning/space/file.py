@@ -34,13 +34,22 @@ def shipped_spaces() -> list[str]:
     return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
-def default_space(model: str) -> str:
-    """Name of the shipped space for a sweep of `model` that names none: the model's own, else `default`."""
-    return model if model in shipped_spaces() else "default"
+QUICK = "quick"
+"""The shipped space of a demonstration, which a sweep takes that names no data."""
+
+
+def default_space(model: str, names_data: bool) -> str:
+    """Return the name of the shipped space for a sweep of `model` that names none.
+
+    FAME on the embedded data is the demonstration. A model without a space of its own is searched in FAME's.
+    """
+    if model not in shipped_spaces():
+        return "fame" if names_data else QUICK
+    return QUICK if model == "fame" and not names_data else model
 
 
 def read_space(source: str | Path) -> Space:
-    """Read and check a space: a file, or the name of a shipped one (`default`, `paper`, …).
+    """Read and check a space: a file, or the name of a shipped one (`fame`, `paper`, …).
 
     Raises `UserError` that names the file and the key for anything wrong with it.
     """

@@ -21,6 +21,7 @@ from tuning.faults import FAULT, Fault
 from tuning.faults.halt import halted
 from tuning.machines.resources import Resources
 from tuning.plan.options import DEFAULTS
+from tuning.plan.size import spoken
 from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
@@ -36,6 +37,9 @@ EXAMPLE_ITEMS = 3
 """Most popular items in the example of a history."""
 
 
+REAL_SEARCH = "python tuning/sweep.py --dataset ml-20m (or --data FILE)"
+
+
 def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage) -> None:
     """Space, trials, resources, data."""
     options, statistics = plan.options, dataset.statistics
@@ -47,6 +51,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"interactions, {statistics['average_length']:.1f} a user",
     )
     table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
+    if plan.demonstrates:
+        table.add_row("", f"a demonstration; a real search: {REAL_SEARCH}")
     for key, values, condition in plan.space.describe():
         table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
     for constraint in plan.space.constraints:
@@ -56,6 +62,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
+    lasts = plan.size(dataset, share.share).seconds(plan.trials, plan.epochs)
+    table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two")
     for stage in plan.shared_stages():
         table.add_row("stages", stage.text(plan.trials))
     if options.final_top:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fame.config.tree import write_yaml
 from fame.errors import UserError
 from tuning.plan.options import PLACE, SAMPLERS, Options, parse
+from tuning.plan.size import Share
 from tuning.plan.sweep_plan import TRIALS, make_plan, plan_from_record
 
 SPACE = {
@@ -149,7 +150,7 @@ def test_the_last_step_has_other_seeds_than_the_trials_and_not_more_configuratio
 
 def test_a_model_takes_its_own_space_unless_another_is_named(space):
     assert plan_of("--model", "sasrec").space.source == "sasrec"
-    assert plan_of().space.source == "default"
+    assert plan_of().space.source == "quick"
     with pytest.raises(UserError, match=r"is a space for model 'fame', not for --model sasrec"):
         plan_of("--model", "sasrec", "--space", space())
 
@@ -271,3 +272,34 @@ def test_a_damaged_record_is_one_line(change):
     with pytest.raises(UserError, match=r"the record of sweep 'mine'") as caught:
         plan_from_record(damaged(change), Options(name="mine", resume=True), {})
     assert "\n" not in str(caught.value)
+
+
+def data_like(average_length: float, *columns: str) -> Mock:
+    items = SimpleNamespace(columns=dict.fromkeys(columns))
+    statistics = {"users": 22_363, "items": 12_101, "actions": 198_502, "average_length": average_length}
+    return Mock(items=items, statistics=statistics)
+
+
+TWO_CORES = Share(cores=1, gpus=0.0, at_a_time=2)
+
+
+def test_a_search_without_options_covers_heads_experts_dimensions_pre_training_and_the_recipe():
+    plan = plan_of("--dataset", "beauty").for_data(data_like(8.9, "title"), TWO_CORES)
+    wanted = {"model.heads", "model.experts", "model.dim", "model.blocks", "backbone.epochs", "text.plain", "train.mode"}
+    assert {*wanted, "train.lr", "train.schedule", "model.dropout"} <= plan.space.search.keys()
+    assert plan.trials >= 16 and not plan.demonstrates
+    assert plan_of().demonstrates and plan_of().for_data(data_like(8.9), TWO_CORES) == plan_of()
+
+
+def test_text_is_not_searched_where_items_have_none_nor_prefixes_of_long_histories():
+    plan = plan_of("--dataset", "beauty").for_data(data_like(165.0, "genres_of_nothing"), TWO_CORES)
+    assert not {"text.plain", "text.scale", "train.mode", "model.positions"} & plan.space.search.keys()
+    assert plan.experiment.train.mode == "all" and not plan.experiment.text.enabled
+
+
+def test_given_numbers_and_spaces_stand(space):
+    words = ("--dataset", "beauty", "--trials", "3", "--epochs", "2")
+    plan = plan_of(*words).for_data(data_like(8.9, "title"), TWO_CORES)
+    assert (plan.trials, plan.experiment.train.epochs) == (3, 2)
+    own = plan_of("--space", space(), "--dataset", "beauty")
+    assert own.for_data(data_like(8.9, "title"), TWO_CORES) == own

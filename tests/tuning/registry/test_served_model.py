@@ -42,7 +42,7 @@ def dumped(answers: list) -> list[dict]:
 
 def test_the_package_is_files_that_anybody_can_read(target):
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert {"MLmodel", "served_model.py", "code/fame/model.py", "artifacts/best/model.safetensors"} <= files
+    assert {"MLmodel", "served_model.py", "code/fame/models/fame.py", "artifacts/best/model.safetensors"} <= files
     assert {"input_example.json", "requirements.txt"} <= files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
     needed = [line.partition("==")[0] for line in (target / "requirements.txt").read_text().split()]

@@ -56,7 +56,7 @@ def test_shipped_spaces_read_and_start_with_complete_points(name):
 
 
 def test_the_papers_settings_come_first():
-    for name in ("default", "paper"):
+    for name in ("quick", "paper"):
         first = read_space(name).start[0]
         assert (first["model.heads"], first["model.experts"]) == (2, 4)
 
@@ -67,7 +67,7 @@ def build(experiment, item_count: int):
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_model_has_a_space_whose_points_build_it(name):
-    space = read_space(default_space(name))
+    space = read_space(default_space(name, True))
     assert space.model == name
     rng = random.Random(0)
     drawn = (space.draw(rng) for _ in range(200))
@@ -76,13 +76,25 @@ def test_every_model_has_a_space_whose_points_build_it(name):
         assert build(experiment, 5).scorer().item_count == 5
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_spaces() if name != "default"])
-def test_what_a_space_shares_with_sasrecs_it_searches_as_widely(name):
+WIDE = ("sasrec", "bsarec", "fame")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_fame_and_its_rivals_search_as_widely_in_what_they_share(name):
     """Else a comparison of tuned models would be one of spaces."""
-    space, other = read_space(name), read_space("sasrec")
+    space, other = read_space(name), read_space("fame")
+    for key in (space.search.keys() | other.search.keys()) & space.defaults.keys() & other.defaults.keys():
+        if not key.startswith("backbone."):  # SASRec and BSARec are the backbone
+            assert space.search[key] == other.search[key], key
+    assert space.fixed.keys() == other.fixed.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_spaces() if name not in (*WIDE, "quick")])
+def test_the_papers_baselines_search_as_widely_in_what_they_share(name):
+    space, other = read_space(name), read_space("cl4srec")
     if not list(build(experiment_from_dict(space.base), 5).parameters()):
         return  # nothing is trained, so nothing is shared
-    shared = {"train.lr", "train.weight_decay", "train.batch_size", *other.search} & set(space.defaults)
+    shared = {*other.search} & {*space.defaults} & {*read_space("sasrec").defaults}
     if space.fixed.get("train.mode") == "prefix":
         shared.remove("train.batch_size")  # a step's prefixes are more than its sequences
     if "model.experts" in space.search:
@@ -94,9 +106,9 @@ def test_what_a_space_shares_with_sasrecs_it_searches_as_widely(name):
 
 
 def test_the_sweep_of_a_model_without_a_space():
-    assert default_space("sasrec") == "sasrec"
-    assert default_space("fame") == "default"
-    assert default_space("mine") == "default"
+    assert default_space("sasrec", False) == default_space("sasrec", True) == "sasrec"
+    assert default_space("fame", True) == "fame" and default_space("fame", False) == "quick"
+    assert default_space("mine", True) == "fame"
 
 
 def test_reads_types_and_writes_what_it_read(space, tmp_path):
@@ -288,7 +300,7 @@ def test_ranges_include_both_ends():
 
 def test_reading_a_space_needs_neither_ray_nor_optuna():
     code = (
-        "import sys; from tuning.space.file import read_space; read_space('default')\n"
+        "import sys; from tuning.space.file import read_space; read_space('fame')\n"
         "assert not {'ray', 'optuna', 'mlflow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
