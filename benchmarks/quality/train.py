@@ -45,7 +45,7 @@ def train(row: Row, seed: int, folder: Path, data_dir: str | None, results: Path
     experiment = row.experiment(seed, data_dir)
     dataset = load_dataset(experiment.data)
     experiment = resolve(experiment, dataset, torch.device("cpu"), threads=1)
-    path, key = path_of(row, seed, results), experiment_key(experiment)
+    path, key = path_of(row, seed, results), key_of(experiment)
     where = folder / row.dataset / f"{row.name}-{key[:8]}" / f"seed-{seed}"
     if path.is_file() and read(path).key == key:
         print(f"{row.dataset} {row.name} seed {seed}: has its result in {path.name}", flush=True)
@@ -61,6 +61,11 @@ def train(row: Row, seed: int, folder: Path, data_dir: str | None, results: Path
         train_and_keep(row, experiment, dataset, where, path)
 
 
+def key_of(experiment: Experiment) -> str:
+    """Hash of all that decides the result but the precision of the loss's products, which the machine chooses."""
+    return experiment_key(dataclasses.replace(experiment, train=dataclasses.replace(experiment.train, precision="auto")))
+
+
 def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Path, path: Path) -> None:
     """Train in `where` and write the result to `path`."""
     metrics = train_one(experiment, dataset, where, Workers.current())
@@ -72,7 +77,7 @@ def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Pa
         "label": row.label,
         "model": experiment.model.name,
         "seed": experiment.seed,
-        "key": experiment_key(experiment),
+        "key": key_of(experiment),
         **{part: metrics[part] for part in PARTS},
         "history_kept": history_kept(where / "best", dataset),
         "best_epoch": metrics["best_epoch"],
