@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import ray
-from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune import Tuner
 from ray.tune.logger import JsonLoggerCallback
@@ -24,7 +23,7 @@ from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, Sch
 from tuning.driver.sweep_run import open_tracker, track_end
 from tuning.driver.tune_files import StagingCallback
 from tuning.driver.tune_settings import quieten_tune, withhold_credentials
-from tuning.faults import FAULT, disk
+from tuning.faults import disk
 from tuning.machines import resources
 from tuning.machines.local_ray import session_folder
 from tuning.machines.resources import Resources, Room
@@ -38,8 +37,8 @@ from tuning.results.final import KIND, Final, export_final
 from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import TUNE, Storage, below
-from tuning.study import mirror, stage_uses
-from tuning.study.trials import LOST, RAY_ID
+from tuning.study import mirror
+from tuning.study.trials import State, all_trials, total_uses
 from tuning.terminal import summary, view
 from tuning.terminal.progress import ProgressCallback
 from tuning.terminal.waiting import WaitingCallback
@@ -50,10 +49,11 @@ from tuning.tracking.store import check_tracking_uri
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 
-STATUS: dict[TrialState, Status] = {
-    TrialState.COMPLETE: "finished",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
+STATUS: dict[State, Status] = {
+    "finished": "finished",
+    "stopped": "pruned",
+    "failed": "failed",
+    "lost": "interrupted",
 }
 
 
@@ -84,11 +84,11 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 summary.print_plan(plan, dataset, share, storage)
             with disk.reserved(storage.local):
                 search = open_study(plan, storage, share)
-                when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
+                when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
                 try:
                     with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
                         interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
-                        final = None if interrupted else Final.of(plan, storage, search.study)
+                        final = None if interrupted else Final.of(plan, storage, search.record.trials())
                         if final is not None:
                             again, interrupted = run_final(final, dataset, share, tracker, when_ray_has_ended)
                 finally:
@@ -103,15 +103,15 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
             mirror.push(final.storage)
             agree(tracker, again.study, ended, final.storage, options.metric, KIND)
             if not interrupted:
-                best = export_final(final, again.study, search.study, storage, dataset)
-        best = best or export_best(search.study, storage, dataset)
+                best = export_final(final, again.record.trials(), storage, dataset)
+        best = best or export_best(search.record.trials(), storage, dataset)
     try_report(plan, storage, search.study, dataset.statistics)
-    track_end(tracker, storage, best, interrupted, stage_uses.total(search.study))
+    track_end(tracker, storage, best, interrupted, total_uses(search.record.trials()))
     registered = None
     if best is not None and not interrupted:
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
-    summary.print_results(plan, storage, search.study, best, tracker, registered)
-    return summary.conclude(plan, storage, search.study, interrupted)
+    summary.print_results(plan, storage, search.record.trials(), best, tracker, registered)
+    return summary.conclude(plan, storage, search.record.trials(), interrupted)
 
 
 def run_final(
@@ -125,7 +125,7 @@ def run_final(
     view.view().line(f"final: {final}")
     with disk.reserved(storage.local):
         search = open_study(final.plan, storage, share)
-        when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
+        when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
         return search, Trials(final.plan, storage, dataset, share, tracker, search, KIND).run(final.resumed)
 
 
@@ -229,7 +229,7 @@ class Trials:
                     return interrupted()
                 except NotRestoredError:
                     print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
-            self.search.reconcile(())
+            self.search.give_up(())
             with mirror.unless_away(self.storage):
                 self._tuner().fit()
             return interrupted()
@@ -288,18 +288,6 @@ def save_seconds(trials: int) -> float:
     return max(1.0, trials / 100)
 
 
-def known_ids(search: StudySearch) -> set[str]:
-    """Tune's ids of all trials there have been."""
-    return {t.user_attrs[RAY_ID] for t in search.study.get_trials(deepcopy=False) if RAY_ID in t.user_attrs}
-
-
 def outcomes(search: StudySearch) -> dict[str, Status]:
     """How trials ended, by Tune's id; those that did not are left out."""
-
-    def status(trial: FrozenTrial) -> Status:
-        if LOST in trial.user_attrs:
-            return "interrupted"
-        return "failed" if FAULT in trial.user_attrs else STATUS[trial.state]
-
-    trials = search.study.get_trials(deepcopy=False, states=tuple(STATUS))
-    return {trial.user_attrs[RAY_ID]: status(trial) for trial in trials if RAY_ID in trial.user_attrs}
+    return {trial.id: STATUS[trial.state] for trial in all_trials(search.study) if trial.state in STATUS}

@@ -46,7 +46,7 @@ def track_end(
     if best is not None:
         for path in sorted(storage.best.iterdir()):
             tracker.log_file(path, "best")
-        tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.trial.params))}
+        tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
         tracker.log_metrics({f"{part}_{k}": v for part in PARTS for k, v in best.metrics[part].items()})
         if "seeds" in best.metrics:
             over_seeds = {f"{part}_{k}": v for part in PARTS for k, v in best.metrics["seeds"][part].items()}

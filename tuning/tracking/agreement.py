@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import optuna
-from optuna.trial import FrozenTrial
 
-from tuning.faults import Fault
 from tuning.storage.layout import Storage
-from tuning.study.trials import RAY_ID, run_name, score
+from tuning.study.trials import SweepTrial, trials_of
 from tuning.tracking import TRIAL, Status, Tracker
 from tuning.tracking.callback import numbers_of, tags_of
 from tuning.trial.checkpoints import read_trial
@@ -36,22 +34,21 @@ def agree(
     recorded = tracker.recorded()
     if recorded is None:
         return
-    for trial in study.get_trials(deepcopy=False):
-        id = trial.user_attrs.get(RAY_ID)
+    for trial in trials_of(study):
+        id = trial.id
         if outcomes.get(id, "interrupted") == "interrupted" or (id in recorded and recorded[id].status == "deleted"):
             continue
-        last = max(trial.intermediate_values, default=0)
-        if id not in recorded or recorded[id].status != outcomes[id] or recorded[id].last_epoch < last:
-            _add(tracker, trial, id, outcomes[id], storage.trials, metric, kind)
+        if id not in recorded or recorded[id].status != outcomes[id] or recorded[id].last_epoch < trial.epoch:
+            _add(tracker, trial, outcomes[id], storage.trials, metric, kind)
 
 
-def _add(tracker: Tracker, trial: FrozenTrial, id: str, outcome: Status, trials: str, metric: str, kind: str) -> None:
+def _add(tracker: Tracker, trial: SweepTrial, outcome: Status, trials: str, metric: str, kind: str) -> None:
     """All of a trial; what MLflow has of it is not written again."""
     from tuning.trial.loop import reported_metrics
 
-    tracker.start_trial(id, trial.params, run_name(trial.params, id), kind)
-    trained = read_trial(trials, id)
+    tracker.start_trial(trial.id, trial.point, trial.name, kind)
+    trained = read_trial(trials, trial.id)
     reports = {report.epoch: reported_metrics(report, metric) for report in trained.history} if trained else {}
-    for epoch, value in sorted(trial.intermediate_values.items()):
-        tracker.log_epoch(id, epoch, numbers_of(reports.get(epoch, {metric: value})))
-    tracker.end_trial(id, outcome, score(trial), tags_of(Fault.of(trial.user_attrs)))
+    for epoch, value in trial.curve.items():
+        tracker.log_epoch(trial.id, epoch, numbers_of(reports.get(epoch, {metric: value})))
+    tracker.end_trial(trial.id, outcome, trial.value, tags_of(trial.fault))
