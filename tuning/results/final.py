@@ -26,6 +26,9 @@ from tuning.storage.layout import Storage
 from tuning.study.trials import SweepTrial, ranked
 from tuning.trial.checkpoints import read_trial
 
+KIND = "final"
+"""Tag `kind` of these trainings in MLflow. The sweep's trials have `trial`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:

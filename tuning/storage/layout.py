@@ -2,7 +2,6 @@
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
     <storage>/<name>/study.log     the Optuna study, and study.log.copy
-    <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
@@ -66,10 +65,6 @@ class Storage:
     @property
     def study(self) -> Path:
         return self.local / "study.log"
-
-    @property
-    def mlflow_waiting(self) -> Path:
-        return self.local / "mlflow-waiting.jsonl"
 
     @property
     def best(self) -> Path:

@@ -123,9 +123,14 @@ class SweepTrial:
     def began(self) -> datetime | None:
         return self.stored.datetime_start
 
+    @property
+    def over(self) -> datetime | None:
+        """When the trial ended."""
+        return self.stored.datetime_complete
+
     def seconds(self, now: datetime) -> float:
         """Return the time since the trial's start, or from its start to its end. Waiting is included."""
-        return 0.0 if self.began is None else ((self.stored.datetime_complete or now) - self.began).total_seconds()
+        return 0.0 if self.began is None else ((self.over or now) - self.began).total_seconds()
 
 
 def run_name(point: Mapping[str, Any], trial_id: str) -> str:

@@ -24,7 +24,7 @@ from tuning.registry import Registered
 from tuning.results.best import Best
 from tuning.storage.layout import Storage, shown
 from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
-from tuning.tracking import Tracker
+from tuning.tracking.projection import Projection
 
 SHOWN = 5
 """Trials in the table of results: so many of the best, and of those that went wrong."""
@@ -73,7 +73,7 @@ def print_results(
     storage: Storage,
     trials: Sequence[SweepTrial],
     best: Best | None,
-    tracker: Tracker,
+    projection: Projection,
     registered: Registered | str | None,
 ) -> None:
     """Print the best trials, the failed ones, where everything lies, and the next commands."""
@@ -112,8 +112,8 @@ def print_results(
     if best is None:
         if halted() is None:
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
-        if tracker.waiting:
-            console.print(mlflow_line(plan, storage, tracker), highlight=False, soft_wrap=True)
+        if not projection.is_complete:
+            console.print(mlflow_line(plan, storage, projection), highlight=False, soft_wrap=True)
         return
     found, folder = best.metrics, shlex.quote(shown(storage.best))
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
@@ -127,23 +127,23 @@ def print_results(
         f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
         f"model   {best.place}",
         *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
-        mlflow_line(plan, storage, tracker),
+        mlflow_line(plan, storage, projection),
         *([f"registry {registered}"] if registered else []),
         f"again   python -m fame.train --config {folder}/config.yaml",
         f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
     ]
     if isinstance(registered, Registered):
-        lines.append(f"serve   {registered.command(tracker.where)}")
+        lines.append(f"serve   {registered.command(projection.where)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
-def mlflow_line(plan: Plan, storage: Storage, tracker: Tracker) -> str:
-    """Where the runs are, or what has not got there, and how it will."""
-    if not tracker.waiting:
-        return f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'"
+def mlflow_line(plan: Plan, storage: Storage, projection: Projection) -> str:
+    """Say where the runs are, or that MLflow is not up to date and how it will be."""
+    if projection.is_complete:
+        return f"MLflow  experiment '{plan.experiment.data.name}' at {projection.where}, run '{storage.name}'"
     return (
-        f"MLflow  {tracker.where} does not answer ({tracker.away}): {tracker.waiting} writes wait in "
-        f"{shown(tracker.spool)}; once it does, deliver them with: {resume_command(plan, storage)}"
+        f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to date "
+        f"there; once it does, bring them up to date with: {resume_command(plan, storage)}"
     )
 
 
