@@ -14,10 +14,11 @@ from tuning.driver.fault_callback import FaultCallback
 from tuning.driver.interrupt import stops_softly
 from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.driver.tune_files import StagingCallback
-from tuning.driver.tune_settings import quieten_tune, withhold_credentials
+from tuning.driver.tune_settings import quieten_tune
 from tuning.machines.resources import Resources
 from tuning.plan.sweep_plan import Plan
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
+from tuning.ray_internals.tune_environment import withhold_credentials
 from tuning.report.callback import ReportCallback
 from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch

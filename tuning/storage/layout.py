@@ -29,7 +29,7 @@ from fame.errors import UserError
 from tuning.storage import object_store
 
 RECORD = "sweep.yaml"
-ORIGIN = "remote.yaml"
+COPY_OF = "remote.yaml"
 """In a working copy: the URI that it is of."""
 STAGES = "stages"
 TUNE = "tune"
@@ -97,7 +97,7 @@ class Storage:
         """Raise `UserError` if the folder of the driver's own files is another sweep's."""
         if not is_remote(self.shared):
             return
-        origin = self.local / ORIGIN
+        origin = self.local / COPY_OF
         if self.record.exists() or (origin.exists() and read_yaml(origin) != self._origin):
             raise UserError(
                 f"{shown(self.local)} is of another sweep called '{self.name}'; choose another --name, or another "
@@ -133,7 +133,7 @@ class Storage:
 
     def make_local(self) -> None:
         """Make the folder of the driver's own files of a sweep at a URI."""
-        _write(self.local / ORIGIN, write_yaml(self._origin))
+        _write(self.local / COPY_OF, write_yaml(self._origin))
 
     def read_record(self) -> dict[str, Any]:
         """The sweep's record. Raises `UserError` if it cannot be read."""
