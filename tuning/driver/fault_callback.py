@@ -79,9 +79,9 @@ class FaultCallback(Callback):
         fault = Fault.of(trial.last_result)
         if fault is None or fault.kind != "failed":
             return
-        known = self.search.study.get_trials(deepcopy=False)
-        alike = [other for other in known if Fault.of(other.user_attrs) == fault]
-        if len(alike) >= ALIKE and not any(other.intermediate_values for other in known):
+        known = self.search.record.trials()
+        alike = [other for other in known if other.fault == fault]
+        if len(alike) >= ALIKE and not any(other.curve for other in known):
             halt(f"{len(alike)} trials failed alike before any had an epoch: {fault.reason}")
 
     def _died(self, trial: Trial, fault: Fault) -> None:
@@ -112,7 +112,7 @@ class FaultCallback(Callback):
 
     def _end(self, trial: Trial, fault: Fault) -> None:
         """Let a trial tell no more than why it ended; if it cannot even do that, Tune gives it up."""
-        self.search.judge(trial.trial_id, fault)
+        self.search.note_fault(trial.trial_id, fault)
         trial.max_failures = 0
         epoch = (trial.last_result or {}).get("epoch", 0)
         leave_note(trial, dataclasses.replace(restart_of(trial.config), seen=epoch, fault=str(fault)))

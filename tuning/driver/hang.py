@@ -12,7 +12,7 @@ from tuning.trial import pulse
 
 
 @dataclass
-class Watched:
+class Heard:
     """What was last heard of a trial."""
 
     signs: list[bytes] = field(default_factory=list)
@@ -24,14 +24,14 @@ class HangWatch:
 
     def __init__(self, workers: int, hang_after: float) -> None:
         self.workers, self.hang_after = workers, hang_after
-        self.heard: dict[str, Watched] = {}
+        self.heard: dict[str, Heard] = {}
         self.ended: set[str] = set()
         """Trials whose processes were ended, and which Tune has not noticed yet."""
         self.looked = time.monotonic()
 
     def hear(self, trial_id: str) -> None:
         """A trial was started, or has reported."""
-        self.heard.setdefault(trial_id, Watched()).since = time.monotonic()
+        self.heard.setdefault(trial_id, Heard()).since = time.monotonic()
 
     def forget(self, trial_id: str) -> None:
         """A trial's processes are gone."""
@@ -49,7 +49,7 @@ class HangWatch:
                 self._look(trial.trial_id, now)
 
     def _look(self, trial_id: str, now: float) -> None:
-        heard, signs = self.heard.setdefault(trial_id, Watched()), pulse.signs(trial_id, self.workers)
+        heard, signs = self.heard.setdefault(trial_id, Heard()), pulse.signs(trial_id, self.workers)
         if not signs or signs != heard.signs:
             heard.signs, heard.since = signs, now
         elif now - heard.since >= self.hang_after:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from optuna.trial import TrialState
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from tuning.search.study_search import StudySearch
-from tuning.study.trials import RAY_ID
 from tuning.trial.checkpoints import read_trial
 from tuning.trial.restart import point_of
 from tuning.trial.scratch import scratch_folder
@@ -46,15 +44,15 @@ class CatchUp(Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         for trial in () if self.over else trials:
-            known = self.search.find(trial.trial_id)
-            if known is not None and not (known.state == TrialState.RUNNING and trial.is_finished()):
+            known = self.search.record.find(trial.trial_id)
+            if known is not None and not (known.state == "running" and trial.is_finished()):
                 continue
             if known is None:
                 self.search.adopt(trial.trial_id, point_of(trial.config))
             if trial.is_finished():
                 trained = read_trial(self.folder, trial.trial_id)
                 for report in trained.history if trained is not None else ():
-                    result = {"epoch": report.epoch, **report.validation}
+                    result = {"epoch": report.epoch, "stage": report.stage, **report.validation}
                     self.search.on_trial_result(trial.trial_id, result)
                 self.search.on_trial_complete(trial.trial_id, trial.last_result, trial.status == Trial.ERROR)
         self.over = True
@@ -94,8 +92,7 @@ class StoppedBefore(Stopper):
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         if self._stopped is None:
-            trials = self.search.study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-            self._stopped = {t.user_attrs[RAY_ID]: max(t.intermediate_values, default=0) for t in trials}
+            self._stopped = {t.id: t.epoch for t in self.search.record.trials() if t.state == "stopped"}
         return trial_id in self._stopped and result.get("epoch", 0) >= self._stopped[trial_id]
 
     def __getstate__(self) -> dict[str, Any]:

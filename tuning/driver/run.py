@@ -1,69 +1,46 @@
-"""Running a planned sweep on Ray, from its first trial or from where it was interrupted or killed."""
+"""Running a planned sweep on Ray, from its start or after it was interrupted or killed."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
-
-import ray
-from optuna.trial import FrozenTrial, TrialState
-from ray import tune
-from ray.tune import Tuner
-from ray.tune.logger import JsonLoggerCallback
 
 from fame.artifacts.lease import Lease
 from fame.datasets import Dataset
 from tuning.dashboards import dashboards
-from tuning.driver import tune_files as staging
-from tuning.driver.fault_callback import FaultCallback
-from tuning.driver.interrupt import stops_softly
-from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
-from tuning.driver.sweep_run import open_tracker, track_end
-from tuning.driver.tune_files import StagingCallback
-from tuning.driver.tune_settings import quieten_tune, withhold_credentials
-from tuning.faults import FAULT, disk
+from tuning.driver import tune_files
+from tuning.driver.sweep_run import end_run, open_projection
+from tuning.driver.trials import Trials
+from tuning.faults import disk
 from tuning.machines import resources
 from tuning.machines.local_ray import session_folder
 from tuning.machines.resources import Resources, Room
 from tuning.machines.watch import TakenOverError, Watch, watched
 from tuning.plan.sweep_plan import Plan
-from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
 from tuning.registry import register_best
-from tuning.report.callback import ReportCallback, try_report
+from tuning.report.callback import try_report
 from tuning.results.best import export_best
 from tuning.results.final import KIND, Final, export_final
 from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch
-from tuning.storage.layout import TUNE, Storage, below
-from tuning.study import mirror, stage_uses
-from tuning.study.trials import LOST, RAY_ID
+from tuning.storage.layout import Storage
+from tuning.study import mirror
+from tuning.study.trials import total_uses
 from tuning.terminal import summary, view
-from tuning.terminal.progress import ProgressCallback
-from tuning.terminal.waiting import WaitingCallback
-from tuning.tracking import TRIAL, Status, Tracker
-from tuning.tracking.agreement import agree
-from tuning.tracking.callback import TrackingCallback
+from tuning.tracking.projection import Projection
 from tuning.tracking.store import check_tracking_uri
 from tuning.trial import TRAINERS
-from tuning.trial.plan import TrialPlan
-
-STATUS: dict[TrialState, Status] = {
-    TrialState.COMPLETE: "finished",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease]) -> int:
-    """Run what is left of the sweep, export the best, print the table; returns the exit code.
+    """Run the rest of the sweep, export the best, print the table, and return the exit code.
 
-    `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or Ray's head is.
+    `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or if Ray's head is.
     """
     options, resumed = plan.options, storage.exists
-    if options.address is None:  # what is wrong with them need not wait until Ray has started
+    if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())
     import_aside("mlflow.tracking")
     with (
@@ -74,8 +51,8 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         watched(storage.name, leases, summary.resume_command(plan, storage)) as watch,
     ):
         share = resources.plan(options, resources.found())
-        tracker = open_tracker(plan, storage, dataset)
-        with ends_interrupted(tracker, watch):
+        projection = open_projection(plan, storage, dataset)
+        with ends_interrupted(projection, watch):
             if resumed:
                 mirror.fetch(storage)
             else:
@@ -84,40 +61,38 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 summary.print_plan(plan, dataset, share, storage)
             with disk.reserved(storage.local):
                 search = open_study(plan, storage, share)
-                when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
+                when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
                 try:
                     with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
-                        interrupted = Trials(plan, storage, dataset, share, tracker, search).run(resumed)
-                        final = None if interrupted else Final.of(plan, storage, search.study)
+                        interrupted = Trials(plan, storage, dataset, share, projection, search).run(resumed)
+                        final = None if interrupted else Final.of(plan, storage, search.record.trials())
                         if final is not None:
-                            again, interrupted = run_final(final, dataset, share, tracker, when_ray_has_ended)
+                            again, interrupted = run_final(final, dataset, share, projection, when_ray_has_ended)
                 finally:
-                    staging.remove()
+                    tune_files.remove()
     # Ray has ended, so nothing writes checkpoints any more.
-    ended = outcomes(search) | (outcomes(again) if final is not None else {})
-    best = None
-    with ends_interrupted(tracker, watch), mirror.unless_away(storage):
+    trials = search.record.trials()
+    with ends_interrupted(projection, watch), mirror.unless_away(storage):
+        best = None
         mirror.push(storage)
-        agree(tracker, search.study, ended, storage, options.metric)
         if final is not None:
             mirror.push(final.storage)
-            agree(tracker, again.study, ended, final.storage, options.metric, KIND)
             if not interrupted:
-                best = export_final(final, again.study, search.study, storage, dataset)
-        best = best or export_best(search.study, storage, dataset)
+                best = export_final(final, again.record.trials(), storage, dataset)
+        best = best or export_best(trials, storage, dataset)
     try_report(plan, storage, search.study, dataset.statistics)
-    track_end(tracker, storage, best, interrupted, stage_uses.total(search.study))
+    end_run(projection, storage, best, interrupted, total_uses(trials))
     registered = None
     if best is not None and not interrupted:
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
-    summary.print_results(plan, storage, search.study, best, tracker, registered)
-    return summary.conclude(plan, storage, search.study, interrupted)
+    summary.print_results(plan, storage, trials, best, projection, registered)
+    return summary.conclude(plan, storage, trials, interrupted)
 
 
 def run_final(
-    final: Final, dataset: Dataset, share: Resources, tracker: Tracker, when_ray_has_ended: contextlib.ExitStack
+    final: Final, dataset: Dataset, share: Resources, projection: Projection, when_ray_has_ended: contextlib.ExitStack
 ) -> tuple[StudySearch, bool]:
-    """Run what is left of the last step; returns its study, and whether it ended early."""
+    """Run the rest of the last step. Return its search, and whether it ended early."""
     storage = final.storage
     if final.resumed:
         storage.check_owner()
@@ -125,13 +100,13 @@ def run_final(
     view.view().line(f"final: {final}")
     with disk.reserved(storage.local):
         search = open_study(final.plan, storage, share)
-        when_ray_has_ended.callback(lambda: resources.tidy(known_ids(search), storage.stages))
-        return search, Trials(final.plan, storage, dataset, share, tracker, search, KIND).run(final.resumed)
+        when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
+        return search, Trials(final.plan, storage, dataset, share, projection, search, KIND).run(final.resumed)
 
 
 @contextlib.contextmanager
 def pages(plan: Plan, storage: Storage) -> Iterator[None]:
-    """The dashboards for as long as the block lasts, if they were asked for."""
+    """Serve the dashboards as long as the block lasts, if they were asked for."""
     if not plan.options.dashboard:
         yield
         return
@@ -142,22 +117,21 @@ def pages(plan: Plan, storage: Storage) -> Iterator[None]:
 
 
 def import_aside(module: str) -> None:
-    """Import a module while other things are done: MLflow takes seconds, in which Ray can start."""
+    """Import a module in a thread. MLflow takes seconds, in which Ray can start."""
     threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
 
 @contextlib.contextmanager
-def ends_interrupted(tracker: Tracker, watch: Watch) -> Iterator[None]:
-    """Around what may be cut short, also by a second Ctrl-C: no run stays RUNNING for ever."""
+def ends_interrupted(projection: Projection, watch: Watch) -> Iterator[None]:
+    """Leave no run RUNNING for ever if the block is cut short, also by a second Ctrl-C."""
 
     def close() -> None:
-        tracker.close_open_trials({})
-        tracker.finish("interrupted")
+        projection.finish("interrupted")
 
     watch.close = close
     try:
         yield
-    except TakenOverError:  # they go on elsewhere
+    except TakenOverError:  # the runs go on elsewhere
         raise
     except BaseException:
         close()
@@ -165,7 +139,7 @@ def ends_interrupted(tracker: Tracker, watch: Watch) -> Iterator[None]:
 
 
 def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
-    """The sweep's Optuna study, new or as it was left."""
+    """Open the sweep's study, new or as it was left."""
     pauses = SCHEDULERS[plan.options.scheduler].pauses
     return StudySearch(
         plan.space,
@@ -175,131 +149,6 @@ def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
         seed=plan.options.seed,
         metric=plan.options.metric,
         trials=plan.trials,
-        # Paused trials count here, too: where there are any, the number of actors is limited by what they take.
+        # Paused trials count here, too. A scheduler that pauses limits the number of actors instead.
         room=None if pauses else Room(share),
     )
-
-
-class Trials:
-    """The sweep's trials under Tune."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        storage: Storage,
-        dataset: Dataset,
-        share: Resources,
-        tracker: Tracker,
-        search: StudySearch,
-        tag: str = TRIAL,
-    ) -> None:
-        self.plan, self.storage, self.share, self.tracker, self.search = plan, storage, share, tracker, search
-        self.tag, self.statistics = tag, dataset.statistics
-        self.states = below(storage.shared, TUNE)
-        self.kind, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
-        shared = TrialPlan(
-            base=plan.space.base,
-            dataset=ray.put(dataset),
-            folder=storage.trials,
-            metric=plan.options.metric,
-            hang_after=plan.options.hang_after,
-            workers=share.workers,
-            cpus_per_worker=share.cpus_per_worker,
-            gpus_per_worker=share.gpus_per_worker,
-            # A population's trials change their settings on the way: what their stages leave is their own.
-            stages=None if self.kind.changes else storage.stages,
-            interval=self.kind.interval(plan.epochs),
-        )
-        at_a_time = share.concurrent or max(1, share.fits(share.nodes))
-        self.trainable = self.trainer.trainable(shared, at_a_time if self.kind.pauses else None)
-
-    def run(self, resumed: bool) -> bool:
-        """Run those that are left; returns whether it ended early, by a signal or for a reason (`faults.halt`)."""
-        quieten_tune()
-        withhold_credentials()
-        survive_the_memory_monitor()
-        if not self.kind.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
-            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
-        os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")
-        with stops_softly() as interrupted:
-            if resumed:
-                try:
-                    with mirror.unless_away(self.storage):  # Tune reads there once more when it has ended
-                        self._restored().fit()
-                    return interrupted()
-                except NotRestoredError:
-                    print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
-            self.search.reconcile(())
-            with mirror.unless_away(self.storage):
-                self._tuner().fit()
-            return interrupted()
-
-    def _tuner(self, *extra: tune.Callback) -> Tuner:
-        options = self.plan.options
-        scheduler = self.kind.build(self.plan.schedule)
-        return Tuner(
-            self.trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=self.search,
-                scheduler=scheduler,
-                num_samples=self.plan.trials,
-                reuse_actors=self.trainer.reuses,
-            ),
-            run_config=tune.RunConfig(
-                # By its name, which Tune's working files have, too: sweeps that start in the same second on one
-                # Ray would share those.
-                name=self.storage.name,
-                storage_path=self.states,
-                failure_config=tune.FailureConfig(max_failures=-1),  # `FaultCallback` decides what that is good for
-                stop=StoppedBefore(self.search),
-                callbacks=[
-                    FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
-                    TrackingCallback(self.tracker, options.metric, self.tag),
-                    ProgressCallback(self.search, self.plan.trials, self.plan.epochs),
-                    WaitingCallback(self.share),
-                    *(
-                        [ReportCallback(self.plan, self.storage, self.search, self.statistics)]
-                        if self.tag == TRIAL
-                        else []
-                    ),
-                    SchedulerMemory(scheduler),
-                    mirror.Mirror(self.storage),
-                    StagingCallback(),
-                    JsonLoggerCallback(),  # what Tune got from a trial, word for word
-                    *extra,
-                ],
-                verbose=0,
-            ),
-        )
-
-    def _restored(self) -> Tuner:
-        # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
-        # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
-        self._tuner(RestoreCheck(), CatchUp(self.search, self.storage.trials))
-        state = below(self.states, self.storage.name)
-        return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
-
-
-def save_seconds(trials: int) -> float:
-    """Time between two saves of Tune's state; what it has not saved is lost to a kill.
-
-    Tune would take 10 s or more. It writes all trials each time, so a sweep of many saves less often: 1,000 every 10 s.
-    """
-    return max(1.0, trials / 100)
-
-
-def known_ids(search: StudySearch) -> set[str]:
-    """Tune's ids of all trials there have been."""
-    return {t.user_attrs[RAY_ID] for t in search.study.get_trials(deepcopy=False) if RAY_ID in t.user_attrs}
-
-
-def outcomes(search: StudySearch) -> dict[str, Status]:
-    """How trials ended, by Tune's id; those that did not are left out."""
-
-    def status(trial: FrozenTrial) -> Status:
-        if LOST in trial.user_attrs:
-            return "interrupted"
-        return "failed" if FAULT in trial.user_attrs else STATUS[trial.state]
-
-    trials = search.study.get_trials(deepcopy=False, states=tuple(STATUS))
-    return {trial.user_attrs[RAY_ID]: status(trial) for trial in trials if RAY_ID in trial.user_attrs}

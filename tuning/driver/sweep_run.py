@@ -1,8 +1,9 @@
-"""What a sweep tells MLflow of itself: its run at the beginning, and what came of it at the end."""
+"""The sweep's own run in MLflow: what it tells at its beginning and at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from fame.config.tree import write_yaml
 from fame.datasets import Dataset
@@ -11,44 +12,47 @@ from fame.runtime.provenance import provenance
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.storage.layout import Storage
-from tuning.study import stage_uses
-from tuning.tracking import Tracker
+from tuning.study.stage_uses import Uses, to_metrics
+from tuning.tracking.projection import Projection
+
+EARLIER_SPOOL = "mlflow-waiting*"
+"""Files in which earlier versions kept unsent records. The study and the checkpoints have all of it."""
 
 
-def open_tracker(plan: Plan, storage: Storage, dataset: Dataset) -> Tracker:
-    """MLflow's parent run of the sweep, in the experiment named after the dataset."""
+def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projection:
+    """Open the sweep in MLflow, in the experiment named after the dataset."""
     options = plan.options
-    tags = {"dataset": dataset.config.name, "fingerprint": dataset.fingerprint, "model": options.model, **provenance()}
-    tracker = Tracker.open(
-        options.tracking_uri, dataset.config.name, storage.name, tags, storage.mlflow_waiting, resume=options.resume
+    settings = ("sampler", "scheduler", "trainer", "metric", "seed")
+    projection = Projection.open(
+        options.tracking_uri,
+        dataset.config.name,
+        storage.name,
+        options.metric,
+        tags={
+            "dataset": dataset.config.name,
+            "fingerprint": dataset.fingerprint,
+            "model": options.model,
+            **provenance(),
+        },
+        params={"trials": plan.trials, **{key: getattr(options, key) for key in settings}},
+        resume=options.resume,
     )
-    tracker.log_params(
-        {
-            "trials": plan.trials,
-            "sampler": options.sampler,
-            "scheduler": options.scheduler,
-            "trainer": options.trainer,
-            "metric": options.metric,
-            "seed": options.seed,
-        }
-    )
-    return tracker
+    for path in storage.local.glob(EARLIER_SPOOL):
+        path.unlink()
+    return projection
 
 
-def track_end(
-    tracker: Tracker, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, stage_uses.Uses]
+def end_run(
+    projection: Projection, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, Uses]
 ) -> None:
-    """The report, the exported model's files and metrics on the parent run, and what sharing stages came to."""
-    tags: dict[str, object] = {}
-    tracker.log_metrics(stage_uses.to_metrics(uses))
-    if storage.report.exists():
-        tracker.log_file(storage.report)
+    """End the sweep's run with the report, the exported model, its metrics, and the uses of shared stages."""
+    files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
+    metrics, tags = to_metrics(uses), {}
     if best is not None:
-        for path in sorted(storage.best.iterdir()):
-            tracker.log_file(path, "best")
-        tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.trial.params))}
-        tracker.log_metrics({f"{part}_{k}": v for part in PARTS for k, v in best.metrics[part].items()})
+        files += [(path, "best") for path in sorted(storage.best.iterdir())]
+        tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
+        metrics |= {f"{part}_{key}": value for part in PARTS for key, value in best.metrics[part].items()}
         if "seeds" in best.metrics:
             over_seeds = {f"{part}_{k}": v for part in PARTS for k, v in best.metrics["seeds"][part].items()}
-            tracker.log_metrics({f"{key}_{what}": v[what] for key, v in over_seeds.items() for what in ("mean", "sd")})
-    tracker.finish("interrupted" if interrupted else "finished", tags)
+            metrics |= {f"{key}_{what}": v[what] for key, v in over_seeds.items() for what in ("mean", "sd")}
+    projection.finish("interrupted" if interrupted else "finished", tags=tags, metrics=metrics, files=files)

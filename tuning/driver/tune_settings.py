@@ -1,17 +1,15 @@
-"""What Tune takes from the environment and from loggers only, set for the process that drives a sweep."""
+"""Settings that Tune takes from environment variables and loggers only."""
 
 from __future__ import annotations
 
 import logging
 import os
 
-from ray.tune.execution import class_cache
-
 from tuning.faults import disk
 
 
 def quieten_tune() -> None:
-    """Tune's messages are for those who write trainables; a failed trial is said by `tuning.terminal.progress`."""
+    """Silence Tune's messages, which are for authors of trainables. `tuning.terminal` reports failed trials."""
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
     os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"  # of trials that raise while the sweep is stopping
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # a folder for each trial on each node, which nobody would remove
@@ -21,8 +19,3 @@ def quieten_tune() -> None:
         logging.getLogger(f"ray.tune.{module}").setLevel(logging.CRITICAL)
     for name in ("ray.tune.execution.experiment_state", "ray.train._internal.storage"):
         logging.getLogger(name).addFilter(disk.in_a_line)
-
-
-def withhold_credentials() -> None:
-    """Tune would give them to trials through a runtime environment, which Ray writes into its logs: nodes have theirs."""
-    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
-from ray.train.v2._internal.exceptions import RayTrainError, WorkerHealthCheckFailedError
 
 from fame.errors import DivergedError, UserError
 from tuning.faults.disk import cannot_write, described
 from tuning.faults.fault import Fault, FaultKind
 from tuning.ray_internals.memory_monitor import KilledForMemoryError
+from tuning.ray_internals.train_errors import RayTrainError, WorkerHealthCheckFailedError
 from tuning.storage.object_store import explained, is_of_store
 
 ALLOCATOR = "can't allocate memory"

@@ -137,7 +137,7 @@ def before_sweep(options: Options) -> None:
     """The checks that a sweep starts with: prints warnings, raises `UserError` for failures."""
     needs = Needs.declared()
     findings = [
-        *judge(Machine.here(list(needs.packages), starts_ray=True), needs),
+        *check_machine(Machine.here(list(needs.packages), starts_ray=True), needs),
         *check_room(options.storage),
         # A sweep that goes on does so without its server, too.
         check_tracking(options.tracking_uri, asks=not options.resume),
@@ -151,7 +151,7 @@ def before_sweep(options: Options) -> None:
         raise UserError(f"{failures[0]}{more}")
 
 
-def judge(machine: Machine, needs: Needs) -> list[Finding]:
+def check_machine(machine: Machine, needs: Needs) -> list[Finding]:
     """What is to be said of a machine."""
     return [
         check_python(machine, needs),

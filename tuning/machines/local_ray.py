@@ -22,6 +22,7 @@ from typing import Any
 
 from fame.errors import UserError
 from tuning.machines.watch import CannotGoOnError
+from tuning.ray_internals.addresses import loopback
 from tuning.storage.layout import Storage
 
 LOOPBACK = "127.0.0.1"
@@ -140,23 +141,10 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
         LOCAL_ONLY: "0",
     }
-    with _environment(settings), _loopback():
+    with _environment(settings), loopback():
         ray.init(
             address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=dashboard, **quiet
         )
-
-
-@contextlib.contextmanager
-def _loopback() -> Iterator[None]:
-    """Ray takes 127.0.0.1 as its address only where it thinks that there are no clusters: elsewhere it looks for one
-    that other machines reach, and all its processes listen on every network."""
-    from ray._private import ray_constants
-
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from tuning.machines.local_ray import (
 )
 from tuning.plan.options import Options
 from tuning.plan.size import Share
+from tuning.ray_internals.addresses import head_address
 from tuning.storage.layout import is_remote, root
 from tuning.storage.remote_folder import open_folder
 from tuning.trial.scratch import remove_when_left
@@ -187,13 +188,9 @@ def connect(address: str, quiet: dict[str, Any]) -> None:
 
 
 def check_listens(address: str) -> None:
-    """Raise `OSError` if nothing listens there: Ray would try for a quarter of an hour. Leaves `auto` to Ray
-    where it knows of no cluster."""
-    from ray._private.services import canonicalize_bootstrap_address, extract_ip_port
-
-    resolved = None if "://" in address else canonicalize_bootstrap_address(address)
-    if resolved is not None:
-        with socket.create_connection(extract_ip_port(resolved), timeout=CONNECT_SECONDS):
+    """Raise `OSError` if nothing listens there: Ray would try for a quarter of an hour."""
+    if (head := head_address(address)) is not None:
+        with socket.create_connection(head, timeout=CONNECT_SECONDS):
             pass
 
 

@@ -1,22 +1,19 @@
-"""The last step of a sweep: its best configurations again, each with several seeds.
+"""The last step of a sweep: its best configurations are trained again, each with several seeds.
 
-The value that made a trial the best is also the luck of its seed, so the seeds here are other ones, and the
-configuration is chosen by the mean of its validation metric over them. The trainings are trials of a study of
-their own, whose points are all known beforehand: they run, stop, resume and leave files as the sweep's do, in
+A trial's value depends on its seed. So this step uses other seeds and chooses by the mean validation metric. Its
+trainings are trials of a study of their own, whose points are all known. They run, stop, resume and leave files as the
+sweep's trials do:
 
-    <storage>/<name>/final/    sweep.yaml (which configurations), study.log, tune/, trials/
+    <storage>/<name>/final/    sweep.yaml (the configurations), study.log, tune/, trials/
 """
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import optuna
-from optuna.trial import TrialState
 
 from fame.datasets import Dataset
 from fame.evaluation.seeds import over_seeds
@@ -26,11 +23,11 @@ from tuning.results.best import Best
 from tuning.search.sampler import identity
 from tuning.space.domains import Choices, Parameter
 from tuning.storage.layout import Storage
-from tuning.study.trials import RAY_ID, ranked
+from tuning.study.trials import SweepTrial, ranked
 from tuning.trial.checkpoints import read_trial
 
 KIND = "final"
-"""Tag of these trainings in MLflow, where the sweep's trials have `trial`."""
+"""Tag `kind` of these trainings in MLflow. The sweep's trials have `trial`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,36 +35,35 @@ class Finalist:
     """A configuration that is trained again."""
 
     trial: str
-    """Ray's id of the trial that had it."""
+    """Id of the trial that had it."""
     params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Final:
-    """Which configurations are trained again, and how."""
+    """The configurations that are trained again, and their sweep."""
 
     plan: Plan
     storage: Storage
     finalists: tuple[Finalist, ...]
     seeds: tuple[int, ...]
     resumed: bool
-    """Whether it was begun before."""
+    """Whether the step had begun before."""
 
     @classmethod
-    def of(cls, plan: Plan, storage: Storage, study: optuna.Study) -> Final | None:
-        """The final step of a sweep whose trials have ended; None if it has none, or no trial has a result.
+    def of(cls, plan: Plan, storage: Storage, trials: Iterable[SweepTrial]) -> Final | None:
+        """Return the last step of a sweep whose trials have ended. None if it has none, or no trial has a value.
 
-        What was begun goes on with the same configurations.
+        A step that had begun continues with the same configurations.
         """
         if not plan.options.final_top:
             return None
         resumed = storage.final.exists
         if not resumed:
-            best = ranked(study)[: plan.options.final_top]
+            best = ranked(trials)[: plan.options.final_top]
             if not best:
                 return None
-            record = [{"trial": trial.user_attrs[RAY_ID], "params": dict(trial.params)} for trial in best]
-            storage.final.create({"finalists": record})
+            storage.final.create({"finalists": [{"trial": trial.id, "params": dict(trial.point)} for trial in best]})
         finalists = tuple(Finalist(**one) for one in storage.final.read_record()["finalists"])
         seeds = plan.final_seeds
         points = tuple({**one.params, "seed": seed} for seed in seeds for one in finalists)
@@ -82,18 +78,18 @@ class Final:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What the trainings of a finalist came to."""
+class Repeats:
+    """The finished trainings of a finalist."""
 
     finalist: Finalist
     values: Mapping[int, float]
-    """Best validation metric by seed, of those that finished."""
+    """Best validation metric by seed."""
     trials: Mapping[int, str]
-    """Ray's ids of the trainings by seed."""
+    """Ids of the trainings by seed."""
 
     @property
     def rank(self) -> tuple[int, float]:
-        """To sort by: a configuration that fails with some seeds comes after all that do not."""
+        """Sorting key. A configuration that fails with some seeds comes after configurations that do not."""
         return len(self.values), statistics.fmean(self.values.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,30 +97,27 @@ class Outcome:
         return {"trial": self.finalist.trial, "params": dict(self.finalist.params), "seeds": list(self.values)} | value
 
 
-def outcomes(final: Final, study: optuna.Study) -> list[Outcome]:
-    """Finalists of which a training finished, best first."""
+def repeats(final: Final, trials: Iterable[SweepTrial]) -> list[Repeats]:
+    """Return the finalists with a finished training, best first."""
     found = []
-    trials = {
-        identity(trial.params): trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    }
+    by_point = {identity(trial.point): trial for trial in trials if trial.state == "finished"}
     for finalist in final.finalists:
         points = {seed: identity({**finalist.params, "seed": seed}) for seed in final.seeds}
-        finished = {seed: trials[point] for seed, point in points.items() if point in trials}
+        finished = {seed: by_point[point] for seed, point in points.items() if point in by_point}
         if finished:
             values = {seed: trial.value for seed, trial in finished.items()}
-            ids = {seed: trial.user_attrs[RAY_ID] for seed, trial in finished.items()}
-            found.append(Outcome(finalist=finalist, values=values, trials=ids))
-    return sorted(found, key=lambda outcome: outcome.rank, reverse=True)
+            ids = {seed: trial.id for seed, trial in finished.items()}
+            found.append(Repeats(finalist=finalist, values=values, trials=ids))
+    return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
-def export_final(
-    final: Final, final_study: optuna.Study, study: optuna.Study, storage: Storage, dataset: Dataset
-) -> Best | None:
-    """Export the configuration with the best mean, its model being that of its best seed; None if none finished.
+def export_final(final: Final, trials: Iterable[SweepTrial], storage: Storage, dataset: Dataset) -> Best | None:
+    """Export the configuration with the best mean. Return None if no training finished.
 
-    The test metrics are computed here, once, for the models of the chosen configuration alone.
+    The model is that of the best seed. The test metrics are computed here, once, for the models of the chosen
+    configuration.
     """
-    found = outcomes(final, final_study)
+    found = repeats(final, trials)
     if not found:
         return None
     chosen = found[0]
@@ -140,11 +133,13 @@ def export_final(
         "sweep": storage.name,
         "trial": chosen.finalist.trial,
         "finished": True,
-        "final": [outcome.to_dict() for outcome in found],
+        "final": [one.to_dict() for one in found],
     }
-    repeats = [one for seed, one in trained.items() if seed != best_seed]
-    metrics = export_model(storage.best, trained[best_seed], dataset, extra, repeats)
-    (trial,) = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get(RAY_ID) == chosen.finalist.trial]
+    others = [one for seed, one in trained.items() if seed != best_seed]
     return Best(
-        trial=trial, trial_id=chosen.finalist.trial, finished=True, metrics=metrics, place=storage.publish_best()
+        trial_id=chosen.finalist.trial,
+        point=chosen.finalist.params,
+        finished=True,
+        metrics=export_model(storage.best, trained[best_seed], dataset, extra, others),
+        place=storage.publish_best(),
     )

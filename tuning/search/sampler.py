@@ -1,4 +1,4 @@
-"""What Optuna's samplers propose, kept to what a space allows and the study has not tried."""
+"""Optuna's samplers, restricted to points that the space allows and the study has not tried."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from fame.errors import UserError
 from tuning.space import Space
 from tuning.space.domains import Domain
-from tuning.study.trials import LOST, RAY_ID
+from tuning.study.record import distribution
+from tuning.study.trials import place_of, trials_of
 
 PROPOSALS = 10
-"""Proposals of the sampler that are tried before one is drawn at random (a GP proposal takes seconds)."""
+"""Proposals of the sampler before a point is drawn at random. A proposal of the Gaussian process takes seconds."""
 DRAWS = 10_000
+"""Random points that are drawn before the search gives up."""
 
 
 class FeasibleSampler(BaseSampler):
-    """Another sampler's proposals, without those that the space forbids or the study has already tried.
+    """Another sampler's proposals, without points that the space forbids or the study has tried.
 
-    Proposals are drawn again until one is allowed. So the sampler's own choice is kept, restricted to
-    the allowed points, and nothing that never ran enters the study. The other ways are worse: choices
-    that depend on other keys break TPE's model, which needs fixed ones; repairing a proposal runs
-    another point than the sampler asked for; rejected proposals told as FAIL are ignored by TPE, so it
-    repeats them, and told as PRUNED they count as bad settings of all their keys.
+    Proposals are drawn again until one is allowed. The sampler keeps its own choice among the allowed points, and no
+    point enters the study without a run. Three other ways are worse:
 
-    It has no state: each proposal takes a fresh sampler, seeded by the seed and the trial's place, so
-    that a resumed sweep goes on as the unbroken one would have.
+    - Choices that depend on other keys break TPE's model, which needs fixed choices.
+    - A repaired proposal is another point than the sampler asked for.
+    - TPE ignores rejected points told as FAIL, so it repeats them. Told as PRUNED, they make all their keys look bad.
+
+    The sampler has no state. Each proposal takes a fresh sampler, seeded by the seed and the trial's place. So a resumed
+    sweep continues as the unbroken sweep would have.
     """
 
     def __init__(self, space: Space, name: str, seed: int, trials: int) -> None:
         self.space, self.name, self.seed = space, name, seed
-        # Ten random trials, Optuna's default, would be all of a short sweep.
+        # Optuna's default of ten random trials would be all of a short sweep.
         self.startup = max(3, min(10, trials // 4))
         self.grid = space.grid() if space.is_small() or name == "grid" else None
 
@@ -46,9 +49,7 @@ class FeasibleSampler(BaseSampler):
         return {key: distribution(parameter.domain) for key, parameter in self.space.search.items()}
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict) -> dict[str, Any]:
-        # By its place among those that count: a kill between a proposal and its run adds a lost one.
-        place = sum(LOST not in earlier.user_attrs for earlier in study.get_trials(deepcopy=False)[: trial.number])
-        seed = int(np.random.SeedSequence([self.seed, place]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.seed, place_of(study, trial.number)]).generate_state(1)[0])
         tried = points_tried(study)
         sampler = self._sampler(seed)
         for _ in range(PROPOSALS if sampler else 0):
@@ -62,7 +63,10 @@ class FeasibleSampler(BaseSampler):
             point = self.space.draw(rng)
             if identity(point) not in tried and self.space.problem(point) is None:
                 return point
-        raise UserError(f"{self.space.source}: {DRAWS:,} random configurations had no new one that is allowed")
+        raise UserError(
+            f"{self.space.source}: {DRAWS:,} random configurations had no new one that the space allows; "
+            "widen the ranges, or lower --trials"
+        )
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -70,7 +74,7 @@ class FeasibleSampler(BaseSampler):
         raise AssertionError(f"{param_name}: proposals and start points are complete")
 
     def untried(self, study: optuna.Study) -> list[dict[str, Any]]:
-        """Points of a small space that no trial has had."""
+        """Return the points of a small space that no trial has had."""
         tried = points_tried(study)
         return [point for point in self.grid or () if identity(point) not in tried]
 
@@ -92,16 +96,11 @@ class FeasibleSampler(BaseSampler):
         if self.name == "tpe":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                # Groups: keys that exist only under a condition are modelled with the trials that had them.
+                # Groups: keys that exist under a condition are modelled with the trials that had them.
                 return TPESampler(
                     seed=seed, n_startup_trials=self.startup, multivariate=True, group=True, constant_liar=True
                 )
         return None
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    kinds = {"categorical": CategoricalDistribution, "int": IntDistribution, "float": FloatDistribution}
-    return kinds[domain.kind](**domain.arguments())
 
 
 def identity(point: Mapping[str, Any]) -> frozenset:
@@ -109,6 +108,5 @@ def identity(point: Mapping[str, Any]) -> frozenset:
 
 
 def points_tried(study: optuna.Study) -> set[frozenset]:
-    """Points of all trials, running and failed ones too: a point that failed would fail again."""
-    trials = study.get_trials(deepcopy=False)
-    return {identity(t.params) for t in trials if RAY_ID in t.user_attrs and LOST not in t.user_attrs}
+    """Return the points of all trials. A point that failed would fail again, so it counts."""
+    return {identity(trial.point) for trial in trials_of(study)}

@@ -2,7 +2,6 @@
 
     <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
     <storage>/<name>/study.log     the Optuna study, and study.log.copy
-    <storage>/<name>/mlflow-waiting.jsonl   what MLflow has not got yet
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
@@ -30,7 +29,7 @@ from fame.errors import UserError
 from tuning.storage import object_store
 
 RECORD = "sweep.yaml"
-ORIGIN = "remote.yaml"
+COPY_OF = "remote.yaml"
 """In a working copy: the URI that it is of."""
 STAGES = "stages"
 TUNE = "tune"
@@ -68,10 +67,6 @@ class Storage:
         return self.local / "study.log"
 
     @property
-    def mlflow_waiting(self) -> Path:
-        return self.local / "mlflow-waiting.jsonl"
-
-    @property
     def best(self) -> Path:
         return self.local / "best"
 
@@ -102,7 +97,7 @@ class Storage:
         """Raise `UserError` if the folder of the driver's own files is another sweep's."""
         if not is_remote(self.shared):
             return
-        origin = self.local / ORIGIN
+        origin = self.local / COPY_OF
         if self.record.exists() or (origin.exists() and read_yaml(origin) != self._origin):
             raise UserError(
                 f"{shown(self.local)} is of another sweep called '{self.name}'; choose another --name, or another "
@@ -138,7 +133,7 @@ class Storage:
 
     def make_local(self) -> None:
         """Make the folder of the driver's own files of a sweep at a URI."""
-        _write(self.local / ORIGIN, write_yaml(self._origin))
+        _write(self.local / COPY_OF, write_yaml(self._origin))
 
     def read_record(self) -> dict[str, Any]:
         """The sweep's record. Raises `UserError` if it cannot be read."""

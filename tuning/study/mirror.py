@@ -20,7 +20,7 @@ from tuning.storage import object_store
 from tuning.storage.layout import Storage, below, is_remote
 from tuning.study.file import COPY, StudyFile
 
-PATIENCE = 60.0
+AWAY_SECONDS = 60.0
 """Seconds without an answer of the store after which the sweep stops, to be resumed later."""
 WAIT_SECONDS = 1.0
 OTHER = ".other"
@@ -51,11 +51,11 @@ def keep_in_step(storage: Storage) -> None:
             return
         except OSError as error:
             what = f"storage {storage.shared}: {object_store.explained(error)}"
-        if time.monotonic() - began >= PATIENCE:
+        if time.monotonic() - began >= AWAY_SECONDS:
             halt(what)
             return
         if not waits:
-            print(f"{what}; waiting up to {PATIENCE:.0f} s", flush=True)
+            print(f"{what}; waiting up to {AWAY_SECONDS:.0f} s", flush=True)
         waits = True
         time.sleep(WAIT_SECONDS)
 

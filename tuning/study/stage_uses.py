@@ -10,13 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fame.training.shared_stages import StageUse, read_uses
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
 
 ATTRIBUTE = "stages"
 """Attribute of a trial in the study: its uses of shared stages."""
@@ -79,19 +75,3 @@ def from_metrics(values: Mapping[str, Any]) -> dict[str, Uses]:
 def reported_uses(folder: Path) -> dict[str, float]:
     """Return the figures that a trial adds to its reports after a shared stage."""
     return to_metrics({use.stage: Uses.of(use) for use in read_uses(folder)})
-
-
-def note_uses(storage: optuna.storages.BaseStorage, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
-    """Keep in the study what a trial reports of its stages."""
-    uses = to_metrics(from_metrics(result))
-    if uses and trial.user_attrs.get(ATTRIBUTE) != uses:
-        storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, uses)
-
-
-def total(study: optuna.Study) -> dict[str, Uses]:
-    """By stage, over all trials; without those that no trial came to the end of."""
-    found: dict[str, Uses] = {}
-    for trial in study.get_trials(deepcopy=False):
-        for stage, uses in from_metrics(trial.user_attrs.get(ATTRIBUTE, {})).items():
-            found[stage] = found.get(stage, Uses()) + uses
-    return found

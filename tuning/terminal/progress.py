@@ -1,32 +1,31 @@
-"""Tune's events on the terminal (`tuning.terminal.view`): a line when a trial ends, and what runs."""
+"""Tune's events on the terminal: a line when a trial ends, and the trials that run."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from optuna.trial import TrialState
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from tuning.faults import FAULT, Fault
 from tuning.search.study_search import StudySearch
-from tuning.study.trials import LOST, RAY_ID, ranked, run_name, score
+from tuning.study.trials import ranked, run_name, trials_of
 from tuning.terminal.view import VERBOSE, Row, State, clock, view
 from tuning.trial.restart import fault_noted
 
 EVERY_SECONDS = 10.0
-"""How often lines say what runs, where there is no table."""
+"""Seconds between two lines about running trials, where there is no table."""
 
 
 class ProgressCallback(Callback):
-    """What has ended, and how, it takes from the study, which survives a restart."""
+    """Shows events on the view. Counts and the best value come from the study, which survives a restart."""
 
     def __init__(self, search: StudySearch, trials: int, epochs: int) -> None:
         self.search, self.planned, self.epochs = search, trials, epochs
 
     def setup(self, **info: Any) -> None:
-        """Here, not where it is made: Tune pickles it, and clocks and counts are those of the running process."""
+        """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         ended = self._ended_count()
         view().state = State(
             metric=self.search.metric,
@@ -59,7 +58,7 @@ class ProgressCallback(Callback):
             self._failed(trials, trial, fault)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """It could not tell why itself."""
+        """A trial's process ended without a report of the reason."""
         fault = fault_noted(trial.config) or Fault(kind="failed", reason="no reason is known")
         self._failed(trials, trial, fault)
 
@@ -92,12 +91,11 @@ class ProgressCallback(Callback):
         ]
 
     def _leader(self) -> str:
-        best = next(iter(ranked(self.search.study)), None)
-        return f"best {score(best):.4f} ({best.user_attrs[RAY_ID]})" if best else ""
+        best = next(iter(ranked(trials_of(self.search.study))), None)
+        return f"best {best.value:.4f} ({best.id})" if best else ""
 
     def _ended_count(self) -> int:
-        over = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        return sum(LOST not in trial.user_attrs for trial in self.search.study.get_trials(False, states=over))
+        return sum(trial.ended for trial in trials_of(self.search.study))
 
     def _best(self, result: dict[str, Any]) -> float | None:
         return None if FAULT in result else result.get(f"best_{self.search.metric}")

@@ -6,9 +6,8 @@ import collections
 import itertools
 import shlex
 import sys
+from collections.abc import Sequence
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +16,6 @@ from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
 from fame.serving.exported import load_catalogue
-from tuning.faults import FAULT, Fault
 from tuning.faults.halt import halted
 from tuning.machines.resources import Resources
 from tuning.plan.options import DEFAULTS
@@ -26,13 +24,11 @@ from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
 from tuning.storage.layout import Storage, shown
-from tuning.study import stage_uses
-from tuning.study.trials import LETTERS, LOST, RAY_ID, ranked, run_name, score
-from tuning.tracking import Tracker
+from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
+from tuning.tracking.projection import Projection
 
 SHOWN = 5
 """Trials in the table of results: so many of the best, and of those that went wrong."""
-HOW = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 EXAMPLE_ITEMS = 3
 """Most popular items in the example of a history."""
 
@@ -83,16 +79,14 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
 def print_results(
     plan: Plan,
     storage: Storage,
-    study: optuna.Study,
+    trials: Sequence[SweepTrial],
     best: Best | None,
-    tracker: Tracker,
+    projection: Projection,
     registered: Registered | str | None,
 ) -> None:
-    """The best trials, those that went wrong, where everything lies, and the next command."""
+    """Print the best trials, the failed ones, where everything lies, and the next commands."""
     metric = plan.options.metric
-    attempted = [trial for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
-    trials = [trial for trial in attempted if LOST not in trial.user_attrs]
-    counts = collections.Counter(map(_how, trials))
+    counts = collections.Counter(trial.word if trial.ended else "unfinished" for trial in trials)
     table = Table(
         title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
     )
@@ -104,31 +98,30 @@ def print_results(
         "": "left",
     }.items():
         table.add_column(column, justify=side)
-    went_wrong = [trial for trial in trials if FAULT in trial.user_attrs]
-    for trial in (*ranked(study)[:SHOWN], *went_wrong[:SHOWN]):
+    went_wrong = [trial for trial in trials if trial.fault is not None]
+    for trial in (*ranked(trials)[:SHOWN], *went_wrong[:SHOWN]):
         rest = ", ".join(
             f"{key.removeprefix('model.').removeprefix('train.')} {_short(value)}"
-            for key, value in trial.params.items()
+            for key, value in trial.point.items()
             if key not in LETTERS
         )
-        name = run_name(trial.params, trial.user_attrs[RAY_ID])
         table.add_row(
-            trial.user_attrs[RAY_ID],
-            f"{name}; {rest}" if rest else name,
-            "-" if trial in went_wrong else f"{score(trial):.4f}",
-            str(max(trial.intermediate_values, default=0)),
-            _how(trial),
+            trial.id,
+            f"{trial.name}; {rest}" if rest else trial.name,
+            "-" if trial.value is None else f"{trial.value:.4f}",
+            str(trial.epoch),
+            trial.word if trial.ended else "unfinished",
         )
     console = Console()
     console.print(table, highlight=False)
     titles = itertools.chain(["stages"], itertools.repeat(""))
-    for title, (stage, uses) in zip(titles, stage_uses.total(study).items(), strict=False):
+    for title, (stage, uses) in zip(titles, total_uses(trials).items(), strict=False):
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
     if best is None:
         if halted() is None:
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
-        if tracker.waiting:
-            console.print(mlflow_line(plan, storage, tracker), highlight=False, soft_wrap=True)
+        if not projection.is_complete:
+            console.print(mlflow_line(plan, storage, projection), highlight=False, soft_wrap=True)
         return
     found, folder = best.metrics, shlex.quote(shown(storage.best))
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
@@ -142,30 +135,24 @@ def print_results(
         f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
         f"model   {best.place}",
         *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
-        mlflow_line(plan, storage, tracker),
+        mlflow_line(plan, storage, projection),
         *([f"registry {registered}"] if registered else []),
         f"again   python -m fame.train --config {folder}/config.yaml",
         f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
     ]
     if isinstance(registered, Registered):
-        lines.append(f"serve   {registered.command(tracker.where)}")
+        lines.append(f"serve   {registered.command(projection.where)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
-def mlflow_line(plan: Plan, storage: Storage, tracker: Tracker) -> str:
-    """Where the runs are, or what has not got there, and how it will."""
-    if not tracker.waiting:
-        return f"MLflow  experiment '{plan.experiment.data.name}' at {tracker.where}, run '{storage.name}'"
+def mlflow_line(plan: Plan, storage: Storage, projection: Projection) -> str:
+    """Say where the runs are, or that MLflow is not up to date and how it will be."""
+    if projection.is_complete:
+        return f"MLflow  experiment '{plan.experiment.data.name}' at {projection.where}, run '{storage.name}'"
     return (
-        f"MLflow  {tracker.where} does not answer ({tracker.away}): {tracker.waiting} writes wait in "
-        f"{shown(tracker.spool)}; once it does, deliver them with: {resume_command(plan, storage)}"
+        f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to date "
+        f"there; once it does, bring them up to date with: {resume_command(plan, storage)}"
     )
-
-
-def _how(trial: FrozenTrial) -> str:
-    """How a trial ended, in a word."""
-    fault = Fault.of(trial.user_attrs)
-    return HOW.get(trial.state, "unfinished") if fault is None else fault.kind
 
 
 def _short(value: object) -> str:
@@ -178,21 +165,21 @@ def _example_history(storage: Storage) -> str:
     return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
 
 
-def conclude(plan: Plan, storage: Storage, study: optuna.Study, interrupted: bool) -> int:
-    """The exit code: 0 if a trial gave a result; 130 after Ctrl-C; 1 if the sweep stopped itself or all trials
-    failed, which is said with the reason."""
+def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interrupted: bool) -> int:
+    """Return the exit code, and say why it is not 0.
+
+    It is 0 if a trial has a value, 130 after Ctrl-C, and 1 if the sweep stopped itself or every trial failed.
+    """
     if interrupted:
         print(f"resume  {resume_command(plan, storage)}")
         if (reason := halted()) is None:
             return EXIT_INTERRUPTED
         print(f"error: {reason}; mend that, then --resume", file=sys.stderr)
         return EXIT_FAILED
-    if ranked(study):
+    if ranked(trials):
         return 0
-    faults = [fault for trial in study.get_trials(deepcopy=False) if (fault := Fault.of(trial.user_attrs))]
-    print(
-        f"error: every trial failed; the last: {faults[-1].reason if faults else 'no reason is known'}", file=sys.stderr
-    )
+    faults = [trial.fault.reason for trial in trials if trial.fault is not None]
+    print(f"error: every trial failed; the last: {faults[-1] if faults else 'no reason is known'}", file=sys.stderr)
     return EXIT_FAILED
 
 

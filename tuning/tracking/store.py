@@ -22,7 +22,7 @@ from fame.runtime.provenance import mask_credentials
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-PATIENCE = {
+CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -128,11 +128,11 @@ def in_one_line(uri: str) -> Iterator[None]:
 
 
 def be_patient() -> None:
-    """Set `PATIENCE`, where the user has not set something else, for the rest of the process.
+    """Set `CLIENT_SETTINGS`, where the user has not set something else, for the rest of the process.
 
     Not around each request: another thread may read the environment at that moment, which C does not allow.
     """
-    for name, value in PATIENCE.items():
+    for name, value in CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
 
 

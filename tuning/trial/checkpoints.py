@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyarrow import fs
 from ray import train
 from ray.train import Checkpoint
-from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import CheckpointManager
-from ray.train.v2._internal.execution.storage import StorageContext
-from ray.train.v2._internal.execution.training_report import _TrainingReport
 
 from fame.artifacts.checkpoint import load_checkpoint
 from fame.errors import UserError
 from fame.training.fit import CHECKPOINT, Trained, read_trained
+from tuning.ray_internals.train_checkpoints import Bookkeeping, StorageContext
 
 T = TypeVar("T")
 
@@ -40,33 +38,14 @@ def checkpoint_config(interval: int) -> train.CheckpointConfig:
     return train.CheckpointConfig(num_to_keep=MILESTONES, checkpoint_score_attribute=MILESTONE)
 
 
-class Checkpoints(CheckpointManager):
-    """Ray Train's own book-keeping, without the trainer around it.
+class Checkpoints(Bookkeeping):
+    """A trial's checkpoints, kept as Ray Train keeps them.
 
-    So whatever reads a trial's folder (the export, a resumed sweep, another trial of a population)
-    finds the same files, whichever trainer wrote them.
+    Whatever reads a trial's folder finds the same files, whichever trainer wrote them.
     """
 
     def __init__(self, folder: str, trial_id: str, interval: int) -> None:
-        self.storage = StorageContext(storage_path=folder, experiment_dir_name=trial_id)
-        super().__init__(checkpoint_config(interval), self.storage)
-
-    @property
-    def newest(self) -> Checkpoint | None:
-        result = self.latest_checkpoint_result
-        return None if result is None else result.checkpoint
-
-    def add(self, state: Path, metrics: dict[str, Any], name: str | None = None) -> None:
-        """Copy the folder `state` to storage as the newest checkpoint, and drop those that are not kept."""
-        name = name or self.storage.make_default_checkpoint_dir_name()
-        self.register(self.storage.persist_current_checkpoint(Checkpoint.from_directory(state), name), metrics)
-
-    def register(self, checkpoint: Checkpoint, metrics: dict[str, Any]) -> None:
-        """List a checkpoint that is in storage as the newest."""
-        self.register_checkpoint(_TrainingReport(checkpoint=checkpoint, metrics=metrics, validation=False))
-
-    def _notify(self) -> None:
-        """Nobody waits for a checkpoint here; Ray's own needs the event loop of its controller."""
+        super().__init__(folder, trial_id, checkpoint_config(interval))
 
 
 class Kept:

@@ -31,7 +31,7 @@ from tuning.storage.remote_folder import open_folder
 from tuning.study.stage_uses import reported_uses
 from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.plan import TrialPlan, trial_experiment
-from tuning.trial.pulse import Pulse, Watched
+from tuning.trial.pulse import BeatingFolder, Pulse
 from tuning.trial.restart import Restart, fault_noted, milestone_name, point_of, restart_of
 from tuning.trial.scratch import scratch_folder
 
@@ -100,7 +100,7 @@ def _epochs(
     """The reports of a training that nothing happens to."""
     restart = restart_of(config)
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
-    shared = Watched(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
+    shared = BeatingFolder(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
     with scratch_folder(place.trial_id) as folder:
         for report in restore(folder, experiment, plan, restart, place.previous)[restart.seen :]:
             # What was reported while the sweep's driver was away, or had just paused the trial, never reached it.

@@ -13,14 +13,13 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.experimental import internal_kv
 from torch import Tensor
 
 from fame.artifacts import Folder
+from tuning.ray_internals import key_value
 
 SHARE = 8
 """A process gives so many signs, and is looked at so often, in the time after which it counts as hanging."""
-NAMESPACE = b"fame-pulse"
 
 
 class Pulse:
@@ -37,15 +36,15 @@ class Pulse:
             self.given, self.count = now, self.count + 1
             handle = ray.get_runtime_context().current_actor  # for whoever has to end this process
             sign = cloudpickle.dumps((self.count, handle))
-            internal_kv._internal_kv_put(self.key, sign, overwrite=True, namespace=NAMESPACE)
+            key_value.put(self.key, sign)
 
     def end(self) -> None:
         """Training is over: no more signs are to be expected."""
         if self.count:
-            internal_kv._internal_kv_del(self.key, namespace=NAMESPACE)
+            key_value.remove(self.key)
 
 
-class Watched:
+class BeatingFolder:
     """A folder of shared stages; a training that waits for one of them looks here, which is a sign of life.
 
     Writing is none: who computes a stage renews its lease from a thread of its own, which goes on when it hangs.
@@ -79,14 +78,14 @@ class Watched:
 
 def signs(trial_id: str, workers: int) -> list[bytes]:
     """The last signs of a trial's processes; none of those that do not train."""
-    found = (internal_kv._internal_kv_get(_key(trial_id, rank), namespace=NAMESPACE) for rank in range(workers))
+    found = (key_value.get(_key(trial_id, rank)) for rank in range(workers))
     return [sign for sign in found if sign is not None]
 
 
 def forget(trial_id: str, workers: int) -> None:
     """Remove the signs of processes that are gone."""
     for rank in range(workers):
-        internal_kv._internal_kv_del(_key(trial_id, rank), namespace=NAMESPACE)
+        key_value.remove(_key(trial_id, rank))
 
 
 def end_process(sign: bytes) -> None:

@@ -96,9 +96,9 @@ def test_what_would_come_again_ends_the_trial(search: StudySearch, tmp_path: Pat
     note = restart_of(trial.config)
     assert Fault.parse(note.fault) == Fault(kind="infeasible", reason="MemoryError: rank 1") and note.seen == 2
     assert point_of(trial.config) == POINT and trial.max_failures == 0 and not halted
-    assert Fault.of(search.find("a").user_attrs).kind == "infeasible"
+    assert search.record.find("a").fault.kind == "infeasible"
     search.on_trial_complete("a", error=True)  # not even its last report came
-    assert search.find("a").state == TrialState.PRUNED
+    assert search.record.find("a").stored.state == TrialState.PRUNED
 
 
 def test_a_process_that_dies_is_started_again_so_often_and_no_more(

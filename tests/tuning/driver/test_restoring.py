@@ -78,7 +78,7 @@ def test_the_study_learns_what_only_tune_knows(tmp_path: Path, monkeypatch: pyte
         tune_trial("lost", lost["lost"], Trial.TERMINATED, 0.06),
         tune_trial("running", lost["running"], Trial.RUNNING, 0.07),
     ]
-    history = [SimpleNamespace(epoch=epoch, validation={METRIC: epoch / 100}) for epoch in (1, 2)]
+    history = [SimpleNamespace(epoch=epoch, stage="fame", validation={METRIC: epoch / 100}) for epoch in (1, 2)]
     monkeypatch.setattr(restoring, "read_trial", lambda folder, name: SimpleNamespace(history=history))
     catch_up = CatchUp(search, "trials")
     catch_up.on_step_begin(0, trials)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from fame.errors import UserError
 from tuning.machines import checks
-from tuning.machines.checks import Machine, Needs, check_disk, check_storage, check_tracking, judge
+from tuning.machines.checks import Machine, Needs, check_disk, check_machine, check_storage, check_tracking
 from tuning.plan.options import Options
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ GOOD = Machine(
 
 
 def levels(machine: Machine) -> dict[str, str]:
-    return {finding.check: finding.level for finding in judge(machine, NEEDS)}
+    return {finding.check: finding.level for finding in check_machine(machine, NEEDS)}
 
 
 def test_a_good_machine_has_nothing_to_be_said_of():
@@ -52,7 +52,7 @@ def test_a_good_machine_has_nothing_to_be_said_of():
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(change, check, level, words):
-    (finding,) = [f for f in judge(dataclasses.replace(GOOD, **change), NEEDS) if f.check == check]
+    (finding,) = [f for f in check_machine(dataclasses.replace(GOOD, **change), NEEDS) if f.check == check]
     assert finding.level == level
     assert finding.advice
     assert words in str(finding)
@@ -73,7 +73,7 @@ def test_what_is_wrong_is_said_with_what_to_do(change, check, level, words):
 )
 def test_versions_are_compared_with_the_ranges_of_the_project(package, version, level):
     machine = dataclasses.replace(GOOD, packages={**GOOD.packages, package: version})
-    found = [f for f in judge(machine, NEEDS) if f.check == "packages"]
+    found = [f for f in check_machine(machine, NEEDS) if f.check == "packages"]
     assert [f.level for f in found] == [level]
     assert level == "ok" or f"{package} {version or 'is missing'}" in str(found[0])
 

@@ -18,7 +18,7 @@ from tuning.faults import Fault, end
 from tuning.search.sampler import identity
 from tuning.search.study_search import SAMPLERS, StudySearch
 from tuning.space.file import space_from_dict
-from tuning.study.trials import RAY_ID, ranked, score
+from tuning.study.trials import RAY_ID, SweepTrial, ranked, trials_of
 
 TREE = {
     "base": {"model": {"name": "fame"}},
@@ -129,7 +129,7 @@ def test_a_fault_is_kept_with_its_reason_and_never_the_best(tmp_path, kind):
     assert told.state == (TrialState.PRUNED if kind == "infeasible" else TrialState.FAIL)
     assert Fault.of(told.user_attrs) == fault and told.intermediate_values == {1: 0.9}
     assert told.constraints == ({"memory": 1.0} if kind == "infeasible" else {})
-    assert score(told) is None and not ranked(search.study)
+    assert SweepTrial(told).value is None and not ranked(trials_of(search.study))
 
 
 def test_tpe_learns_what_does_not_fit_into_memory(tmp_path):
@@ -181,14 +181,6 @@ def test_reports_without_the_metric_and_repeated_ones_are_tolerated(tmp_path):
     search.on_trial_result("a", {"epoch": 2, METRIC: 0.02})
     search.on_trial_result("of another sweep", {"epoch": 2, METRIC: 0.02})
     assert trial(search, "a").intermediate_values == {2: 0.02}
-
-
-def test_smaller_may_be_better(tmp_path):
-    search = make(tmp_path, metric="loss", mode="min")
-    for name, value in {"a": 3.0, "b": 2.0}.items():
-        search.suggest(name)
-        search.on_trial_complete(name, {"epoch": 1, "loss": value, "best_loss": value, "finished": True})
-    assert search.study.best_value == 2.0
 
 
 def test_there_are_no_more_trials_at_a_time_than_there_is_room_for(tmp_path):
@@ -303,7 +295,7 @@ def test_a_lost_trial_changes_no_later_proposal(tmp_path):
     search_on(killed, "abcd")
     killed.suggest("lost")  # Tune was killed before it saved that
     again = make(tmp_path / "k", trials=8)
-    again.reconcile(())
+    again.give_up(())
     search_on(again, "efgh")
     points = [[t.params for t in s.study.trials if "lost" not in t.user_attrs] for s in (undisturbed, again)]
     assert points[0] == points[1] and len(points[0]) == 8
@@ -346,7 +338,7 @@ def test_both_copies_of_the_study_are_cut_off(tmp_path, cut):
     for file in search.path.parent.iterdir():
         file.write_bytes(file.read_bytes()[:cut])
     again = make(tmp_path)
-    again.reconcile(())
+    again.give_up(())
     points = [again.suggest(name) for name in "bc"]
     assert set(map(identity, points)) == set(map(identity, again.space.start))
     assert again.suggest("d") not in again.space.start

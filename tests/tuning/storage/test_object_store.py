@@ -18,7 +18,7 @@ from tests.tuning.object_stores import BUCKET, S3, free_port, gcs_server, s3_ser
 from tuning import sweep
 from tuning.driver.lock import locked
 from tuning.storage import object_store
-from tuning.storage.layout import ORIGIN, Storage, below, check_writable, newest
+from tuning.storage.layout import COPY_OF, Storage, below, check_writable, newest
 from tuning.storage.remote_folder import open_folder
 from tuning.study import mirror
 from tuning.study.file import COPY, StudyFile
@@ -190,7 +190,7 @@ def test_a_store_that_does_not_answer_is_waited_for(
     ]
     reasons: list[str] = []
     monkeypatch.setattr(mirror, "halt", reasons.append)
-    monkeypatch.setattr(mirror, "PATIENCE", 0.0)
+    monkeypatch.setattr(mirror, "AWAY_SECONDS", 0.0)
     server.down()
     try:
         mirror.keep_in_step(places)
@@ -208,7 +208,7 @@ def test_a_store_that_does_not_answer_is_waited_for(
 def test_a_folder_of_another_sweep_is_not_written_to(s3: str, tmp_path: Path) -> None:
     Storage.of("runs", "mine").create({})
     Storage.of(s3, "other").create({})
-    assert (tmp_path / "runs/other" / ORIGIN).read_text() == f"storage: {s3}/other\n"
+    assert (tmp_path / "runs/other" / COPY_OF).read_text() == f"storage: {s3}/other\n"
     Storage.of(s3 + "?region=us-east-1", "other").check_local()
     for places in (Storage.of(s3, "mine"), Storage.of(s3 + "/else", "other")):
         with pytest.raises(UserError, match=f"^runs/{places.name} is of another sweep called '{places.name}'; choose"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import optuna
-
 from fame.training.shared_stages import StageUse
-from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics, note_uses, reported_uses, to_metrics, total
+from tests.tuning.search.test_study_search import METRIC, make
+from tuning.study.stage_uses import Uses, from_metrics, reported_uses, to_metrics
+from tuning.study.trials import total_uses
 
 
 def use(shared: bool, seconds: float, waited: float = 0.0, rebuilt: bool = False, stage: str = "backbone") -> StageUse:
@@ -13,22 +13,21 @@ def use(shared: bool, seconds: float, waited: float = 0.0, rebuilt: bool = False
 
 
 def test_the_study_adds_up_by_stage_what_trials_report(tmp_path, monkeypatch):
-    study = optuna.create_study()
-    assert total(study) == {}
+    search, names = make(tmp_path), "abcd"
     of_trials = [
         [use(False, 0.5, stage="text"), use(False, 3.0)],
         [use(True, 0.5, stage="text"), use(True, 3.0, waited=2.0)],
         [use(True, 0.5, stage="text"), use(False, 4.0, rebuilt=True)],
         [],
     ]
-    for uses in of_trials:
+    for name, uses in zip(names, of_trials, strict=True):
         monkeypatch.setattr("tuning.study.stage_uses.read_uses", lambda folder, uses=uses: uses)
-        trial = study.ask()
-        report = {"epoch": 1, "ndcg@10": 0.5, "training_iteration": 1, **reported_uses(tmp_path)}
-        for _ in range(2):  # every report of a trial has it
-            note_uses(study._storage, study.get_trials()[trial.number], report)
-    assert [ATTRIBUTE in trial.user_attrs for trial in study.get_trials()] == [True, True, True, False]
-    found = total(study)
+        search.suggest(name)
+        for epoch in (1, 2):  # every report of a trial has it
+            search.on_trial_result(name, {"epoch": epoch, METRIC: 0.5, **reported_uses(tmp_path)})
+    trials = search.record.trials()
+    assert [bool(trial.uses) for trial in trials] == [True, True, True, False]
+    found = total_uses(trials)
     assert found == {
         "text": Uses(computed=1, shared=2, seconds_saved=1.0),
         "backbone": Uses(computed=2, shared=1, rebuilt=1, seconds_saved=3.0, seconds_waited=2.0),

@@ -9,7 +9,7 @@ from fame.artifacts.lease import Lease
 from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU
 from tuning.trial import pulse
-from tuning.trial.pulse import SHARE, Pulse, Watched
+from tuning.trial.pulse import SHARE, BeatingFolder, Pulse
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
     def put(key: bytes, value: bytes, **options: object) -> None:
         written.append((key, pulse.cloudpickle.loads(value)[0]))
 
-    monkeypatch.setattr(pulse.internal_kv, "_internal_kv_put", put)
-    monkeypatch.setattr(pulse.internal_kv, "_internal_kv_del", lambda key, **options: written.append((key, -1)))
+    monkeypatch.setattr(pulse.key_value, "put", put)
+    monkeypatch.setattr(pulse.key_value, "remove", lambda key: written.append((key, -1)))
     monkeypatch.setattr(pulse.ray, "get_runtime_context", lambda: type("Context", (), {"current_actor": None}))
     return written
 
@@ -57,7 +57,7 @@ def test_waiting_for_a_stage_is_a_sign_of_life_and_renewing_a_lease_is_none(tmp_
     recipe = Recipe(stage="backbone", version=1, settings={})
     owner, waiting = Counting(), Counting()
     workers = Workers(device=CPU)
-    with claim(Watched(LocalFolder(tmp_path), owner), recipe, workers) as one:
+    with claim(BeatingFolder(LocalFolder(tmp_path), owner), recipe, workers) as one:
         seen = owner.count
         one.lease.folder.rewrite(one.lease._file, "still there")
         assert owner.count == seen and not one.shared
@@ -70,6 +70,6 @@ def test_waiting_for_a_stage_is_a_sign_of_life_and_renewing_a_lease_is_none(tmp_
 def claim_once(folder: Path, recipe: Recipe, one: Pulse, workers: Workers):
     from fame.artifacts.claims import Claim
 
-    claim = Claim(Watched(LocalFolder(folder), one), recipe, workers)
+    claim = Claim(BeatingFolder(LocalFolder(folder), one), recipe, workers)
     assert isinstance(claim.lease, Lease)
     return claim
