@@ -70,6 +70,7 @@ class Entry:
     def summary(self) -> dict[str, Any]:
         found = self.to_dict()
         return {
+            "label": self.row.label,
             f"test_{METRIC}": found["test"][METRIC]["mean"],
             f"kept_test_{METRIC}": found["history_kept"]["test"][METRIC]["mean"],
             f"validation_{METRIC}": found["validation"][METRIC]["mean"],
