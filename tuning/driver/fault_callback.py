@@ -1,8 +1,8 @@
-"""What is done about faults, in the process that drives the sweep.
+"""Decides in the driver what follows from a trial's fault.
 
-Tune starts every trial that raised again (`FailureConfig(max_failures=-1)`). Here it is decided first what that
-is good for: the trial goes on from its checkpoint, or all that it still does is to report why it ended. The
-counts are in the trial's note, which Tune keeps with the sweep's state.
+Tune restarts every trial that raised (`FailureConfig(max_failures=-1)`). Before that, the callback decides: the trial
+continues from its checkpoint, or its last act is to report why it ended. The counts are in the trial's note, which Tune
+keeps with the sweep's state.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tuning.study.mirror import keep_in_step
 from tuning.trial.restart import leave_note, restart_of
 
 RETRIES = 2
-"""How often a trial whose process died is started again, unless it had a new epoch since the last time."""
+"""Restarts of a trial whose process died. A new epoch in between resets the count."""
 HANGS = 1
-"""How often a trial that hung is started again."""
+"""Restarts of a trial that hung."""
 ALIKE = 2
-"""So many trials that failed alike before any epoch of the sweep was reported stop it."""
+"""Trials with the same failure that stop a sweep in which no epoch was reported."""
 
 
 class FaultCallback(Callback):
@@ -40,7 +40,7 @@ class FaultCallback(Callback):
         self.search, self.storage, self.workers, self.hang_after = search, storage, workers, hang_after
 
     def setup(self, **info: Any) -> None:
-        """Here, not where it is made: Tune pickles it, and clocks are those of the running process."""
+        """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         self.watch = HangWatch(self.workers, self.hang_after)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -50,7 +50,7 @@ class FaultCallback(Callback):
         self.watch.hear(trial.trial_id)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial raised, and Tune is about to start it again."""
+        """A trial raised, and Tune is about to restart it."""
         fault = self._fault(trial)
         if trial.trial_id in self.watch.ended:
             self.watch.ended.remove(trial.trial_id)
@@ -74,7 +74,7 @@ class FaultCallback(Callback):
             print(f"trial {trial.trial_id}: {result[MENDED]}", flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The study has been told. Sixty trials more would meet the same defect."""
+        """Stop the sweep if trials fail alike: sixty more would meet the same defect."""
         self.watch.forget(trial.trial_id)
         fault = Fault.of(trial.last_result)
         if fault is None or fault.kind != "failed":
@@ -85,7 +85,10 @@ class FaultCallback(Callback):
             halt(f"{len(alike)} trials failed alike before any had an epoch: {fault.reason}")
 
     def _died(self, trial: Trial, fault: Fault) -> None:
-        """A trial that gets on between two deaths is on machines that come and go; one that does not has a defect."""
+        """Restart a trial whose process died.
+
+        A trial with a new epoch between two deaths runs on machines that come and go. Another one has a defect.
+        """
         note, reached = restart_of(trial.config), (trial.last_result or {}).get("epoch", 0)
         lost = note.lost if reached <= note.lost_at else 0
         if lost < RETRIES:
@@ -102,7 +105,7 @@ class FaultCallback(Callback):
             self._end(trial, Fault(kind="hung", reason=f"{silent}, again after it was started again"))
 
     def _fault(self, trial: Trial) -> Fault:
-        """Why a trial raised."""
+        """Return why a trial raised."""
         file = Path(trial.pickled_error_file or "none")
         if file.exists():
             error = cloudpickle.loads(file.read_bytes())
@@ -111,7 +114,7 @@ class FaultCallback(Callback):
         return judge_text(Path(trial.error_file).read_text(encoding="utf-8"))
 
     def _end(self, trial: Trial, fault: Fault) -> None:
-        """Let a trial tell no more than why it ended; if it cannot even do that, Tune gives it up."""
+        """Let a trial only report why it ended. If it cannot, Tune gives it up."""
         self.search.note_fault(trial.trial_id, fault)
         trial.max_failures = 0
         epoch = (trial.last_result or {}).get("epoch", 0)

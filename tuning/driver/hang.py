@@ -1,4 +1,4 @@
-"""Ends the processes of trials that hang. Part of `FaultCallback`, in the process that drives the sweep."""
+"""Ends the processes of trials that hang. It is part of `FaultCallback`, in the driver."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tuning.trial import pulse
 
 @dataclass
 class Heard:
-    """What was last heard of a trial."""
+    """The last signs of life of a trial."""
 
     signs: list[bytes] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
 
 
 class HangWatch:
-    """Looks at the running trials now and then. `hang_after` in seconds; 0 never ends any."""
+    """Looks at the running trials now and then. `hang_after` is in seconds; 0 never ends a trial."""
 
     def __init__(self, workers: int, hang_after: float) -> None:
         self.workers, self.hang_after = workers, hang_after
         self.heard: dict[str, Heard] = {}
         self.ended: set[str] = set()
-        """Trials whose processes were ended, and which Tune has not noticed yet."""
+        """Trials whose processes were ended, and whose end Tune has not noticed yet."""
         self.looked = time.monotonic()
 
     def hear(self, trial_id: str) -> None:

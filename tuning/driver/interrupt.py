@@ -1,8 +1,8 @@
-"""Ctrl-C (or SIGTERM) while Tune runs: the first lets it save its state and stop, the second ends at once.
+"""Ctrl-C or SIGTERM while Tune runs: the first lets Tune save its state and stop, the second ends at once.
 
-Tune's own handler of SIGINT is switched off: after it, `Tuner.fit` returns as if all had gone to the end. Tune
-also listens to SIGUSR1, in the same way, so that is what the signals here are passed on as. On a terminal
-Ctrl-C reaches the whole process group; Ray starts its processes with SIGINT blocked.
+Tune's own handler of SIGINT is switched off, because after it `Tuner.fit` returns as if all trials had ended. Tune
+listens to SIGUSR1 in the same way, so signals are passed on as SIGUSR1. On a terminal Ctrl-C reaches the whole process
+group. Ray starts its processes with SIGINT blocked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ STOPPING = "stopping: Tune saves what there is (once more to end at once)\n"
 
 @contextlib.contextmanager
 def stops_softly() -> Iterator[Callable[[], bool]]:
-    """Around `Tuner.fit`; yields what tells whether a signal came, or the sweep was stopped (`tuning.faults.halt`)."""
+    """Catch signals while `Tuner.fit` runs in the block.
+
+    Yields a function that tells whether a signal came, or the sweep was stopped (`tuning.faults.halt`).
+    """
     came: list[int] = []
 
     def soft(number: int, frame: FrameType | None) -> None:

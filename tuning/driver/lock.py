@@ -1,8 +1,7 @@
-"""One driver at a time: the lock of a sweep, held as long as its driver runs.
+"""The lock of a sweep: one driver at a time.
 
-It is a lease of `fame.artifacts` among the sweep's own files, so it holds wherever these are reached from,
-on network file systems and in object stores too. A dead driver's lock is taken over: on its own machine
-at once, elsewhere when it has not beaten for the lease's patience.
+The lock is a lease of `fame.artifacts` among the sweep's own files. It holds on network file systems and in object
+stores, too. A dead driver's lock expires: at once on its own machine, elsewhere after the lease's patience.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ POLL_SECONDS = 0.5
 
 @contextlib.contextmanager
 def locked(storage: Storage, patience: float = PATIENCE) -> Iterator[list[Lease]]:
-    """Around everything that a sweep's driver does. Raises `UserError` if another one runs.
+    """Hold the sweep's lock as long as the block lasts. Raises `UserError` if another driver holds it.
 
-    Yields the leases; one whose `lost` is set was taken over by a driver elsewhere.
+    Yields the leases. A lease whose `lost` is set was taken over by a driver elsewhere.
     """
     # The driver's own files may lie elsewhere than those that all nodes reach: then each place is locked.
     places = dict.fromkeys((str(storage.local), storage.shared))
@@ -43,7 +42,7 @@ def _release(lease: Lease) -> None:
 
 
 def _acquire(lease: Lease, sweep: str) -> None:
-    """Hold the lease; waits as long as it takes to tell whether an owner on another machine is alive."""
+    """Acquire the lease. Wait until it is known whether an owner on another machine is alive."""
     first: dict[str, Any] | None = None
     while not lease.acquire():
         holder = lease.holder()
@@ -64,5 +63,5 @@ def _acquire(lease: Lease, sweep: str) -> None:
 
 
 def _is_here(holder: dict[str, Any]) -> bool:
-    """Whether it is a process of this machine, of which `Lease` knows that it is alive."""
+    """Whether the holder is a process of this machine. `Lease` knows that it is alive."""
     return holder["machine"] is not None and holder["machine"] == machine()

@@ -1,6 +1,6 @@
-"""What a sweep that was killed needs besides Tune's own state to go on as if it had not been.
+"""State that a killed sweep needs besides Tune's own, so that it continues as if it had not been killed.
 
-These objects are pickled together with the tuner, and so share the search and the scheduler with it.
+Tune pickles these objects together with the tuner. So they share the search and the scheduler with it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class NotRestoredError(Exception):
 
 
 class RestoreCheck(Callback):
-    """Of a restored sweep: ends it before its first step if Tune could not read its state.
+    """Ends a restored sweep before its first step if Tune could not read its state.
 
-    Tune only logs that (a file that a kill cut off, none at all), and goes on with a new, empty sweep.
+    Tune only logs that a file was cut off or is missing, and goes on with a new, empty sweep.
     """
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -33,14 +33,14 @@ class RestoreCheck(Callback):
 
 
 class CatchUp(Callback):
-    """Of a restored sweep: tells the study what it does not know, but Tune does.
+    """Tells the study of a restored sweep what only Tune knows.
 
-    Mostly the study is ahead of Tune. But its disk may have been full, or its file may have lost lines.
+    The study is usually ahead of Tune. But its disk may have been full, or its file may have lost lines.
     """
 
     def __init__(self, search: StudySearch, trials: str) -> None:
         self.search, self.folder, self.over = search, trials, False
-        """`folder`: where trials keep their checkpoints, which have all their epochs."""
+        """`folder` has the trials' checkpoints, which have all their epochs."""
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         for trial in () if self.over else trials:
@@ -59,9 +59,9 @@ class CatchUp(Callback):
 
 
 class SchedulerMemory(Callback):
-    """Saves the scheduler with Tune's state, which leaves it out.
+    """Saves the scheduler with Tune's state. Tune leaves it out.
 
-    Without it ASHA would come back with empty rungs, and let the first trials pass whatever they reach.
+    Without it ASHA would come back with empty rungs and let the first trials pass, whatever value they reach.
     """
 
     def __init__(self, scheduler: TrialScheduler) -> None:
@@ -81,9 +81,9 @@ class SchedulerMemory(Callback):
 
 
 class StoppedBefore(Stopper):
-    """Stops a trial that the study has as stopped, though Tune was killed before it saved that.
+    """Stops a trial that was stopped before Tune was killed and could save that.
 
-    Of trials that stop while this process runs Tune knows; so the study is read once, at the first result.
+    Tune knows the trials that stop while this process runs. So the study is read once, at the first result.
     """
 
     def __init__(self, search: StudySearch) -> None:
@@ -96,7 +96,7 @@ class StoppedBefore(Stopper):
         return trial_id in self._stopped and result.get("epoch", 0) >= self._stopped[trial_id]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For Tune, which pickles it with the sweep: a process that goes on reads the study itself."""
+        """Tune pickles the object with the sweep. The next process reads the study itself."""
         return {"search": self.search, "_stopped": None}
 
     def stop_all(self) -> bool:

@@ -1,6 +1,6 @@
-"""Tune's working files on the driver's machine, which it copies to storage and leaves behind.
+"""Tune's working files on the driver's machine. Tune copies them to storage and leaves them behind.
 
-They lie in the session of Ray. That of a cluster lives on after the sweep; so what is ours there is removed.
+They lie in Ray's session. A cluster's session outlives the sweep, so the sweep removes its files there.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 _folders: set[Path] = set()
-"""Those of this process. Not in the callback, which Tune pickles and replaces."""
+"""Folders of this process. The callback cannot hold them: Tune pickles and replaces it."""
 
 
 class StagingCallback(Callback):
-    """Notes where Tune keeps them."""
+    """Notes the folders that Tune uses."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         _folders.add(Path(trial.storage.experiment_driver_staging_path).parent)
 
 
 def remove() -> None:
-    """Remove them, once Tune has ended; also the folder by time around them, if no other sweep is in it."""
+    """Remove the folders once Tune has ended, and the folder around them if no other sweep uses it."""
     while _folders:
         folder = _folders.pop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How a trial can go wrong, and what becomes of it.
+"""The kinds of faults, and what happens to a trial that has one.
 
 | kind | what happened | the trial | Optuna |
 | --- | --- | --- | --- |
@@ -9,16 +9,8 @@
 | `lost` | a process died, a connection broke: nothing that the settings decide | started again, twice | FAIL after that |
 | `storage` | a disk is full, over quota or read-only | stays unfinished, and the sweep stops | nothing |
 
-    judge.py      which of them an exception is
-    callback.py   what is done about it, in the process that drives the sweep
-    pulse.py      signs of life of the processes that train
-    hang.py       ending those that give none
-    halt.py       stopping the sweep for a reason, as Ctrl-C does
-    memory.py     trials that Ray's memory monitor kills
-    disk.py       places that cannot be written
-
-A trial ends by a last report that carries the fault (`end`), so that scheduler, search and MLflow hear of it
-in the way that they hear of everything else; Ray's own retries are for what can heal.
+A trial ends with a last report that carries the fault (`end`). So scheduler, search and MLflow hear of it as they hear of
+every report. Ray's own retries are for faults that can heal.
 """
 
 from __future__ import annotations
@@ -31,17 +23,18 @@ from typing import Any, Literal
 FaultKind = Literal["infeasible", "diverged", "failed", "hung", "lost", "storage"]
 
 FAULT = "fault"
-"""Key of a trial's last report if it went wrong, and attribute of the trial in the study: the fault as text. (Tune
-hands reports to the search and to schedulers without the dictionaries in them.)"""
+"""Key of the last report of a trial that went wrong, and attribute of the trial in the study: the fault as text.
+
+Tune hands reports to the search and to schedulers without the dictionaries in them."""
 MENDED = "mended"
-"""Key of a report: what was wrong with the checkpoints of a trial that goes on."""
+"""Key of a report: the damage to the checkpoints of a trial that goes on."""
 ENDS = ("infeasible", "diverged", "failed")
-"""Kinds that would come again, so that the trial ends at once."""
+"""Kinds that would come again. The trial ends at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What went wrong."""
+    """The reason why a trial went wrong."""
 
     kind: FaultKind
     reason: str
@@ -49,7 +42,7 @@ class Fault:
 
     @classmethod
     def of(cls, found: Mapping[str, Any] | None) -> Fault | None:
-        """That of a report, or of a trial's attributes in the study; None if there is none."""
+        """Return the fault in a report, or in a trial's attributes in the study. None if there is none."""
         text = (found or {}).get(FAULT)
         return None if text is None else cls.parse(text)
 
@@ -63,9 +56,9 @@ class Fault:
 
 
 def end(fault: Fault, epoch: int, metric: str) -> dict[str, Any]:
-    """The last report of a trial, which got as far as `epoch`.
+    """Return the last report of a trial that reached `epoch`.
 
-    Tune refuses reports without the metric. 0 is the worst there is; with minus infinity ASHA's percentiles
-    would not be numbers, and it would stop nothing.
+    Tune refuses reports without the metric. 0 is the worst value. With minus infinity ASHA's percentiles would not be
+    numbers, and it would stop no trial.
     """
     return {"epoch": epoch, metric: math.nan, f"best_{metric}": 0.0, FAULT: str(fault)}

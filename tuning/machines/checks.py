@@ -1,7 +1,7 @@
-"""What a sweep needs of the machine that it starts on, looked at before anything starts.
+"""Checks of the machine that a sweep starts on, before anything starts.
 
-A failure ends the sweep with one line, a warning is one line. `python -m cluster.doctor` says all of them,
-of every node of a cluster.
+A failure ends the sweep with one line. A warning is one line. `python -m cluster.doctor` prints the findings of every node
+of a cluster.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ OPTIONAL = "text"
 SERVING = "index"
 """The extra whose packages no sweep needs."""
 SHARED_MEMORY = 1 << 30
-"""Bytes of `/dev/shm` below which Ray may keep its objects on disk."""
+"""Bytes of `/dev/shm`. With fewer, Ray may keep its objects on disk."""
 OPEN_FILES = 4096
-"""Ray's own limit, below which connections start to fail."""
+"""Ray's own limit. With fewer, connections start to fail."""
 DISK_FULL = 0.95
-"""Share of a disk beyond which Ray makes no objects on it."""
+"""Share of a disk. When more of it is full, Ray makes no objects on it."""
 DISK_NEEDED = 10 << 20
-"""Bytes without which not one checkpoint can be written."""
+"""Bytes that the first checkpoint needs."""
 DISK_FREE = 2 << 30
-"""Bytes that should be free: checkpoints, logs, and what does not fit into memory."""
+"""Bytes that should be free for checkpoints, logs and objects that do not fit into memory."""
 
 Level = Literal["ok", "warning", "failure"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check came to; one line for a person."""
+    """The result of a check, as one line for a person."""
 
     level: Level
     check: str
     found: str
     advice: str = ""
-    """What to do, if anything."""
+    """The next step, if there is one."""
 
     def __str__(self) -> str:
         return f"{self.found}; {self.advice}" if self.advice else self.found
@@ -66,15 +66,15 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """Versions that this release runs with, as the project declares them."""
+    """The versions that this release runs with, as the project declares them."""
 
     python: SpecifierSet
     packages: Mapping[str, tuple[Requirement, bool]]
-    """By name, and whether every sweep needs it."""
+    """Requirements by name, and whether every sweep needs them."""
 
     @classmethod
     def declared(cls) -> Needs:
-        """From `pyproject.toml` of the source tree, or from the installed distribution."""
+        """Read them from `pyproject.toml` of the source tree, or from the installed distribution."""
         from packaging.requirements import Requirement
         from packaging.specifiers import SpecifierSet
 
@@ -98,25 +98,25 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What there is on a machine, as plain values."""
+    """The properties of a machine, as plain values."""
 
     host: str
     python: str
     packages: Mapping[str, str | None]
-    """Installed versions; None for what is not installed."""
+    """Installed versions; None for a missing package."""
     code: str
     """Short hash of the sources of `fame` and `tuning` that this process imports."""
     open_files: int
     shared_memory: int
     """Bytes of `/dev/shm`."""
     disk: str
-    """Folder of Ray's logs and of what does not fit into memory."""
+    """Folder of Ray's logs and of objects that do not fit into memory."""
     disk_bytes: int
     disk_free: int
 
     @classmethod
     def here(cls, packages: Sequence[str], starts_ray: bool = False) -> Machine:
-        """This machine. A process that starts Ray raises its limit of open files as far as it may."""
+        """Return this machine. A process that starts Ray raises its limit of open files as far as it may."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
         disk = shutil.disk_usage(folder)
@@ -134,7 +134,7 @@ class Machine:
 
 
 def before_sweep(options: Options) -> None:
-    """The checks that a sweep starts with: prints warnings, raises `UserError` for failures."""
+    """Run the checks that a sweep starts with. Prints warnings, raises `UserError` for failures."""
     needs = Needs.declared()
     findings = [
         *check_machine(Machine.here(list(needs.packages), starts_ray=True), needs),
@@ -152,7 +152,7 @@ def before_sweep(options: Options) -> None:
 
 
 def check_machine(machine: Machine, needs: Needs) -> list[Finding]:
-    """What is to be said of a machine."""
+    """Return the findings about a machine."""
     return [
         check_python(machine, needs),
         *check_packages(machine, needs),
@@ -174,8 +174,10 @@ def check_python(machine: Machine, needs: Needs) -> Finding:
 
 
 def check_packages(machine: Machine, needs: Needs) -> list[Finding]:
-    """Packages that are missing or of a version that does not fit: a failure, or a warning where not every sweep
-    needs them."""
+    """Check that packages are there in versions that fit.
+
+    A wrong package is a failure, or a warning if not every sweep needs it.
+    """
     found: dict[bool, list[str]] = {True: [], False: []}
     for name, (requirement, needed) in needs.packages.items():
         version = machine.packages[name]
@@ -211,7 +213,7 @@ def check_shared_memory(machine: Machine) -> Finding:
 
 
 def check_disk(check: str, folder: str | Path, free: int, total: int) -> Finding:
-    """Whether a disk has room."""
+    """Check that a disk has room."""
     found = f"{gib(free)} free of {gib(total)} at {folder}"
     if free < DISK_NEEDED:
         return Finding(level="failure", check=check, found=found, advice="nothing can be written; free some")
@@ -224,7 +226,7 @@ def check_disk(check: str, folder: str | Path, free: int, total: int) -> Finding
 
 
 def check_storage(storage: str) -> list[Finding]:
-    """Whether this machine can write to a storage, and has room for it."""
+    """Check that this machine can write to a storage and has room for it."""
     try:
         check_writable(storage)
     except UserError as error:
@@ -233,7 +235,7 @@ def check_storage(storage: str) -> list[Finding]:
 
 
 def check_room(storage: str) -> list[Finding]:
-    """Whether a storage has room; nothing is known of a remote one."""
+    """Check that a storage has room. Nothing is known of a remote one."""
     if is_remote(storage):
         return []
     folder = next(parent for parent in (root(storage), *root(storage).parents) if parent.exists())
@@ -242,7 +244,7 @@ def check_room(storage: str) -> list[Finding]:
 
 
 def check_tracking(uri: str, asks: bool) -> Finding:
-    """Whether MLflow's address can be used from here, where the sweep's driver writes to it."""
+    """Check that MLflow's address can be used from this machine, where the driver writes to it."""
     try:
         checked = check_tracking_uri(uri)
     except UserError as error:
@@ -264,7 +266,7 @@ def check_tracking(uri: str, asks: bool) -> Finding:
 
 
 def installed(package: str) -> str | None:
-    """The installed version of a package."""
+    """Return the installed version of a package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -272,7 +274,7 @@ def installed(package: str) -> str | None:
 
 
 def code_hash() -> str:
-    """Short hash of the sources of `fame` and `tuning` that this process imports."""
+    """Return a short hash of the sources of `fame` and `tuning` that this process imports."""
     import fame
     import tuning
 
@@ -285,5 +287,5 @@ def code_hash() -> str:
 
 
 def gib(size: int) -> str:
-    """Bytes for a person."""
+    """Return bytes as text for a person."""
     return f"{size / 2**30:.1f} GiB"

@@ -1,8 +1,7 @@
-"""A Ray of a sweep's own, on this machine: started for it, and gone without a trace when it ends.
+"""A Ray of the sweep's own on this machine. It starts with the sweep and leaves nothing behind.
 
-Its session lies in a folder that belongs to the sweep alone, and all its processes carry that folder in
-their environment. So the driver that resumes a killed one finds what that one left, ends it and removes it,
-and never touches another sweep's Ray or one that somebody else started.
+Its session lies in a folder of the sweep, and all its processes carry that folder in their environment. So the driver that
+resumes a killed sweep finds the processes and files that are left, and removes them. It never touches another Ray.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from tuning.storage.layout import Storage
 LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parents[2]
 LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable that tells Ray's processes whether there are clusters; "0" is what they take for granted off Linux."""
+"""Variable that tells Ray's processes whether there are clusters. "0" is their default on other systems than Linux."""
 MARK = "FAME_LOCAL_RAY"
 """Variable in the environment of every process of such a Ray: its folder."""
 STARTS = 2
-"""How often it is started: on a busy machine it can miss its own time limits."""
+"""Attempts to start Ray. On a busy machine it can miss its own time limits."""
 LEAVING_SECONDS = 10.0
-"""Longest wait for its processes to end by themselves."""
+"""Most seconds for Ray's processes to end by themselves."""
 POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
 def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict[str, Any]) -> Iterator[None]:
-    """A Ray on all of this machine for as long as the block lasts, with its session in `folder`.
+    """Run a Ray on all of this machine as long as the block lasts, with its session in `folder`.
 
-    `variables` are for its processes, `quiet` is for `ray.init`. Its dashboard takes a while to start.
-    Raises `UserError` if it does not start.
+    `variables` are for its processes, `quiet` is for `ray.init`. The dashboard takes a while to start. Raises `UserError`
+    if Ray does not start.
     """
     make(folder)
     try:
@@ -63,8 +62,10 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
 
 
 def make(folder: Path) -> None:
-    """Make the folder of a session. What a killed driver has left there trains on, and would write into the same
-    trials: it is ended first."""
+    """Make the folder of a session. Processes that a killed driver has left there are ended first.
+
+    They would train on and write into the same trials.
+    """
     remove(folder, 0.0)
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -75,12 +76,12 @@ def make(folder: Path) -> None:
 
 
 def files_in(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Around what uses Ray in this process: it keeps files outside of its session, too, such as locks on checkpoints."""
+    """Keep Ray's other files of this process, such as locks on checkpoints, in the session's folder, too."""
     return _environment({"RAY_TMPDIR": str(folder)})
 
 
 def disconnect() -> bool:
-    """Say goodbye to Ray, unless that is what has died, for which it would wait; whether it was said."""
+    """Disconnect from Ray, and return whether that was done. A Ray that has died is left alone: it would be waited for."""
     import ray
 
     if isinstance(sys.exception(), CannotGoOnError):
@@ -90,13 +91,13 @@ def disconnect() -> bool:
 
 
 def session_folder(storage: Storage) -> Path:
-    """Where the Ray of a sweep keeps its session, for this user: the paths of its sockets have to be short."""
+    """Return the session folder of a sweep's Ray for this user. Paths of sockets have to be short."""
     digest = hashlib.sha256(f"{os.getuid()} {storage.shared}".encode()).hexdigest()
     return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / f"fame-ray-{digest[:10]}"
 
 
 def remove(folder: Path, patience: float) -> None:
-    """Remove a session once its processes are gone; those that are not after some seconds are killed."""
+    """Remove a session once its processes are gone. Processes that stay for `patience` seconds are killed."""
     deadline = time.monotonic() + patience
     while left := processes(folder):
         if time.monotonic() >= deadline:
@@ -108,7 +109,7 @@ def remove(folder: Path, patience: float) -> None:
 
 
 def processes(folder: Path) -> list[int]:
-    """The processes of the Ray whose session lies in a folder, as far as the system tells of them."""
+    """Return the processes of the Ray whose session lies in a folder, as far as the system shows them."""
     mark, found = f"{MARK}={folder}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -149,7 +150,7 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started within the block, and what those start."""
+    """Set environment variables for the processes that start within the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -163,7 +164,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What Ray's error says, short."""
+    """Return the first line of Ray's error."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

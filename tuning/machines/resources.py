@@ -1,4 +1,4 @@
-"""Connecting to Ray, and how many trials fit at a time."""
+"""Connects to Ray, and counts the trials that fit at a time."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ WORKER_ENVIRONMENT = {
 CONNECT_SECONDS = 10.0
 """Longest wait for the head of a cluster to take a connection."""
 REFRESH_SECONDS = 1.0
-"""How long an answer of the cluster on what it has is used."""
+"""Seconds for which the cluster's answer about its resources is used."""
 
 
 class Node(NamedTuple):
-    """What a machine of the cluster has."""
+    """The resources of a machine of the cluster."""
 
     cpus: int
     gpus: int
@@ -53,25 +53,25 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a trial takes, and how many run at a time."""
+    """The resources of a trial, and the number of trials at a time."""
 
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
     nodes: tuple[Node, ...]
-    """Of the cluster, when the sweep was planned."""
+    """The cluster's nodes when the sweep was planned."""
     concurrent: int | None
-    """Trials at a time; None: as many as the cluster has room for at that time."""
+    """Trials at a time. None: as many as the cluster has room for at that time."""
 
     def fits(self, nodes: Iterable[Node]) -> int:
-        """How many trials these nodes have room for. A worker, and a share of a GPU, is on one node."""
+        """Return the number of trials that fit on these nodes. A worker, and a share of a GPU, is on one node."""
         return sum(map(self._workers_on, nodes)) // self.workers
 
     def _workers_on(self, node: Node) -> int:
         fits, share = node.cpus // self.cpus_per_worker, self.gpus_per_worker
         if not share:
             return fits
-        # A share of a GPU is of one GPU: what is left of several does not add up.
+        # A share is of one GPU. The rests of several GPUs do not add up.
         return min(fits, node.gpus * int(1 / share) if share < 1 else int(node.gpus / share))
 
     @property
@@ -85,7 +85,7 @@ class Resources:
 
     @property
     def needed(self) -> str:
-        """What a trial waits for, in words."""
+        """The resources that a trial waits for, in words."""
         share = self.gpus_per_worker
         gpus = f"{share:g} {'GPU' if share <= 1 else 'GPUs'} + " if share else ""
         worker = f"{gpus}{_counted(self.cpus_per_worker, 'CPU')}"
@@ -98,9 +98,9 @@ class Resources:
 
 
 class Room:
-    """How many trials may run now: what was asked for, or what the cluster has room for, which changes.
+    """The number of trials that may run now: the number asked for, or the room of the cluster, which changes.
 
-    At least one: who asks for it on a cluster with nothing free makes an autoscaler add nodes.
+    It is at least one: a request on a full cluster makes an autoscaler add nodes.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -117,7 +117,7 @@ class Room:
         return self._fits
 
     def __getstate__(self) -> dict[str, Any]:
-        """For Tune, which pickles the search with the sweep: another process has another clock."""
+        """Tune pickles the search with the sweep. Another process has another clock."""
         return {"resources": self.resources}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,7 +125,7 @@ class Room:
 
 
 def total(nodes: Iterable[Node]) -> str:
-    """What nodes have together, in words."""
+    """Return the resources of all nodes together, in words."""
     nodes = tuple(nodes)
     return f"{_counted(sum(n.cpus for n in nodes), 'CPU')} and {_counted(sum(n.gpus for n in nodes), 'GPU')}"
 
@@ -162,7 +162,7 @@ def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = 
 
 
 def tidy(trial_ids: Collection[str], stages: str) -> None:
-    """Remove what killed processes of these trials have left on this machine, once they are gone.
+    """Remove the files that killed processes of these trials have left on this machine.
 
     `stages` is the path or URI of the folder in which trials share stages.
     """
@@ -195,7 +195,7 @@ def check_listens(address: str) -> None:
 
 
 def found() -> list[Node]:
-    """The nodes of the cluster, or this machine if Ray is not connected."""
+    """Return the nodes of the cluster, or this machine if Ray is not connected."""
     import ray
 
     if not ray.is_initialized():
@@ -206,15 +206,15 @@ def found() -> list[Node]:
 
 
 def as_node(amounts: Mapping[str, float]) -> Node:
-    """Resources in Ray's words."""
+    """Return a node from resources in Ray's words."""
     return Node(int(amounts.get("CPU", 0)), int(amounts.get("GPU", 0)))
 
 
 def plan(options: Options, nodes: Sequence[Node]) -> Resources:
-    """How trials share the nodes' CPUs and GPUs.
+    """Return how trials share the nodes' CPUs and GPUs.
 
-    Raises `UserError` if a Ray of our own has not room for one. A cluster may get nodes later: there a trial
-    is asked for, and waits (`tuning.terminal.waiting`).
+    Raises `UserError` if no trial fits on a Ray of the sweep's own. A cluster may get nodes later: there the trial
+    waits (`tuning.terminal.waiting`).
     """
     share = options.gpus_per_worker
     if share is None:
@@ -235,7 +235,7 @@ def plan(options: Options, nodes: Sequence[Node]) -> Resources:
 
 
 def _too_much(resources: Resources) -> str:
-    """Why this machine has not room for one trial."""
+    """Return why no trial fits on this machine."""
     workers, share, (node,) = resources.workers, resources.gpus_per_worker, resources.nodes
     cpus = workers * resources.cpus_per_worker
     if cpus > node.cpus:

@@ -1,8 +1,7 @@
-"""Ends a sweep's driver that cannot go on, with a line that says why and what to do.
+"""Ends a driver that cannot go on, with a line that says why and what to do.
 
-Left to itself a driver whose head has died hangs for a minute, and is then aborted by Ray in the middle of
-whatever it does, with its stacks on the terminal. And a driver that slept (a suspended machine) while another
-one took over its sweep would write into the same files.
+Without it, a driver whose head has died hangs for a minute. Then Ray aborts it at any point and prints its stacks. And a
+driver on a machine that was suspended would write into the files of the driver that took over its sweep.
 """
 
 from __future__ import annotations
@@ -21,32 +20,32 @@ from fame.artifacts.lease import Lease
 from fame.errors import EXIT_FAILED
 
 LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
-"""Ray's variable: seconds (60 if unset) after which it aborts the driver if the head does not answer."""
+"""Ray's variable: seconds without an answer of the head after which Ray aborts the driver. 60 if unset."""
 SHARE = 0.5
-"""Share of that time after which the head is taken for dead."""
+"""Share of that time after which the head counts as dead."""
 NODE_SECONDS = 5.0
-"""The same for Ray's process on the driver's own machine, which never comes back."""
+"""Seconds after which Ray's process on the driver's own machine counts as dead. It never comes back."""
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 REACT_SECONDS = 5.0
-"""Time for the main thread to react; it does not while it waits for an answer within Ray."""
+"""Seconds for the main thread to react. It cannot react while it waits for an answer within Ray."""
 LAST_SECONDS = 30.0
-"""Longest time that it then has to close what it has open."""
+"""Most seconds for the main thread to close its files and runs."""
 
 
 class CannotGoOnError(BaseException):
-    """Why a driver ends, in one line. No `Exception`: Tune would take it for a trial's or its own."""
+    """The reason why a driver ends, in one line. It is no `Exception`: Tune would take it for a trial's error."""
 
 
 class TakenOverError(CannotGoOnError):
-    """Another driver runs the sweep now, and what is open belongs to it."""
+    """Another driver runs the sweep now and owns its runs and files."""
 
 
 @contextlib.contextmanager
 def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]:
-    """Around what needs Ray and the sweep's lock. Raises `CannotGoOnError`, in the main thread.
+    """Watch Ray and the sweep's lock as long as the block lasts. Raises `CannotGoOnError` in the main thread.
 
-    `resume` is the command that goes on with the sweep.
+    `resume` is the command that continues the sweep.
     """
     watch = Watch(sweep, leases, resume)
     before = signal.signal(signal.SIGUSR2, watch.end)
@@ -65,7 +64,7 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]
 
 
 class Watch:
-    """Looks, in a thread of its own, whether the head, the own node and the sweep's lock are there."""
+    """Checks the head, this machine's node and the sweep's lock in a thread of its own."""
 
     def __init__(self, sweep: str, leases: Sequence[Lease], resume: str) -> None:
         import ray
@@ -76,7 +75,7 @@ class Watch:
         self.sweep, self.leases, self.resume = sweep, leases, resume
         self.ended, self.reacted = threading.Event(), threading.Event()
         self.close: Callable[[], None] | None = None
-        """Closes what is open, in place of a main thread that does not react."""
+        """Closes the sweep's runs if the main thread does not react."""
         self.error: CannotGoOnError | None = None
 
     def run(self) -> None:
@@ -90,13 +89,13 @@ class Watch:
                 self._stop(CannotGoOnError(self.silent() or self._died("node of this machine", self.node)))
 
     def silent(self) -> str | None:
-        """What does not answer, and what to do; None if all does."""
+        """Return the part of Ray that does not answer, and the next step. None if all answer."""
         if not answers(self.head):
             return self._died("head", self.head)
         return None if answers(self.node) else self._died("node of this machine", self.node)
 
     def end(self, number: int, frame: FrameType | None) -> None:
-        """Of the signal that `run` sends to the main thread."""
+        """Handle the signal that `run` sends to the main thread."""
         assert self.error is not None, "somebody else sent SIGUSR2"
         self.reacted.set()
         raise self.error
@@ -131,7 +130,7 @@ def answers(address: str) -> bool:
 
 
 def end_at_once(error: CannotGoOnError) -> None:
-    """End the process: Python's regular end would wait for Ray, and Ray for its head."""
+    """End the process at once. Python's regular end would wait for Ray, and Ray for its head."""
     sys.stdout.flush()
     print(f"error: {error}", file=sys.stderr, flush=True)
     os._exit(EXIT_FAILED)

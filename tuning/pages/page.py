@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: templates with one style, filled in and written whole or not at all."""
+"""Self-contained HTML pages from templates. A page is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEMPLATES = Path(__file__).parent
 
 
 def render(template: str, **values: Any) -> str:
-    """The page of a template (`compare.html`, `report.html`); everything filled in is escaped."""
+    """Fill a template (`compare.html`, `report.html`). All values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -14,7 +14,7 @@ from rich.text import Text
 class Column:
     name: str
     right: bool = False
-    """Whether it is aligned to the right: numbers."""
+    """Whether the column is aligned to the right, as numbers are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Table:
 
 
 def columns(left: Sequence[str], right: Sequence[str]) -> list[Column]:
-    """Columns of texts, then of numbers."""
+    """Return columns of texts, then columns of numbers."""
     return [*(Column(name=name) for name in left), *(Column(name=name, right=True) for name in right)]
 
 

@@ -1,4 +1,4 @@
-"""Who an MLflow server is asked as: known to the environment of the driver alone."""
+"""Credentials for an MLflow server. They are in the environment of the driver and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fame.errors import UserError
 from fame.runtime.provenance import has_credentials, mask_credentials
 
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-"""Variables that MLflow's client takes them from."""
+"""Variables from which MLflow's client takes the credentials."""
 
 
 def without_credentials(uri: str) -> str:
-    """A tracking address as it may be written down; the user and password of an ``http(s)`` one go to the environment.
+    """Return a tracking address without credentials. User and password of an ``http(s)`` address go to the environment.
 
-    Raises `UserError` for a secret that MLflow could not be given in another way.
+    Raises `UserError` for a secret that MLflow cannot get in another way.
     """
     try:
         parts = urlsplit(uri)

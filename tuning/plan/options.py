@@ -1,7 +1,7 @@
 """The command line of `tuning/sweep.py`.
 
-Only options that were given are kept apart from their defaults: a resumed sweep takes everything
-else from its own record, and an option that contradicts the record is an error instead of ignored.
+Options that were given are kept apart from their defaults. A resumed sweep takes all other options from its record. An
+option that contradicts the record is an error.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tuning.storage.layout import STAGES
 from tuning.trial import TRAINERS
 
 FINAL_SEEDS = 5
-"""Seeds of the last step of a sweep that asks for it and for no number."""
+"""Seeds of the last step if --final-seeds is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a sweep was asked for; the defaults are those of the command line."""
+    """The options of a sweep, with the defaults of the command line."""
 
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     """`data.*` settings given by --dataset, --data-dir, --data, --columns, --items."""
@@ -87,7 +87,7 @@ class Options:
 
 
 def plain_name(text: str) -> str:
-    """`text` as a name that a folder, a URI and a shell all take as it is."""
+    """Return `text` as a name that folders, URIs and shells take unchanged."""
     return re.sub(r"[^\w.-]+", "-", text).lstrip(".-") or "sweep"
 
 
@@ -131,7 +131,7 @@ def _check_final(options: Options) -> None:
 
 DEFAULTS = Options()
 PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
-"""Options that say where a sweep runs and what is seen of it, not what it is."""
+"""Options for the place and the output of a sweep. They do not define the sweep."""
 DATA_OPTIONS = {
     "data.name": "--dataset",
     "data.dir": "--data-dir",
@@ -140,11 +140,11 @@ DATA_OPTIONS = {
     "data.items": "--items",
     "text.facets": "--facets",
 }
-"""The option behind each key of `Options.data`."""
+"""The option for each key of `Options.data`."""
 
 
 def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
-    """The options, and those of them that were given on the command line."""
+    """Return the options, and the options that were given on the command line."""
     args = _parser().parse_args(arguments)
     given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
     given = {
@@ -186,12 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
     how = parser.add_argument_group("how to search")
     how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
-    how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("who stops bad trials early", "scheduler"))
+    how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("early-stopping scheduler", "scheduler"))
     how.add_argument(
         "--final-top",
         type=int,
         metavar="K",
-        help="in the end train the best K configurations again, with several seeds, and choose by the mean (default: off)",
+        help="at the end train the best K configurations again with several seeds, and choose by the mean (default: off)",
     )
     how.add_argument("--final-seeds", type=int, metavar="N", help=f"seeds of each of them (default: {FINAL_SEEDS})")
     where = parser.add_argument_group("where to run")
@@ -209,20 +209,20 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--trainer",
         choices=list(TRAINERS),
-        help=_help("torch starts a Ray TorchTrainer for each trial; inline keeps processes, for 1 worker", "trainer"),
+        help=_help("torch starts a Ray TorchTrainer for each trial; inline reuses processes, for 1 worker", "trainer"),
     )
     where.add_argument(
         "--hang-after",
         type=float,
         metavar="SECONDS",
-        help=_help("end and restart a trial that makes no step for so long, 0 never", "hang_after"),
+        help=_help("end and restart a trial that makes no step for so many seconds, 0 never", "hang_after"),
     )
     where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
     where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
     where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))
     where.add_argument(
-        "--resume", action="store_true", default=None, help="go on with the sweep --name (default: the newest one)"
+        "--resume", action="store_true", default=None, help="continue the sweep --name (default: the newest one)"
     )
     where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
     seen = parser.add_argument_group("what to see")
@@ -233,9 +233,9 @@ def _parser() -> argparse.ArgumentParser:
         help="serve Optuna's and MLflow's pages of the sweep on this machine while it runs",
     )
     loudness = seen.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", default=None, help="only the results, when it has ended")
+    loudness.add_argument("--quiet", action="store_true", default=None, help="print only the results, at the end")
     loudness.add_argument(
-        "--verbose", action="store_true", default=None, help="every epoch, and what Ray and the trials' processes say"
+        "--verbose", action="store_true", default=None, help="print every epoch, and the output of Ray and of the trials' processes"
     )
     return parser
 

@@ -18,11 +18,11 @@ from tuning.space.domains import Parameter
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What is known of a space's shared stages before a sweep."""
+    """The runs of one shared stage that a space needs."""
 
     stage: str
     runs: int | None
-    """Different runs that the space needs at most; None if they cannot be counted."""
+    """Most different runs that the space needs; None if they cannot be counted."""
     deciding: tuple[str, ...]
     """Searched keys that decide the stage's result."""
 
@@ -33,11 +33,11 @@ class Expected:
 
 
 def expected(space: Space) -> list[Expected]:
-    """The stages whose results trials of a space can share, in order."""
+    """Return the stages whose results trials of a space can share, in order."""
     points: dict[tuple[str, ...], dict[str, Any]] = {}
     for point in _some_points(space):
         points.setdefault(tuple(recipe.stage for recipe in _recipes(space, point)), point)
-    # Stages that only searched keys switch on: all of them, since what one starts from decides its result, too.
+    # A stage starts from the stage before, which decides its result. So take the point that switches all of them on.
     every = {key: value for point in points.values() for key, value in point.items()}
     found = [_recipes(space, point) for point in (*points.values(), every)]
     deciding: dict[str, set[str]] = {}
@@ -47,7 +47,7 @@ def expected(space: Space) -> list[Expected]:
 
 
 def _expected(space: Space, stage: str, settings: set[str]) -> Expected:
-    """Of a stage whose result these settings decide."""
+    """Return the runs of a stage whose result these settings decide."""
     deciding = tuple(key for key in space.search if key in settings)
     search = _with_conditions(space, deciding)
     others = space.search.keys() - search.keys()
@@ -61,12 +61,12 @@ def _expected(space: Space, stage: str, settings: set[str]) -> Expected:
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """What decides a result, with what decides that which it starts from."""
+    """Return the settings that decide a result, and those that decide the stage before."""
     return {**(_settings(recipe.before) if recipe.before else {}), **recipe.settings}
 
 
 def _with_conditions(space: Space, keys: Sequence[str]) -> dict[str, Parameter]:
-    """The parameters of these keys, and of those that decide whether they are searched."""
+    """Return the parameters of these keys, and of the keys that decide whether they are searched."""
     wanted = set(keys)
     for key in reversed(list(space.search)):  # a condition's key comes before the keys that it is on
         if key in wanted:
@@ -75,12 +75,12 @@ def _with_conditions(space: Space, keys: Sequence[str]) -> dict[str, Parameter]:
 
 
 def _some_points(space: Space) -> list[dict[str, Any]]:
-    """Points among which every stage occurs that the space has: each end of each parameter."""
+    """Return points in which every stage of the space occurs: each end of each parameter."""
     return [{}, *({key: end} for key, parameter in space.search.items() for end in parameter.domain.ends())]
 
 
 def _recipes(space: Space, point: Mapping[str, Any]) -> list[Recipe]:
-    """What trials at a point can share; nothing for a point that is not allowed."""
+    """Return the recipes that trials at a point can share; none for a point that is not allowed."""
     if space.constraint_problem(point):
         return []
     try:

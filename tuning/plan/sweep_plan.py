@@ -1,7 +1,7 @@
-"""What a sweep is going to do: options, space and data, checked, before anything starts.
+"""The checked plan of a sweep: options, space and data.
 
-A plan can be written to the sweep's folder and read from there, so that `--resume` goes on with
-exactly the sweep that was started, whatever has become of the files it was made from.
+The plan is written to the sweep's folder. So `--resume` continues exactly the sweep that was started, even if the files it
+was made from have changed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from fame.datasets import Dataset
 
 TRIALS = 8
-"""Trials of a sweep that asks for no number."""
+"""Trials of a sweep without --trials."""
 SHORT = 20
 """Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
 NO_TEXT = {"text.plain": False, "text.epochs": 0}
 """Settings of a sweep whose items have no text."""
 OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
-"""Settings that an option decides, given or not."""
+"""Settings that an option decides, even if it is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class Plan:
     space: Space
     trials: int
     fingerprint: str | None = None
-    """Content of the data that the sweep was started with; None if it is new."""
+    """Fingerprint of the data that the sweep was started with; None for a new sweep."""
 
     @property
     def experiment(self) -> Experiment:
-        """The settings of every trial, without what is searched."""
+        """The settings that all trials have in common."""
         experiment = experiment_from_dict(self.space.base)
         if self.fingerprint is None:
             return experiment
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def final_seeds(self) -> tuple[int, ...]:
-        """Seeds of the last step: those after the seed that the trials had."""
+        """Seeds of the last step: they follow the seed of the trials."""
         first = self.options.seed + 1
         return tuple(range(first, first + (self.options.final_seeds or FINAL_SEEDS)))
 
@@ -122,7 +122,7 @@ class Plan:
         return bool(self._most("text.epochs") or self._most("text.plain"))
 
     def check_data(self, dataset: Dataset) -> None:
-        """Raise `UserError` if trials need more than the dataset has, or an encoder that cannot be had."""
+        """Raise `UserError` if the dataset lacks something that trials need, or an encoder cannot be found."""
         from fame.text.facets import read_facet
 
         if not self.searches_text:
@@ -143,21 +143,21 @@ class Plan:
         return max(self._values(key))
 
     def _values(self, key: str) -> Sequence[Any]:
-        """Ends or choices of a key that is searched; the one value of another key."""
+        """Return the ends or choices of a searched key, or the one value of another key."""
         parameter = self.space.search.get(key)
         if parameter is not None:
             return parameter.domain.ends()
         return (flatten(dataclasses.asdict(self.experiment))[key],)
 
     def to_record(self, fingerprint: str) -> dict[str, Any]:
-        """Plain values from which `from_record` makes the plan again."""
+        """Return plain values from which `plan_from_record` makes the plan again."""
         options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(Options) if f.name not in PLACE}
         options["set"] = list(options["set"])
         return {"options": options, "fingerprint": fingerprint, "trials": self.trials, "space": self.space.to_dict()}
 
 
 def make_plan(options: Options) -> Plan:
-    """Read and check everything that the options name, except the data. Raises `UserError`."""
+    """Read and check all that the options name, except the data. Raises `UserError`."""
     space = read_space(options.space or default_space(options.model, bool(options.data)))
     settings = flatten(apply_overrides({}, options.set))
     for key in settings:
@@ -196,7 +196,7 @@ def make_plan(options: Options) -> Plan:
 
 
 def _with_absolute_encoders(space: Space) -> Space:
-    """The space with folders among the encoders it searches as whole paths."""
+    """Return the space with whole paths for its encoders that are folders."""
     parameter = space.search.get("text.encoder")
     if parameter is None:
         return space
@@ -210,7 +210,7 @@ def _with_absolute_encoders(space: Space) -> Space:
 
 
 def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:
-    """The plan of a sweep that was started before.
+    """Return the plan of a sweep that was started before.
 
     Raises `UserError` if an option given now contradicts it.
     """
@@ -234,7 +234,7 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
 
 
 def _by_option(options: dict[str, Any]) -> dict[str, Any]:
-    """What options say what a sweep is, by the option's name."""
+    """Return the options that define a sweep, by the option's name."""
     data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
     others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
     return data | {f"--{key.replace('_', '-')}": value for key, value in others.items()}

@@ -1,7 +1,9 @@
-"""Trials that Ray's memory monitor kills, as their process would bring the whole machine down.
+"""Trials that Ray's memory monitor kills, because their process would bring the whole machine down.
 
-Tune (2.60) knows actors that died and tasks that raised; for this third way to end it stops the whole sweep with
-"Caught unexpected exception". Here it is made one of the first.
+Tune (2.60) knows actors that died and tasks that raised. At this third kind of end it stops the whole sweep with
+"Caught unexpected exception". Here the end becomes the death of an actor.
+
+Assumption: `RayActorManager._actor_task_failed` gets the monitor's error as `exception`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 
 
 class KilledForMemoryError(RayActorError):
-    """Of an actor that the memory monitor has killed."""
+    """An actor was killed by the memory monitor."""
 
     def __init__(self, message: str) -> None:
         super().__init__(error_msg=message)
@@ -27,5 +29,5 @@ def _failed(manager: RayActorManager, tracked_actor_task: object, exception: Exc
 
 
 def survive_the_memory_monitor() -> None:
-    """To be called before Tune runs."""
+    """Patch Tune. Call it before Tune runs."""
     RayActorManager._actor_task_failed = _failed

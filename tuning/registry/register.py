@@ -1,8 +1,8 @@
-"""Exported models in MLflow's model registry: `fame-<dataset>`, with the aliases champion and challenger.
+"""Registers exported models in MLflow as `fame-<dataset>`, with the aliases champion and challenger.
 
-A model is compared with the champion by validation metrics only, and only if both were evaluated on the same
-data (fingerprint) by the same rules: the best stays `champion`, any other new version is `challenger`. Which
-models there are, and how good, is in the tags of their versions, so that sweeps of several people agree.
+Validation metrics alone compare a model with the champion. Both must be evaluated on the same data (fingerprint) by the
+same rules. The best model stays `champion`, any other new version is `challenger`. The tags of the versions have all of
+this, so sweeps of several people agree.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A version of a registered model, and why it has its alias."""
+    """A version of a registered model, and the reason for its alias."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class Registered:
     reason: str
 
     def command(self, tracking_uri: str) -> str:
-        """What serves it, for a shell."""
+        """Return the shell command that serves the model."""
         uri = shlex.quote(tracking_uri)
         return f"MLFLOW_TRACKING_URI={uri} mlflow models serve -m models:/{self.name}@{self.alias} --env-manager local"
 
@@ -53,7 +53,7 @@ class Registered:
 
 
 def register_best(tracking_uri: str, dataset: str, sweep: str, folder: Path) -> Registered | str:
-    """Register what a sweep exported, under the sweep's run; what stands in the way of it, for a person."""
+    """Register a sweep's exported model under the sweep's run. Return a line for a person if that fails."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -66,7 +66,7 @@ def register_best(tracking_uri: str, dataset: str, sweep: str, folder: Path) -> 
 
 
 def register(client: MlflowClient, experiment_id: str, folder: Path, run_id: str | None = None) -> Registered:
-    """Register the model of an exported folder, and give it the alias that it deserves.
+    """Register the model of an exported folder, and set its alias.
 
     A model that is registered already keeps its version. Raises `UserError` for a folder that is no exported
     model, and MLflow's errors.
@@ -83,7 +83,7 @@ def register(client: MlflowClient, experiment_id: str, folder: Path, run_id: str
 
 @contextlib.contextmanager
 def process_store(uri: str) -> Iterator[None]:
-    """The process's MLflow store is this one: there, whatever the client, MLflow looks logged models up."""
+    """Set the process's MLflow store. MLflow looks logged models up there, whatever the client."""
     import mlflow
 
     before = mlflow.get_tracking_uri()
@@ -95,7 +95,7 @@ def process_store(uri: str) -> Iterator[None]:
 
 
 def version_tags(folder: Path) -> dict[str, str]:
-    """What the registry knows of a model: data, rules, metrics, and which weights it is."""
+    """Return the tags of a model's version: data, rules, metrics and the hash of its weights."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         experiment = read_experiment(folder / "config.yaml")
@@ -130,7 +130,7 @@ def make_registered_model(client: MlflowClient, name: str) -> None:
 
 
 def known_version(client: MlflowClient, name: str, weights: str) -> ModelVersion | None:
-    """The version that has these weights, if there is one."""
+    """Return the version that has these weights, if there is one."""
     found = client.search_model_versions(f"name = '{name}' and tags.weights = '{weights}'", max_results=1)
     return found[0] if found else None
 
@@ -138,7 +138,7 @@ def known_version(client: MlflowClient, name: str, weights: str) -> ModelVersion
 def add_version(
     client: MlflowClient, experiment_id: str, folder: Path, name: str, tags: Mapping[str, str], run_id: str | None
 ) -> ModelVersion:
-    """Log the model and make it a version; what fails half-way is no version."""
+    """Log the model and make it a version. A failure leaves no version."""
     logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, tags=dict(tags))
     try:
         with tempfile.TemporaryDirectory(prefix="fame-model-") as work:
@@ -166,7 +166,7 @@ def _with_alias(client: MlflowClient, name: str, version: ModelVersion, tags: Ma
 
 
 def verdict(version: str, tags: Mapping[str, str], champion: Any) -> tuple[str, str]:
-    """The alias of a version, and why, given the present champion's version, if there is one."""
+    """Return the alias of a version and the reason, given the present champion's version, if there is one."""
     metric, key = tags["metric"], metric_name(f"validation.{tags['metric']}")
     value = float(tags[key])
     ours = f"validation {metric} {value:.4f}"

@@ -29,13 +29,13 @@ from tuning.study.reading import open_read_only
 from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, total_uses, trials_of
 
 SHOWN = 10
-"""Trials in the table of the best."""
+"""Most trials in the table of the best."""
 BY_VALUE = {
     "model.heads": ("number of heads H", "Number of heads (the paper's Figure 5)"),
     "model.experts": ("number of experts N", "Number of experts (the paper's Figure 6)"),
 }
 PARALLEL_WIDTH = 110
-"""Pixels that an axis of the parallel coordinates needs at the least."""
+"""Least pixels of an axis of the parallel coordinates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,14 @@ class Plot:
     title: str
     figure: dict[str, Any]
     width: int = 0
-    """Least width in pixels; where there is less, it is scrolled."""
+    """Least width in pixels. On a narrower page the figure scrolls."""
     note: str = ""
 
 
 def write_report(
     plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None, path: Path | None = None
 ) -> Path:
-    """Write the sweep's report, to `report.html` in its folder unless a path is given; returns where.
+    """Write the sweep's report and return its path: `report.html` in the sweep's folder unless `path` is given.
 
     Raises `UserError` if it cannot be written.
     """
@@ -62,7 +62,7 @@ def write_report(
 
 
 def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None) -> str:
-    """The page's HTML."""
+    """Return the page's HTML."""
     trials = trials_of(study)
     best = next(iter(ranked(trials)), None)
     used = spent(trials, plan.space, datetime.now())
@@ -93,7 +93,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
 def _cards(
     plan: Plan, trials: list[SweepTrial], best: SweepTrial | None, used: Spent, over: int
 ) -> list[tuple[str, str, str]]:
-    """What is to be seen first: a number, what it is, and a remark."""
+    """Return the cards at the top: a number, its name and a remark each."""
     counts = collections.Counter(trial.word for trial in trials)
     return [
         (f"{over} / {plan.trials}", "trials ended", ", ".join(f"{n} {how}" for how, n in counts.items())),
@@ -229,13 +229,13 @@ def _short(value: object) -> str:
 
 @cache
 def _plotly() -> str:
-    """plotly.js as base64 of its compressed text: 2 MB instead of 5. The page's script unpacks it."""
+    """Return plotly.js compressed, as base64: 2 MB instead of 5. The page's script unpacks it."""
     from plotly.offline import get_plotlyjs
 
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
 
 
 def statistics_of(storage: Storage) -> dict[str, Any] | None:
-    """Of the dataset, as the exported model has them; None if none is exported."""
+    """Return the dataset's statistics from the exported model. None if no model is exported."""
     path = storage.best / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8"))["dataset"]["statistics"] if path.is_file() else None

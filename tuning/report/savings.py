@@ -16,7 +16,7 @@ class Spent:
     """The time that trials took, and the time that they did not take."""
 
     seconds: float
-    """Of all trials together, from their start to their end. Waiting is included."""
+    """Seconds of all trials together, from their start to their end. Waiting is included."""
     epochs: int
     stopped: int
     """Trials that were stopped early."""

@@ -1,7 +1,6 @@
-"""Schedulers: who stops a trial early, or lets it go on from another's state, by its validation metric.
+"""The schedulers by name. They compare trials by their validation metric.
 
-Epochs are counted by the training (`epoch`), not by Tune, whose own count restarts when a trial is
-started again.
+The training counts the epochs (`epoch`). Tune's own count restarts with the trial.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ class SchedulerKind:
     check: Callable[[Schedule], None] = lambda schedule: None
     """Raises `UserError` for trials that it cannot schedule."""
     pauses: bool = False
-    """Whether it pauses trials for others: then there are more of them than run at a time."""
+    """Whether it pauses trials for others. Then more trials are open than run at a time."""
     changes: bool = False
     """Whether it changes a trial's settings on the way."""
     interval: Callable[[int], int] = lambda epochs: 0
-    """Epochs between the checkpoints that other trials start from; 0 is none."""
+    """Epochs between the checkpoints that other trials start from. 0 keeps none."""
 
 
 def best(schedule: Schedule) -> str:
@@ -59,7 +58,7 @@ def _asha(schedule: Schedule) -> TrialScheduler:
         time_attr="epoch",
         metric=best(schedule),
         mode="max",
-        # Beyond the last epoch: a trial that ends by itself must not be killed while it does.
+        # Beyond the last epoch: a trial that ends by itself must not be killed at its end.
         max_t=schedule.epochs + 1,
         grace_period=grace(schedule.epochs),
         reduction_factor=REDUCTION,
@@ -84,7 +83,7 @@ def _median(schedule: Schedule) -> TrialScheduler:
 def _pbt(schedule: Schedule) -> TrialScheduler:
     from tuning.schedulers.population import Population
 
-    # Not the best so far: a trial takes that over with the state, and it would hide what a change did.
+    # Not the best value so far: a trial takes it over with the state, and it would hide the effect of a change.
     return Population(schedule.metric, grace(schedule.epochs), schedule.space, schedule.seed)
 
 
@@ -95,7 +94,7 @@ def _check_pbt(schedule: Schedule) -> None:
             f"search one of {', '.join(CHANGEABLE)}"
         )
     if schedule.trials < QUARTER:
-        raise UserError(f"--scheduler pbt with {schedule.trials} trials: needs at least {QUARTER}, it compares quarters")
+        raise UserError(f"--scheduler pbt with {schedule.trials} trials: it compares quarters, so give --trials {QUARTER} or more")
 
 
 def _none(schedule: Schedule) -> TrialScheduler:

@@ -1,4 +1,4 @@
-"""What is checked of a search space before a sweep starts; each finding is a `UserError`."""
+"""Checks of a search space before a sweep starts. Each finding is a `UserError`."""
 
 from __future__ import annotations
 

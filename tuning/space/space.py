@@ -1,8 +1,7 @@
-"""The search space of a sweep over the experiment's tree.
+"""The search space of a sweep over the experiment's settings.
 
-A `point` is a flat dictionary from searched keys to values; keys whose conditions do not hold are
-not in it. The experiment's own rules count as constraints too. `tuning.space.file` reads spaces and
-`tuning.space.check` checks them.
+A `point` is a flat dictionary from searched keys to values. Keys whose conditions do not hold are left out. The
+experiment's own rules are constraints, too.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from fame.errors import UserError
 from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
 
 MAX_GRID = 5_000
-"""Configurations that are listed one by one; a larger space is sampled instead."""
+"""Most configurations that are listed one by one. A larger space is sampled."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep searches. Built by `tuning.space.file`, which checks it."""
+    """The settings that a sweep searches. `tuning.space.file` builds and checks it."""
 
     base: Mapping[str, Any]
-    """Settings of every trial: a part of an experiment, as nested dictionaries."""
+    """Settings of every trial: part of an experiment, as nested dictionaries."""
     search: Mapping[str, Parameter]
     constraints: tuple[Constraint, ...] = ()
     start: tuple[Mapping[str, Any], ...] = ()
@@ -41,14 +40,14 @@ class Space:
         return str((self.base.get("model") or {}).get("name", "fame"))
 
     def experiment(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """The tree, for `experiment_from_dict`, of the trial at `point`."""
+        """Return the settings of the trial at `point`, as nested dictionaries."""
         tree = copy.deepcopy(dict(self.base))
         for key, value in point.items():
             set_key(tree, key, value)
         return tree
 
     def sample(self, trial: Any) -> dict[str, Any]:
-        """A point from an `optuna.Trial`, define-by-run; parameters have the keys as names."""
+        """Return a point from an `optuna.Trial`. Its parameters have the keys as names."""
 
         def choose(key: str, domain: Domain) -> Any:
             return domain.tidy(getattr(trial, f"suggest_{domain.kind}")(key, **domain.arguments()))
@@ -56,11 +55,11 @@ class Space:
         return self.walk(choose)
 
     def draw(self, rng: random.Random) -> dict[str, Any]:
-        """A point at random, allowed or not."""
+        """Return a random point, allowed or not."""
         return self.walk(lambda key, domain: domain.draw(rng))
 
     def walk(self, choose: Callable[[str, Domain], Any]) -> dict[str, Any]:
-        """A point whose values `choose` returns; keys whose conditions do not hold are left out."""
+        """Return a point whose values `choose` returns. Keys whose conditions do not hold are left out."""
         point: dict[str, Any] = {}
         for key in self.search:
             if self._is_active(key, point):
@@ -68,11 +67,11 @@ class Space:
         return point
 
     def problem(self, point: Mapping[str, Any]) -> str | None:
-        """Why the point must not be run: a constraint, or a rule of the experiment; None if it may be."""
+        """Return the constraint or rule that the point breaks. None if it is allowed."""
         return self.constraint_problem(point) or self.config_problem(point)
 
     def constraint_problem(self, point: Mapping[str, Any]) -> str | None:
-        """The constraint that the point breaks, if any."""
+        """Return the constraint that the point breaks, if any."""
         values = self.defaults | self.fixed | dict(point)
         for constraint in self.constraints:
             if not constraint.holds(values):
@@ -81,11 +80,11 @@ class Space:
         return None
 
     def continuous(self) -> list[str]:
-        """Keys with infinitely many values."""
+        """Return the keys with infinitely many values."""
         return [key for key, parameter in self.search.items() if parameter.domain.values() is None]
 
     def size(self) -> int | None:
-        """Number of allowed points (at most that many if more than `MAX_GRID`); None if infinite."""
+        """Return the number of allowed points, an upper bound above `MAX_GRID`, or None if it is infinite."""
         if self.continuous():
             return None
         return len(self.grid()) if self.is_small() else self._product()
@@ -97,7 +96,7 @@ class Space:
         return f"{'' if self.is_small() else 'at most '}{self.size():,} configurations"
 
     def grid(self) -> list[dict[str, Any]]:
-        """All allowed points. Raises `UserError` for a continuous key and for more than `MAX_GRID` points."""
+        """Return all allowed points. Raises `UserError` for a continuous key and for more than `MAX_GRID` points."""
         if self.continuous():
             key = self.continuous()[0]
             rule = "is continuous, which a grid cannot list: give it a step or choices"
@@ -108,11 +107,11 @@ class Space:
         return [point for point in self.points() if self.problem(point) is None]
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Rows of key, values and condition, for a table."""
+        """Return rows of key, values and condition for a table."""
         return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in self.search.items()]
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of a file that reads as this space."""
+        """Return the content of a file that reads as this space."""
         return {
             "base": copy.deepcopy(dict(self.base)),
             "search": {key: parameter.to_dict() for key, parameter in self.search.items()},
@@ -150,7 +149,7 @@ class Space:
         return left
 
     def config_problem(self, point: Mapping[str, Any]) -> str | None:
-        """The rule of the experiment that the point breaks, if any."""
+        """Return the rule of the experiment that the point breaks, if any."""
         try:
             experiment_from_dict(self.experiment(point))
         except UserError as error:
@@ -165,7 +164,7 @@ class Space:
         return not self.continuous() and self._product() <= MAX_GRID
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """All points, allowed or not, first key slowest."""
+        """Return all points, allowed or not. The first key changes slowest."""
 
         def extend(point: dict[str, Any], keys: list[str]) -> Iterator[dict[str, Any]]:
             if not keys:
@@ -179,7 +178,7 @@ class Space:
         return extend({}, list(self.search))
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The start point with its missing keys at the values that they have without a search."""
+        """Return the start point, with missing keys at the values that they have without a search."""
         values = self.defaults | self.fixed
 
         def choose(key: str, domain: Domain) -> Any:
@@ -196,7 +195,7 @@ class Space:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys."""
+    """Return nested dictionaries as one dictionary with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}

@@ -1,16 +1,16 @@
-"""Where a sweep is kept.
+"""The places of a sweep's files.
 
-    <storage>/<name>/sweep.yaml    what the sweep is: options, space, data
+    <storage>/<name>/sweep.yaml    the sweep's options, space and data
     <storage>/<name>/study.log     the Optuna study, and study.log.copy
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
     <storage>/<name>/best/         the exported model
     <storage>/<name>/report.html   the sweep as a page (with a URI it stays in `runs/<name>`, and is in MLflow)
-    <storage>/stages/              pre-trained backbones, which all sweeps share; may be removed at any time
+    <storage>/stages/              results of stages that all sweeps share; may be removed at any time
 
-With a URI (`s3://…`, `gs://…`) all of it lies there. The driver works on a copy of the study and of the exported
-model in `runs/<name>`, which `tuning.study.mirror` keeps in step: without it a sweep goes on from the URI alone.
+With a URI (`s3://…`, `gs://…`) all of it lies there. The driver works on a copy of the study and of the exported model in
+`runs/<name>`, and `tuning.study.mirror` copies the study to the URI. A sweep can continue from the URI alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tuning.storage import object_store
 
 RECORD = "sweep.yaml"
 COPY_OF = "remote.yaml"
-"""In a working copy: the URI that it is of."""
+"""File in a working copy with the URI that it is a copy of."""
 STAGES = "stages"
 TUNE = "tune"
 """Folder of Tune's own state."""
@@ -38,7 +38,7 @@ TUNE = "tune"
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The places of one sweep."""
+    """The places of one sweep's files."""
 
     name: str
     local: Path
@@ -50,7 +50,7 @@ class Storage:
 
     @classmethod
     def of(cls, storage: str, name: str) -> Storage:
-        """The places of the sweep `name` under a path or URI. Raises `UserError` if a secret is in it."""
+        """Return the places of the sweep `name` under a path or URI. Raises `UserError` if it holds a secret."""
         if is_remote(storage):
             object_store.check_uri(storage)
             local, shared, stages = Path("runs").absolute() / name, below(storage, name), below(storage, STAGES)
@@ -76,7 +76,7 @@ class Storage:
 
     @property
     def final(self) -> Storage:
-        """The places of the sweep's last step (`tuning.results.final`), which keeps what it does as a sweep does."""
+        """The places of the sweep's last step (`tuning.results.final`), which has files like a sweep."""
         return Storage(
             name=self.name, local=self.local / "final", shared=below(self.shared, "final"), stages=self.stages
         )
@@ -87,27 +87,27 @@ class Storage:
 
     @property
     def exists(self) -> bool:
-        """Whether the sweep was started. Raises `UserError` if the storage cannot be asked."""
+        """Whether the sweep was started. Raises `UserError` if the storage does not answer."""
         if not is_remote(self.shared):
             return self.record.exists()
         with object_store.one_line(f"--storage {self.shared}"):
             return object_store.read(below(self.shared, RECORD)) is not None
 
     def check_local(self) -> None:
-        """Raise `UserError` if the folder of the driver's own files is another sweep's."""
+        """Raise `UserError` if the folder of the driver's own files belongs to another sweep."""
         if not is_remote(self.shared):
             return
         origin = self.local / COPY_OF
         if self.record.exists() or (origin.exists() and read_yaml(origin) != self._origin):
             raise UserError(
-                f"{shown(self.local)} is of another sweep called '{self.name}'; choose another --name, or another "
+                f"{shown(self.local)} belongs to another sweep called '{self.name}'; choose another --name, or another "
                 "working directory"
             )
 
     def check_owner(self) -> None:
-        """Raise `UserError` if somebody else could have put code into what Ray reads when a sweep goes on.
+        """Raise `UserError` if another user could have put code into the files that Ray reads on --resume.
 
-        Nothing is known of who wrote what in an object store: there the bucket's rights decide.
+        An object store does not tell who wrote a file: there the bucket's rights decide.
         """
         if is_remote(self.shared):
             return
@@ -122,7 +122,7 @@ class Storage:
                 )
 
     def create(self, record: dict[str, Any]) -> None:
-        """Make the folder with the sweep's record, whole or not at all."""
+        """Write the sweep's record, whole or not at all."""
         text = write_yaml(record)
         if is_remote(self.shared):
             self.make_local()
@@ -132,11 +132,11 @@ class Storage:
             _write(self.record, text)
 
     def make_local(self) -> None:
-        """Make the folder of the driver's own files of a sweep at a URI."""
+        """Make the folder of the driver's own files for a sweep at a URI."""
         _write(self.local / COPY_OF, write_yaml(self._origin))
 
     def read_record(self) -> dict[str, Any]:
-        """The sweep's record. Raises `UserError` if it cannot be read."""
+        """Return the sweep's record. Raises `UserError` if it cannot be read."""
         if not is_remote(self.shared):
             return read_yaml(self.record)
         place = below(self.shared, RECORD)
@@ -145,7 +145,7 @@ class Storage:
         return parse_yaml(content or b"", place)
 
     def publish_best(self) -> str:
-        """Where the exported model lies, after copying it to remote storage."""
+        """Copy the exported model to remote storage, and return its place."""
         if not is_remote(self.shared):
             return shown(self.best)
         target = below(self.shared, "best")
@@ -174,18 +174,18 @@ def is_remote(storage: str) -> bool:
 
 
 def root(storage: str) -> Path:
-    """A local storage's folder."""
+    """Return a local storage's folder."""
     return Path(storage.removeprefix("file://")).expanduser().absolute()
 
 
 def below(place: str, name: str) -> str:
-    """`name` under a path or URI; a URI's query (`?endpoint_override=…`) stays at the end."""
+    """Return `name` under a path or URI. A URI's query (`?endpoint_override=…`) stays at the end."""
     path, mark, query = place.partition("?") if is_remote(place) else (place, "", "")
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
 def check_writable(storage: str) -> None:
-    """Raise `UserError` unless files can be made under a path or URI. Leaves nothing behind."""
+    """Raise `UserError` unless files can be written under a path or URI. Leaves nothing behind."""
     try:
         if is_remote(storage):
             object_store.check_writable_uri(below(storage, f".writable-{uuid.uuid4().hex}"))
@@ -199,7 +199,7 @@ def check_writable(storage: str) -> None:
 
 @contextlib.contextmanager
 def leaves_no_empty_folder(folder: Path) -> Iterator[Path]:
-    """The folder and its parents, made where they are missing; those are removed again if they stay empty."""
+    """Make a folder and its parents. Folders that were made and stay empty are removed at the end."""
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def leaves_no_empty_folder(folder: Path) -> Iterator[Path]:
 
 
 def shown(place: str | Path) -> str:
-    """A path or URI as it is printed: relative to the working directory if it is below it."""
+    """Return a path or URI to print: relative to the working directory if it is below it."""
     if is_remote(str(place)):
         return str(place)
     path, here = root(str(place)), Path.cwd()
@@ -219,7 +219,7 @@ def shown(place: str | Path) -> str:
 
 
 def newest(storage: str) -> str:
-    """Name of the sweep that was started last under a storage."""
+    """Return the name of the newest sweep under a storage."""
     if is_remote(storage):
         object_store.check_uri(storage)
         with object_store.one_line(f"--storage {storage}"):

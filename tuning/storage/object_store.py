@@ -1,8 +1,8 @@
-"""Small files in an object store (`s3://…`, `gs://…`) by URI, through pyarrow; what went wrong is one line.
+"""Small files in an object store (`s3://…`, `gs://…`) by URI, through pyarrow. Errors are one line.
 
 Credentials and endpoint come from the environment of each process (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`,
-`GOOGLE_APPLICATION_CREDENTIALS`, …). A URI may name the endpoint (`?endpoint_override=host%3A9000&scheme=http`), and
-must not hold a secret: it is written into everything that a sweep leaves.
+`GOOGLE_APPLICATION_CREDENTIALS`, …). A URI may name the endpoint (`?endpoint_override=host%3A9000&scheme=http`). It must
+not hold a secret, because it is written into all files of a sweep.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 GCS_RETRY_SECONDS = 10
-"""How long Google's client tries again, if the URI does not say: by itself it would for 15 minutes."""
+"""Seconds for which Google's client tries again, unless the URI says. Its own default is 15 minutes."""
 FAILURES = (
     (
         ("To create buckets, enable", "NO_SUCH_BUCKET", "NoSuchBucket", "bucket does not exist"),
@@ -43,9 +43,9 @@ FAILURES = (
         "it does not answer: is the server up, and AWS_ENDPOINT_URL or endpoint_override right?",
     ),
 )
-"""Words in the messages of pyarrow's clients, and what they mean."""
+"""Words in the messages of pyarrow's clients, and their meanings."""
 OF_STORES = ("AWS Error", "google::cloud::Status")
-"""In every message of an `OSError` that comes from an object store."""
+"""Words in every message of an `OSError` from an object store."""
 
 
 def check_uri(uri: str) -> None:
@@ -58,7 +58,7 @@ def check_uri(uri: str) -> None:
 
 
 def open_uri(uri: str) -> tuple[FileSystem, str]:
-    """A file system and the path in it."""
+    """Return a file system and the path in it."""
     from pyarrow import fs
 
     if uri.startswith("gs://") and "retry_limit_seconds=" not in uri:
@@ -67,7 +67,7 @@ def open_uri(uri: str) -> tuple[FileSystem, str]:
 
 
 def read(uri: str) -> bytes | None:
-    """A file's content; None if it is not there. Raises `OSError` if the store cannot be asked."""
+    """Return a file's content; None if there is no file. Raises `OSError` if the store does not answer."""
     filesystem, path = open_uri(uri)
     try:
         with filesystem.open_input_stream(path) as file:
@@ -77,7 +77,7 @@ def read(uri: str) -> bytes | None:
 
 
 def write(uri: str, content: bytes) -> None:
-    """Write a file, which appears whole. Raises `OSError` if it cannot."""
+    """Write a file. It appears whole. Raises `OSError` on failure."""
     filesystem, path = open_uri(uri)
     filesystem.create_dir(path.rpartition("/")[0])  # needed where folders are more than a part of a name
     with filesystem.open_output_stream(path) as file:
@@ -85,7 +85,7 @@ def write(uri: str, content: bytes) -> None:
 
 
 def copy_folder(folder: Path, uri: str) -> None:
-    """Copy a folder's files to a URI. Raises `OSError` if it cannot."""
+    """Copy a folder's files to a URI. Raises `OSError` on failure."""
     from pyarrow import fs
 
     filesystem, path = open_uri(uri)
@@ -94,7 +94,7 @@ def copy_folder(folder: Path, uri: str) -> None:
 
 
 def times(uri: str, name: str) -> dict[str, float]:
-    """When the files `<folder>/<name>` below a URI were written, in seconds, by folder."""
+    """Return the times of the files `<folder>/<name>` below a URI, in seconds, by folder."""
     from pyarrow import fs
 
     filesystem, path = open_uri(uri)
@@ -105,7 +105,7 @@ def times(uri: str, name: str) -> dict[str, float]:
 
 
 def check_writable_uri(uri: str) -> None:
-    """Write a file, read it and remove it. Raises `OSError` if the store does not do that."""
+    """Write a file, read it and remove it. Raises `OSError` if one of these fails."""
     filesystem, path = open_uri(uri)
     write(uri, b"written")
     if read(uri) != b"written":
@@ -114,7 +114,7 @@ def check_writable_uri(uri: str) -> None:
 
 
 def explained(error: BaseException) -> str:
-    """What went wrong, in a few words."""
+    """Return the cause of an error in a few words."""
     text = " ".join(str(error).split())
     for words, meaning in FAILURES:
         if any(word in text for word in words):
@@ -129,7 +129,7 @@ def is_of_store(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def one_line(uri: str) -> Iterator[None]:
-    """Turn a failure of the store into one line."""
+    """Turn a failure of the store into a `UserError` of one line."""
     try:
         yield
     except (OSError, ValueError, ImportError, NotImplementedError) as error:

@@ -1,8 +1,7 @@
-"""Shared stages in an object store (`s3://…`, `gs://…`), and the folder for them under any storage.
+"""Folders of shared files in an object store (`s3://…`, `gs://…`) or on a disk.
 
-Objects appear whole, and a reader sees the last one written. What is missing is "create unless there":
-two processes that ask for a lease within the same moment may both get it. Then both compute the stage,
-to the same result, and the last one written stays.
+Objects appear whole, and a reader sees the last one written. An object store has no "create unless there". So two
+processes that ask for a lease at the same moment may both get it. Then both compute the stage with the same result.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from tuning.storage.layout import is_remote, root
 from tuning.storage.object_store import open_uri
 
 SETTLE_SECONDS = 2.0
-"""How long a new lease has to stay the only one: who looked for one before it was there has written its own by then."""
+"""Seconds for which a new lease has to stay the only one. A process that looked earlier has written its own by then."""
 
 
 def open_folder(place: str) -> Folder:
-    """The folder of shared stages at a path or URI."""
+    """Return the folder at a path or URI."""
     if not is_remote(place):
         return LocalFolder(root(place))
     return RemoteFolder(*open_uri(place))

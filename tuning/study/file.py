@@ -1,9 +1,9 @@
-"""The file of a study: Optuna's journal, in two copies that are appended to in step.
+"""The file of a study: Optuna's journal in two copies.
 
-A line is an operation of Optuna's with its number and a check sum of it and all lines before, so that damage
-anywhere is seen: a changed byte, a line that is cut off, missing, or of another study. What one file has lost is
-taken from the other when they are opened; if both have lost the same line, the study goes on from the one before. Appending costs the same
-however long the file is, and needs no locks, which network file systems may lack: only the sweep's driver writes.
+A line is an operation of Optuna with its number and a check sum of all lines up to it. So damage anywhere is found: a changed
+byte, or a line that is cut off, missing or of another study. On opening, each file gets the lines that it has lost from the
+other. If both have lost the same line, the study continues from the line before. Appending costs the same however long the
+file is. It needs no locks, which network file systems may lack, because only the driver writes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from fame.errors import UserError
 from tuning.faults.disk import cannot_write, release
 
 COPY, DAMAGED = ".copy", ".damaged"
-"""What the second file is called, and one that was replaced."""
+"""Suffixes of the second file, and of a damaged file that was replaced."""
 NUMBER, CHECK = "n", b',"check":"'
-"""Added to what Optuna writes: the line's number, and a check sum."""
+"""Keys that are added to Optuna's own: the line's number, and a check sum."""
 UNDER_WAY = 1
-"""Lines that a file may lack at its end because the driver was killed between two writes."""
+"""Lines that a file may lack at its end because a kill came between two writes."""
 
 
 class StudyFile(BaseJournalBackend):
@@ -39,13 +39,13 @@ class StudyFile(BaseJournalBackend):
         self.path = path
         self.paths = (path, path.with_name(path.name + COPY))
         self.fault: OSError | None = None
-        """Why a line could only be written by giving up the reserve."""
+        """The error that made a line use up the reserve."""
         self._known = (0, 0, b"")
-        """A line's number, where it begins in the first file, and the check sum of the line before."""
+        """A line's number, its place in the first file, and the check sum of the line before."""
         self._sync = True
         path.parent.mkdir(parents=True, exist_ok=True)
         self.damage = self._mend()
-        """What had to be mended, a line for a person each."""
+        """The damage that was mended, a line for a person each."""
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         number, offset, before = self._known if log_number_from >= self._known[0] else (0, 0, b"")
@@ -77,9 +77,9 @@ class StudyFile(BaseJournalBackend):
 
     @contextlib.contextmanager
     def until_the_next(self) -> Iterator[None]:
-        """Lines within go to the disk with the next line after them, which must follow: alone they mean nothing.
+        """Let lines go to the disk with the next line after the block, which must follow.
 
-        A proposal is some twenty lines, and to wait for the disk takes longer than to make it.
+        A proposal is some twenty lines. Waiting for the disk takes longer than making it.
         """
         self._sync = False
         try:
@@ -88,7 +88,7 @@ class StudyFile(BaseJournalBackend):
             self._sync = True
 
     def _mend(self) -> list[str]:
-        """Bring both files to what either has of the study."""
+        """Give both files all lines that either has."""
         contents = [path.read_bytes() if path.exists() else b"" for path in self.paths]
         known: dict[int, list[bytes]] = defaultdict(list)
         for content in contents:
@@ -113,7 +113,7 @@ class StudyFile(BaseJournalBackend):
 
 
 def open_journal(path: Path, say: Callable[[str], object] = lambda line: None) -> tuple[JournalStorage, StudyFile]:
-    """The study's storage on its file; `say` is told what had to be mended.
+    """Return the study's storage and its file. `say` gets a line for each damage that was mended.
 
     Raises `UserError` if it cannot be written.
     """
@@ -127,27 +127,27 @@ def open_journal(path: Path, say: Callable[[str], object] = lambda line: None) -
 
 
 def encoded(log: dict[str, Any], number: int, before: bytes) -> bytes:
-    """An operation as a line: JSON that Optuna's own journal takes, too. `before` is the line before's check sum."""
+    """Return an operation as a line of JSON that Optuna's own journal accepts. `before` is the last line's check sum."""
     body = json.dumps({**log, NUMBER: number}, separators=(",", ":")).encode()
     return body[:-1] + CHECK + _sum(before + body) + b'"}\n'
 
 
 def decoded(line: bytes) -> dict[str, Any]:
-    """The operation in a whole line."""
+    """Return the operation in a whole line."""
     log = json.loads(line)
     del log[NUMBER], log["check"]
     return log
 
 
 def check_of(line: bytes, before: bytes) -> bytes | None:
-    """The check sum of a line; None if it is not whole, or does not follow the line with the one `before`."""
+    """Return a line's check sum. None if the line is not whole, or does not follow the line with `before`."""
     body, mark, check = line.rpartition(CHECK)
     found = _sum(before + body + b"}")
     return found if mark and check == found + b'"}\n' else None
 
 
 def number_of(line: bytes) -> int:
-    """The number that a line says it has; -1 if it has none."""
+    """Return the number in a line; -1 if it has none."""
     number = line.rpartition(CHECK)[0].rpartition(b":")[2]
     return int(number) if number.isdigit() else -1
 
@@ -157,7 +157,7 @@ def _sum(content: bytes) -> bytes:
 
 
 def _difference(path: Path, content: bytes, lines: Sequence[bytes]) -> str | None:
-    """What is wrong with a file; None if it only lacks what may have been under way."""
+    """Return the damage of a file. None if it lacks only lines that may have been under way."""
     found = content.splitlines(True)
     bad = [index for index, line in enumerate(found) if line not in lines[index : index + 1]]
     cut_off = bad == [len(found) - 1] and not found[-1].endswith(b"\n")
@@ -170,7 +170,7 @@ def _difference(path: Path, content: bytes, lines: Sequence[bytes]) -> str | Non
 
 
 def _append(paths: Sequence[Path], lines: bytes, sync: bool) -> None:
-    """Add to all files (to the disk with `sync`); if one cannot take it, all are left as they were."""
+    """Append to all files, with `sync` through to the disk. If one fails, all stay as they were."""
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("ab", buffering=0)) for path in paths]
         lengths = [file.seek(0, os.SEEK_END) for file in files]
@@ -188,7 +188,7 @@ def _append(paths: Sequence[Path], lines: bytes, sync: bool) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file by a whole one: first its content is on the disk, then its name."""
+    """Replace a file by a whole one: its content reaches the disk before its name."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:

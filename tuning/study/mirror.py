@@ -1,7 +1,7 @@
-"""The study of a sweep at a URI: the driver works on a file of its own, and the URI has what that had a moment ago.
+"""The copy of a sweep's study at a URI. The driver works on a file of its own and copies it there.
 
-The study is always written before the state of Tune that goes with it. So whoever finds Tune's state finds a study
-that knows all of its trials, also on another machine, when the first one is gone.
+The study is always copied before the state of Tune that belongs to it. So a driver that finds Tune's state on another
+machine finds a study with all of its trials.
 """
 
 from __future__ import annotations
@@ -21,27 +21,30 @@ from tuning.storage.layout import Storage, below, is_remote
 from tuning.study.file import COPY, StudyFile
 
 AWAY_SECONDS = 60.0
-"""Seconds without an answer of the store after which the sweep stops, to be resumed later."""
+"""Seconds without an answer of the store after which the sweep stops. It can be resumed later."""
 WAIT_SECONDS = 1.0
 OTHER = ".other"
-"""What an own study is called that another machine's has replaced."""
+"""Suffix of the driver's own study if another machine's has replaced it."""
 
 
 class Mirror(Callback):
-    """Give it to `tune.RunConfig(callbacks=[...])`; it does nothing for storage without a URI."""
+    """Give it to `tune.RunConfig(callbacks=[...])`. It does nothing for a storage without a URI."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
     def get_state(self) -> None:
-        """Called with each save of Tune's state, before that goes to storage."""
+        """Tune calls this with each save of its state, before the state goes to storage."""
         if halted() is None:
             keep_in_step(self.storage)
 
 
 def keep_in_step(storage: Storage) -> None:
-    """Bring the URI's study up to date. While the store does not answer the driver waits here, so that trials which
-    fail for that reason are not started again too soon; in the end it stops the sweep."""
+    """Bring the URI's study up to date.
+
+    The driver waits here while the store does not answer. So trials that fail for that reason do not restart too soon. After
+    `AWAY_SECONDS` the sweep stops.
+    """
     began, waits = time.monotonic(), False
     while True:
         try:
@@ -62,7 +65,7 @@ def keep_in_step(storage: Storage) -> None:
 
 @contextlib.contextmanager
 def unless_away(storage: Storage) -> Iterator[None]:
-    """Around what reads the storage when the trials have ended: a store that does not answer is one line.
+    """Turn a store that does not answer into one line, when the trials have ended and the storage is read.
 
     Raises `UserError`, unless the sweep was stopped and has something else to say.
     """
@@ -78,7 +81,7 @@ def unless_away(storage: Storage) -> Iterator[None]:
 
 
 def push(storage: Storage) -> None:
-    """Write the study to the URI, if the storage is one. Raises `OSError` if the store does not take it."""
+    """Write the study to the URI, if the storage is one. Raises `OSError` on failure."""
     if not is_remote(storage.shared):
         return
     with contextlib.suppress(FileNotFoundError):  # no trial was proposed yet
@@ -86,10 +89,10 @@ def push(storage: Storage) -> None:
 
 
 def fetch(storage: Storage) -> None:
-    """Before a sweep goes on: bring the driver's own study up to the URI's, if another machine was further.
+    """Before a sweep is resumed, take the URI's study if another machine was further.
 
-    The own one may be ahead, if the driver was killed before it wrote to the URI. If both went on separately,
-    the URI's counts, which goes with the trials there; the own one is kept beside it.
+    The driver's own study may be ahead, if the driver was killed before it wrote to the URI. If both went on separately,
+    the URI's study counts, because it belongs to the trials there. The driver's own is kept beside it.
     """
     if not is_remote(storage.shared):
         return

@@ -1,4 +1,4 @@
-"""What a sweep prints before it starts (the plan) and when it has ended (the results)."""
+"""The plan that a sweep prints before it starts, and the results that it prints at its end."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
 from tuning.tracking.projection import Projection
 
 SHOWN = 5
-"""Trials in the table of results: so many of the best, and of those that went wrong."""
+"""Most trials in the table of results: of the best ones, and of the failed ones."""
 EXAMPLE_ITEMS = 3
-"""Most popular items in the example of a history."""
+"""Most popular items in the example history."""
 
 
 REAL_SEARCH = "python tuning/sweep.py --dataset ml-20m (or --data FILE)"
 
 
 def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage) -> None:
-    """Space, trials, resources, data."""
+    """Print the data, space, trials and resources."""
     options, statistics = plan.options, dataset.statistics
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("data", f"{dataset.config.name}, recipe {dataset.config.recipe}, fingerprint {dataset.fingerprint}")
@@ -184,7 +184,7 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
 
 
 def resume_command(plan: Plan, storage: Storage) -> str:
-    """What goes on with the sweep from the same working directory."""
+    """Return the command that continues the sweep from the same working directory."""
     words = ["python", "tuning/sweep.py", "--resume", "--name", storage.name]
     for key in ("storage", "address"):
         value = getattr(plan.options, key)

@@ -1,6 +1,6 @@
-"""What a sweep shows while it runs: a live table on a terminal, lines elsewhere, or nothing.
+"""The view of a running sweep: a live table on a terminal, lines elsewhere, or nothing.
 
-The table is at the foot of the terminal; what ends, and whatever else is printed, goes by above it.
+The table stays at the foot of the terminal. Ended trials and all other output scroll above it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from rich.text import Text
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
 LINES_AROUND = 6
-"""Lines of the terminal that the table's rows must leave: its head and two lines below, and some for what goes by."""
+"""Lines of the terminal that the table's rows leave free: its head, two lines below, and some for other output."""
 REFRESHES = 4
-"""Of the table in a second: its clocks tick."""
+"""Refreshes of the table in a second. Its clocks tick."""
 
 
 def mode(quiet: bool, verbose: bool) -> str:
-    """What the options of a sweep ask for."""
+    """Return the mode that the options of a sweep ask for."""
     return QUIET if quiet else VERBOSE if verbose else NORMAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A trial that runs."""
+    """A running trial in the table."""
 
     trial: str
     setting: str
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass
 class State:
-    """What there is to show of a sweep."""
+    """The values that the view shows."""
 
     metric: str = ""
     planned: int = 0
@@ -53,7 +53,7 @@ class State:
     rows: list[Row] = field(default_factory=list)
 
     def left(self) -> float | None:
-        """Seconds until the end, if trials go on as they did; None before anything is known."""
+        """Return the seconds until the end at the present speed. None before an epoch has ended."""
         under_way = sum(min(1.0, row.epoch / self.epochs) for row in self.rows)
         done = self.ended - self.ended_before + under_way
         if done <= 0:
@@ -61,7 +61,7 @@ class State:
         return (time.monotonic() - self.began) / done * max(0.0, self.planned - self.ended - under_way)
 
     def time_text(self) -> str:
-        """Time that has passed, and that is left."""
+        """Return the time since the start, and the time that is left."""
         left = self.left()
         return f"{clock(time.monotonic() - self.began)}{f', about {clock(left)} left' if left is not None else ''}"
 
@@ -73,12 +73,12 @@ class View:
         self.mode, self.live, self.state = mode, live, State()
 
     def line(self, text: str) -> None:
-        """A line with the time since the beginning."""
+        """Print a line with the time since the start."""
         if self.mode != QUIET:
             print(f"[{clock(time.monotonic() - self.state.began)}] {text}", flush=True)
 
     def render(self, console: Console) -> Group:
-        """The table, and below it where the sweep is."""
+        """Return the table and the lines below it."""
         state, table = self.state, Table(expand=False, width=min(80, console.width))
         for name, options in {
             "trial": {},
@@ -103,13 +103,13 @@ _view = View(NORMAL, None)
 
 
 def view() -> View:
-    """The view that is shown. Tune's copies of callbacks, which cannot carry it, find it here."""
+    """Return the view of this process. Tune's copies of callbacks cannot carry it and find it here."""
     return _view
 
 
 @contextlib.contextmanager
 def shown(mode: str, console: Console | None = None) -> Iterator[View]:
-    """Show a sweep as long as the block lasts; the table goes with it."""
+    """Show a sweep as long as the block lasts. The table goes at its end."""
     global _view
     console = console or Console()
     current, before = View(mode, None), _view
@@ -129,7 +129,7 @@ def shown(mode: str, console: Console | None = None) -> Iterator[View]:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
+    """Return minutes and seconds, with hours if there are any."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"

@@ -1,4 +1,4 @@
-"""What trials wait for, on the terminal: a cluster may have no room for one yet, or no more."""
+"""Says on the terminal what trials wait for: a cluster may have no room for a trial yet, or no longer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ray.util import placement_group_table
 from tuning.machines.resources import Resources, as_node, found, total
 
 LOOK_SECONDS = 5.0
-"""How often the cluster is asked."""
+"""Seconds between two looks at the cluster."""
 LONG_SECONDS = 15.0
-"""Of a trial that waits while others use the cluster. Between two trials of a sweep, shorter waits are normal."""
+"""Shortest wait that is reported while other programs use the cluster. Shorter waits between two trials are normal."""
 SAY_SECONDS = 60.0
-"""How often the same is said."""
+"""Seconds before the same line is printed again."""
 
 
 class WaitingCallback(Callback):
-    """Says what trials wait for. As all that Tune pickles it keeps no clock of this process."""
+    """Prints a line when trials wait. Tune pickles it, so it keeps no clock of this process."""
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
@@ -43,7 +43,7 @@ class WaitingCallback(Callback):
         self.text = text
 
     def _waits(self, now: float) -> str:
-        """What is waited for; nothing if no trial waits for long."""
+        """Return the line to print. It is empty if no trial waits for long."""
         waits, nodes = f"waiting for {self.resources.needed}: the cluster has", found()
         if not self.resources.fits(nodes):
             return f"{waits} {total(nodes)}"
@@ -54,7 +54,7 @@ class WaitingCallback(Callback):
         return f"{waits} {total(nodes)}, of which others use all but {total([as_node(free)])}"
 
     def _pending_groups(self) -> list[str]:
-        """The requests for resources such as a trial's which the cluster has not met."""
+        """Return the requests for a trial's resources that the cluster has not met."""
         worker = {"CPU": self.resources.cpus_per_worker, "GPU": self.resources.gpus_per_worker}
         wanted = [{key: amount for key, amount in worker.items() if amount}] * self.resources.workers
         return [

@@ -37,7 +37,7 @@ class Child:
     params: dict[str, str] | None
     """With changes. None for an ended run: MLflow is asked if they are needed again."""
     last_epoch: int
-    """Of an ended run."""
+    """Last epoch of an ended run."""
     epochs: set[int] | None
     """Epochs that the run has; None if MLflow has to be asked."""
 

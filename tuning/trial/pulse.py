@@ -1,7 +1,7 @@
 """Signs of life of the processes that train, in the key-value store of Ray's head.
 
-A report is too rare to tell a slow epoch from a trial that hangs: so each step of the optimiser is a sign, and each
-look at the stage that a trial waits for. A trial without any waits for its processes, and does not hang.
+Reports are too rare to distinguish a slow epoch from a trial that hangs. So each step of the optimiser is a sign, and each
+look at a stage that a trial waits for. A trial without any sign waits for its processes and does not hang.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fame.artifacts import Folder
 from tuning.ray_internals import key_value
 
 SHARE = 8
-"""A process gives so many signs, and is looked at so often, in the time after which it counts as hanging."""
+"""Signs of a process, and looks at it, in the time after which it counts as hanging."""
 
 
 class Pulse:
-    """Of the process of a trial that has this rank. `hang_after` 0: gives no signs."""
+    """The signs of the process with this rank. With `hang_after` 0 it gives none."""
 
     def __init__(self, trial_id: str, rank: int, hang_after: float) -> None:
         self.key, self.every = _key(trial_id, rank), hang_after / SHARE
@@ -34,20 +34,20 @@ class Pulse:
         now = time.monotonic()
         if self.every and now - self.given >= self.every:
             self.given, self.count = now, self.count + 1
-            handle = ray.get_runtime_context().current_actor  # for whoever has to end this process
+            handle = ray.get_runtime_context().current_actor  # to end this process
             sign = cloudpickle.dumps((self.count, handle))
             key_value.put(self.key, sign)
 
     def end(self) -> None:
-        """Training is over: no more signs are to be expected."""
+        """End the signs: the training is over."""
         if self.count:
             key_value.remove(self.key)
 
 
 class BeatingFolder:
-    """A folder of shared stages; a training that waits for one of them looks here, which is a sign of life.
+    """A folder of shared stages whose reads are signs of life: a training that waits for a stage looks here.
 
-    Writing is none: who computes a stage renews its lease from a thread of its own, which goes on when it hangs.
+    Writes are no signs. A training that computes a stage renews its lease in a thread, which goes on when it hangs.
     """
 
     def __init__(self, folder: Folder, pulse: Pulse) -> None:
@@ -77,7 +77,7 @@ class BeatingFolder:
 
 
 def signs(trial_id: str, workers: int) -> list[bytes]:
-    """The last signs of a trial's processes; none of those that do not train."""
+    """Return the last signs of a trial's processes. Processes that do not train have none."""
     found = (key_value.get(_key(trial_id, rank)) for rank in range(workers))
     return [sign for sign in found if sign is not None]
 
@@ -89,7 +89,7 @@ def forget(trial_id: str, workers: int) -> None:
 
 
 def end_process(sign: bytes) -> None:
-    """Kill the process that gave a sign, stopped or not."""
+    """Kill the process that gave a sign."""
     _, handle = cloudpickle.loads(sign)
     ray.kill(handle)
 

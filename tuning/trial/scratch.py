@@ -1,8 +1,8 @@
-"""Folders for working files, of a trial above all, that leave nothing behind, however their process ends.
+"""Folders for working files that leave nothing behind, however their process ends.
 
-The scheduler stops a trial by killing its processes, which cannot tidy up any more. So each folder is locked
-as long as its process lives (the kernel takes the lock away with the process), and whoever comes next on the
-same machine, the next trial or the end of the sweep, removes the folders that nobody locks.
+The scheduler stops a trial by killing its processes, which then cannot tidy up. So each process locks its folder, and the
+kernel releases the lock with the process. The next trial on the machine, or the end of the sweep, removes folders without a
+lock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.1
 
 @contextlib.contextmanager
 def scratch_folder(purpose: str) -> Iterator[Path]:
-    """A temporary folder for one process; `purpose` is the trial's id in one of a trial."""
+    """Make a temporary folder for one process. `purpose` is the trial's id in a trial's process."""
     remove_abandoned()
     lock = None
     while lock is None:  # another process may take the new folder for an abandoned one before it is locked
@@ -45,7 +45,7 @@ def remove_abandoned() -> None:
 
 
 def remove_when_left(trial_ids: Collection[str], seconds: float) -> None:
-    """Remove abandoned folders until none of these trials is left; gives up after some seconds."""
+    """Remove abandoned folders until none of these trials has one. Give up after some seconds."""
     deadline = time.monotonic() + seconds
     while True:
         remove_abandoned()
@@ -60,7 +60,7 @@ def _folders() -> list[Path]:
 
 
 def _lock(folder: Path) -> int | None:
-    """A lock on the folder; None if another process has it, or the folder is gone or somebody else's."""
+    """Lock the folder. Return None if another process has the lock, or the folder is gone or belongs to another user."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

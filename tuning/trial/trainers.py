@@ -25,7 +25,7 @@ class Trainer:
     """A way of running trials, by name."""
 
     trainable: Callable[[TrialPlan, int | None], Any]
-    """What Tune runs for each trial of a plan. With a number, only so many of them have an actor at a time."""
+    """Return the trainable of a plan. With a number, only so many trials have an actor at a time."""
     reuses: bool
     """Whether a trial takes over the process of the one before."""
     dashboard: bool
