@@ -139,7 +139,12 @@ DATA_OPTIONS = {
     "data.dir": "--data-dir",
     "data.path": "--data",
     "data.columns": "--columns",
+    "data.separator": "--separator",
+    "data.encoding": "--encoding",
+    "data.where": "--where",
+    "data.mixed_times": "--mixed-times",
     "data.items": "--items",
+    "data.item_id": "--item-id",
     "text.facets": "--facets",
 }
 """The option behind each key of `Options.data`."""
