@@ -114,7 +114,7 @@ def open_delimited(file: DataFile, usual: str, reading: Reading) -> Table:
         read=table.read,
         lists=lists,
         repeated=frozenset(name for name in names if name and names.count(name) > 1),
-        headless=not headless and _is_headless(names, None),
+        headless=", ".join(names) if headless else "",
         blanks=True,
         notes=tuple(notes),
     )

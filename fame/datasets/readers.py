@@ -112,9 +112,8 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
             raise UserError(f"data.columns: unknown role {role!r}; the roles are {', '.join(ROLES)}")
         chosen[role] = find_column(table, name, role)
     if table.headless and not given:
-        first = ", ".join(table.columns)[:80]
         raise UserError(
-            f"{table.name}: the first line looks like a row, not like column names ({first}); name the columns by number, "
+            f"{table.name}: the first line looks like a row, not like column names ({table.headless[:80]}); name the columns by number, "
             "for example --columns user=1,item=2,time=3"
         )
     plain = {_plain(name): name for name in reversed(table.columns)}
@@ -189,7 +188,7 @@ def read_interactions(
     needed = list(dict.fromkeys([columns[role] for role in roles] + (where.columns if where else [])))
     batches: Iterable[Batch] = table.batches(needed)
     if where:
-        batches = where.filter(batches, table.blanks)
+        batches = where.filter(batches)
     for batch in batches:
         chunk = Chunk(
             user=batch.columns.column(columns["user"]),

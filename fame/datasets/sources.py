@@ -137,8 +137,7 @@ class OwnFiles:
         def read() -> Raw:
             table = open_table(files, "--data", _reading(config), list((config.columns or {}).values()))
             columns = choose_columns(table, config.columns)
-            ids = [columns["user"], columns["item"]]
-            condition = None if config.where is None else Condition(config.where, table.columns, ids)
+            condition = None if config.where is None else Condition(config.where, table.columns)
             notes = list(table.notes)
 
             def items() -> ItemTable | None:

@@ -64,8 +64,8 @@ class Table:
     """Columns whose cells are lists."""
     repeated: frozenset[str] = frozenset()
     """Names that more than one column has."""
-    headless: bool = False
-    """Whether the first line looks like a row instead of column names."""
+    headless: str = ""
+    """The first line, where it looks like a row instead of column names: then the columns are called 1, 2, …"""
     blanks: bool = False
     """Whether blanks around a value are layout, as in a delimited text file."""
     notes: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ def joined(name: str, parts: Sequence[Table]) -> Table:
         read=lambda columns: iter(()),
         lists=frozenset().union(*(part.lists for part in parts)),
         repeated=frozenset().union(*(part.repeated for part in parts)),
-        headless=all(part.headless for part in parts),
+        headless=parts[0].headless if all(part.headless for part in parts) else "",
         blanks=all(part.blanks for part in parts),
         notes=tuple(notes[:3] + ([f"and {len(notes) - 3} more such lines"] if len(notes) > 3 else [])),
         parts=tuple(parts),

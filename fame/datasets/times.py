@@ -186,7 +186,9 @@ class TimeParser:
 
         if not self._dates:
             try:
-                return column.cast(pa.int64()).to_numpy(zero_copy_only=False), None
+                whole = column.cast(pa.int64())
+                self._dates = False
+                return whole.to_numpy(zero_copy_only=False), None
             except pa.ArrowInvalid:
                 column = pc.utf8_trim_whitespace(column)
                 found = numbers(column)

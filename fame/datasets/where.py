@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fame.datasets.columns import is_text
 from fame.datasets.tables import Batch
 from fame.errors import UserError
 
@@ -23,8 +24,7 @@ ROW_NUMBER = "\x01row"
 class Condition:
     """A condition over the columns of a table."""
 
-    def __init__(self, text: str, columns: Sequence[str], ids: Sequence[str]) -> None:
-        """`ids` are columns that stay text in a file that has text alone."""
+    def __init__(self, text: str, columns: Sequence[str]) -> None:
         self.text = text
         words = TEXTS.sub("''", text)
         found = ALONE.search(words)
@@ -35,11 +35,10 @@ class Condition:
             )
         lower = words.lower()
         self.columns = [name for name in columns if name.lower() in lower]
-        self._ids = set(ids)
         self.read = self.kept = 0
 
-    def filter(self, batches: Iterable[Batch], texts: bool) -> Iterator[Batch]:
-        """The rows for which the condition holds. `texts`: the file has text alone, numbers are to be recognised."""
+    def filter(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The rows for which the condition holds. A column of text that holds nothing but numbers counts as numbers."""
         import duckdb
         import pyarrow as pa
 
@@ -48,12 +47,16 @@ class Condition:
             for batch in batches:
                 columns = batch.columns
                 names = [name for name in self.columns if name in columns.schema.names]
-                arrays = [columns.column(name) for name in names]
-                if texts:
-                    arrays = [a if n in self._ids else _recognised(a) for n, a in zip(names, arrays, strict=True)]
+                arrays = [_recognised(columns.column(name)) for name in names]
                 table = pa.table([*arrays, np.arange(columns.num_rows)], names=[*names, ROW_NUMBER])
                 try:
-                    kept = connection.from_arrow(table).filter(f"({self.text}\n)").project(f'"{ROW_NUMBER}"')
+                    relation = connection.from_arrow(table)
+                    kind = relation.project(f"({self.text}\n)").types[0]
+                    if str(kind) != "BOOLEAN":
+                        raise UserError(
+                            f"data.where = {self.text!r}: is {kind}, not true or false; compare it with a value"
+                        )
+                    kept = relation.filter(f"({self.text}\n)").project(f'"{ROW_NUMBER}"')
                     rows = np.sort(kept.fetchnumpy()[ROW_NUMBER]).astype(np.int64)
                 except duckdb.Error as error:
                     raise self._wrong(error, columns.schema.names) from None
@@ -73,12 +76,14 @@ class Condition:
 
 
 def _recognised(column: Any) -> Any:
-    """A text column as numbers if all its values are."""
+    """A text column as numbers if all its values are. With leading zeros they are not: "007" stays text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if not pa.types.is_string(column.type):
+    if not is_text(column.type):
         return column
-    for kind in (pa.int64(), pa.float64()):
+    zeros = pc.any(pc.match_substring_regex(column, r"^\s*[+-]?0[0-9]")).as_py()
+    for kind in () if zeros else (pa.int64(), pa.float64()):
         try:
             return column.cast(kind)
         except pa.ArrowInvalid:
