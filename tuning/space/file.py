@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import read_yaml, set_key
+from fame.config_tree import key_lines, read_yaml, set_key
 from fame.errors import UserError, nearest
 from tuning.space import Space, flatten
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
@@ -48,11 +48,12 @@ def read_space(source: str | Path) -> Space:
         if str(source) not in shipped_spaces():
             raise UserError(f"no space file '{source}': {nearest(str(source), shipped_spaces())}, or give a path")
         path = CONFIGS / f"{source}.yaml"
-    return space_from_dict(read_yaml(path), str(source))
+    tree = read_yaml(path)
+    return space_from_dict(tree, str(source), key_lines(path.read_bytes()))
 
 
-def space_from_dict(tree: Any, source: str = "space") -> Space:
-    """`read_space` from the file's content."""
+def space_from_dict(tree: Any, source: str = "space", lines: Mapping[str, int] | None = None) -> Space:
+    """`read_space` from the file's content; `lines` are those of its keys."""
     sections = {"base": Mapping, "search": Mapping, "constraints": list, "start": list}
     with inside(source):
         if not isinstance(tree, Mapping):
@@ -63,10 +64,10 @@ def space_from_dict(tree: Any, source: str = "space") -> Space:
             if not isinstance(content, sections[name]):
                 kind = "list" if sections[name] is list else "mapping"
                 raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=tree.get("base", {}), search={}, source=source)
+    space = Space(base=tree.get("base", {}), search={}, source=source, lines=lines or {})
     search = {}
     for key, settings in tree.get("search", {}).items():
-        with inside(f"{source}: search.{key}"):
+        with inside(space.place(key)):
             require_known(space, key)
             search[key] = read_parameter(settings, space.defaults[key])
     with inside(f"{source}: constraints"):
