@@ -78,7 +78,7 @@ def parse_yaml(content: bytes, source: str | Path) -> Any:
         raise UserError(f"{source}: {error}") from None
     except RecursionError:
         raise UserError(f"{source} is not valid YAML: it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
+    except (yaml.YAMLError, *OF_VALUES) as error:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -99,6 +99,8 @@ def key_lines(content: bytes) -> dict[str, int]:
     return found
 
 
+OF_VALUES = (ValueError, AttributeError, TypeError, OverflowError)
+"""What PyYAML raises for a value that is not of its tag, such as the dates 2024-13-01 and `!!timestamp x`."""
 MERGE = "tag:yaml.org,2002:merge"
 """What YAML calls the key `<<`, which may stand more than once."""
 
@@ -158,7 +160,7 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[s
             read = yaml.load(value, Loader=_loader())
         except _RepeatedKey as error:
             raise UserError(f"--set {text!r}: {error}") from None
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except (yaml.YAMLError, RecursionError, *OF_VALUES):
             raise UserError(f"--set {text!r}: the value is not valid YAML") from None
         set_key(result, key.strip(), read)
     return result

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from fame.export import ExportedModel, writing
 from fame.recommend import Recommendation, Recommender, add_history_options, asked
@@ -161,7 +162,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.explain", description="Why a model recommends what it does.")
+    parser = CommandParser(prog="python -m fame.explain", description="Why a model recommends what it does.")
     add_history_options(parser)
     parser.add_argument("--top", type=int, default=5, help="how many items (default: 5)")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw it, too (default: text only)")

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from fame.export import ExportedModel, load_model, printable
 from fame.index.inverted import INDEX, Index, read_index
@@ -207,7 +208,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.recommend", description=__doc__)
+    parser = CommandParser(prog="python -m fame.recommend", description=__doc__)
     add_history_options(parser)
     parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
     return parser

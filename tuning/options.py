@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from fame.command_line import CommandParser
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.schedulers import SCHEDULERS
@@ -165,7 +166,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python tuning/sweep.py",
         description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
         "MLflow records, and the best configuration is exported.",

