@@ -21,6 +21,7 @@ from cluster.checks import (
     clock_skews,
 )
 from cluster.nodes import Nodes, alive_nodes
+from fame.command_line import CommandParser
 from fame.errors import EXIT_FAILED, UserError, run_command
 from tuning.machines import resources
 from tuning.machines.checks import Finding, Machine, Needs, check_storage, check_tracking
@@ -69,7 +70,7 @@ def examine(storage: str, tracking_uri: str, seconds: float) -> list[Finding]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m cluster.doctor",
         description="Check whether sweeps will run on a cluster: every node, in a line a check.",
     )

@@ -6,11 +6,16 @@ Anything else that escapes a command is a defect of ours and keeps its traceback
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import io
 import os
 import select
 import sys
+import traceback
 from collections.abc import Callable, Iterable
+
+from fame import interrupts
 
 EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
@@ -41,6 +46,10 @@ def run_command(main: Callable[[], int | None]) -> None:
     `UserError` → one line on standard error and exit code 2; `DivergedError` → one line and 1;
     Ctrl-C → 130; output that nobody reads any more, as after `| head`, → 141, as the shell has it.
     """
+    interrupts.raise_again()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN)
     try:
         code = main() or 0
         sys.stdout.flush()
@@ -57,7 +66,34 @@ def run_command(main: Callable[[], int | None]) -> None:
         if not _output_is_unread():
             raise
         code = EXIT_UNREAD
+    except Exception as error:
+        # Ctrl-C in the middle of an import leaves half a module, and that is what fails then.
+        if not (interrupts.seen() and _of_an_import(error)):
+            raise
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
     sys.exit(code)
+
+
+def _of_an_import(error: BaseException) -> bool:
+    """Whether an error came while a module was imported."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any("importlib._bootstrap" in frame.f_code.co_filename for frame, _ in frames)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Characters that the console lacks, in ASCII: `>=` for ≥."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(IN_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
+
+
+IN_ASCII = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "·": "-", "→": "->", "►": ">"}
+IN_ASCII |= {"’": "'", "‘": "'", "“": '"', "”": '"', "✓": "yes", "✗": "no", "█": "#", "─": "-", "│": "|", "━": "-"}
+"""Characters of our output that not every console has."""
+PLAIN = "fame-plain"
+"""Name under which Python knows `_plain`."""
+codecs.register_error(PLAIN, _plain)
 
 
 def _output_is_unread() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from fame.runtime.files import writing
 from fame.serving.explanation import explain, terminal_view
@@ -31,7 +32,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.explain", description="Why a model recommends what it does.")
+    parser = CommandParser(prog="python -m fame.explain", description="Why a model recommends what it does.")
     add_history_options(parser)
     parser.add_argument("--top", type=int, default=5, help="how many items (default: 5)")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw it, too (default: text only)")

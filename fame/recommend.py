@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fame.command_line import CommandParser
 from fame.errors import run_command
 from fame.serving.exported import printable
 from fame.serving.options import add_history_options, asked
@@ -20,7 +21,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.recommend", description=__doc__)
+    parser = CommandParser(prog="python -m fame.recommend", description=__doc__)
     add_history_options(parser)
     parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
     return parser

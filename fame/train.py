@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from fame.artifacts import LocalFolder
+from fame.command_line import CommandParser
 from fame.config import Experiment, require
 from fame.config.tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
@@ -154,7 +155,7 @@ def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.train", description=__doc__)
+    parser = CommandParser(prog="python -m fame.train", description=__doc__)
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")

@@ -12,7 +12,12 @@ from pathlib import Path
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if __name__ == "__main__":  # before the imports that take seconds
+    from fame.interrupts import end_at_once
 
+    end_at_once()
+
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from fame.evaluation.ranks import cutoff
 from tuning.plan.options import DEFAULTS
@@ -48,7 +53,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python tuning/compare.py",
         description="Compare the best models of sweeps: settings, metrics, cost, and, user by user, which is better.",
     )

@@ -14,6 +14,10 @@ from pathlib import Path
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if __name__ == "__main__":  # before the imports that take seconds
+    from fame.interrupts import end_at_once
+
+    end_at_once()
 
 from fame.errors import UserError, run_command
 from tuning.machines.checks import before_sweep

@@ -38,11 +38,22 @@ class DataConfig:
     dir: str | None = None
     """Folder with the published archive or the prepared `NAME/interactions.csv.gz`."""
     path: str | None = None
-    """Own interactions: CSV, TSV, Parquet or JSON lines, gzip too."""
+    """Own interactions (docs/DATA.md): CSV, TSV, Parquet or JSON; a file, folder, glob, `s3://` or `gs://` address, or
+    several of them with commas in between."""
     columns: dict[str, str] | None = None
-    """Column of `path` for each role: user, item, time and, optionally, rating."""
+    """Column of `path` for each role, by name or number: user, item, time and, optionally, rating."""
+    separator: str | None = None
+    """What separates the columns of delimited text; None is found out."""
+    encoding: str | None = None
+    """Text encoding of `path` and `items`; None is UTF-8, or what the file's first bytes say."""
+    where: str | None = None
+    """Keep the rows of `path` for which this SQL condition holds, such as `event = 'purchase'`."""
+    mixed_times: Literal["refuse", "convert"] = "refuse"
+    """Times of more than one unit in one column: an error, or converted by their size."""
     items: str | None = None
     """Own item table with an id column, text and facet columns."""
+    item_id: str | None = None
+    """Column of `items` that holds the ids, by name or number; None is the one with a usual name."""
     size: dict[str, int] | None = None
     """Size of a generated dataset (`users`, `items`, …); only for datasets that are generated."""
     recipe: str | None = None
@@ -84,8 +95,10 @@ class DataConfig:
                 f"must be 0 (no limit) or at least data.min_history = {lowest}",
             )
         if self.path is None:
-            for key in ("columns", "items"):
+            for key in ("columns", "separator", "encoding", "where", "items"):
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
+        if self.items is None:
+            require(self.item_id is None, "data.item_id", self.item_id, "needs data.items (own item table)")
 
 
 SAMPLED_LOSSES = ("sampled_softmax", "gbce", "bpr_max", "top1_max")

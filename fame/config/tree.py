@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -77,11 +78,64 @@ def parse_yaml(content: bytes, source: str | Path) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(content.decode("utf-8"))
+        return yaml.load(content.decode("utf-8"), Loader=_loader())
     except UnicodeDecodeError as error:
         raise UserError(f"cannot read {source}: {error}") from None
-    except yaml.YAMLError as error:
+    except _RepeatedKey as error:
+        raise UserError(f"{source}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{source} is not valid YAML: it is nested too deeply") from None
+    except (yaml.YAMLError, *OF_VALUES) as error:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def key_lines(content: bytes) -> dict[str, int]:
+    """Line of every key in YAML text that `parse_yaml` reads, by its path with dots."""
+    import yaml
+
+    found: dict[str, int] = {}
+
+    def visit(node: Any, prefix: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                path = f"{prefix}{key.value}"
+                found[path] = key.start_mark.line + 1
+                visit(value, f"{path}.")
+
+    visit(yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader), "")
+    return found
+
+
+OF_VALUES = (ValueError, AttributeError, TypeError, OverflowError)
+"""What PyYAML raises for a value that is not of its tag, such as the dates 2024-13-01 and `!!timestamp x`."""
+MERGE = "tag:yaml.org,2002:merge"
+"""What YAML calls the key `<<`, which may stand more than once."""
+
+
+class _RepeatedKey(ValueError):
+    """A key that stands twice in one mapping."""
+
+
+@functools.cache
+def _loader() -> type:
+    """YAML's safe loader, which also refuses a mapping with the same key twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            lines: dict[Any, int] = {}
+            for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+                key, line = (key_node.tag, key_node.value), key_node.start_mark.line + 1
+                if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == MERGE:
+                    continue
+                if key in lines:
+                    raise _RepeatedKey(
+                        f"the key '{key_node.value}' stands in line {lines[key]} and again in line {line}; keep one of them"
+                    )
+                lines[key] = line
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def read_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -111,9 +165,12 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[s
         if not separator or not key:
             raise UserError(f"--set {text!r}: must look like section.key=value, for example model.heads=4")
         try:
-            assign(result, key.strip(), yaml.safe_load(value))
-        except yaml.YAMLError:
+            read = yaml.load(value, Loader=_loader())
+        except _RepeatedKey as error:
+            raise UserError(f"--set {text!r}: {error}") from None
+        except (yaml.YAMLError, RecursionError, *OF_VALUES):
             raise UserError(f"--set {text!r}: the value is not valid YAML") from None
+        assign(result, key.strip(), read)
     return result
 
 

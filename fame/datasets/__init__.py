@@ -30,13 +30,14 @@ from fame.datasets.dataset import (
     statistics,
 )
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
+from fame.datasets.places import absolute
 from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.registry import datasets
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
-PREPARATION = 2
+PREPARATION = 3
 """To be raised when the same source and settings come out differently."""
 
 
@@ -77,11 +78,9 @@ def find_entry(config: DataConfig) -> DatasetEntry:
 
 def _absolute(config: DataConfig) -> DataConfig:
     """Paths made absolute: a configuration is also used in processes with another working folder."""
-    paths = {
-        key: os.path.abspath(Path(value).expanduser())
-        for key in ("dir", "path", "items")
-        if (value := getattr(config, key)) is not None
-    }
+    paths = {key: absolute(value) for key in ("path", "items") if (value := getattr(config, key)) is not None}
+    if config.dir is not None:
+        paths["dir"] = os.path.abspath(Path(config.dir).expanduser())
     return dataclasses.replace(config, **paths)
 
 
@@ -129,6 +128,7 @@ def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset
     ]
     sequences = Sequences(values=prepared.values, offsets=prepared.offsets, item_count=len(prepared.item_ids))
     columns = _item_columns(entry, raw, prepared.item_ids, notes)
+    notes = [*raw.notes(), *prepared.notes, *notes]
     fingerprint = content_fingerprint(sequences, prepared.user_ids, prepared.item_ids)
     return Dataset(
         config=dataclasses.replace(config, fingerprint=fingerprint),

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from fame.command_line import CommandParser
 from fame.config import DataConfig
 from fame.config.tree import apply_overrides, section_from_dict, set_key
 from fame.datasets import Dataset, find_entry, load_dataset
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m fame.datasets", description="Prepare a dataset and print its statistics."
     )
     parser.add_argument("name", nargs="?", help="a registered dataset (--list shows them)")

@@ -1,7 +1,9 @@
-"""Turns the id and time columns of chunks into numbers, and checks them row by row.
+"""Turns the ids of chunks into codes, and checks ids and ratings row by row.
 
 An id is compared by its text. When every id of a column is the plain form of an integer
-(`str(int(text)) == text`), the column's ids are int64, else they stay text.
+(`str(int(text)) == text`), the column's ids are int64, else they stay text. An id is missing where the file has null or
+nothing; every other text is an id, words such as NULL included (`fame.datasets.tables.MISSING_WORDS` says where an
+unquoted word in a text file is null).
 """
 
 from __future__ import annotations
@@ -10,44 +12,51 @@ from typing import Any
 
 import numpy as np
 
+from fame.datasets.columns import as_array, id_texts, numbers
+from fame.datasets.tables import Rows
 from fame.errors import UserError
 
 LONGEST_ID = 200
 """Ids are kept in fixed-width arrays, and a longer text is a sign of the wrong column."""
+SUSPICIOUS = frozenset(
+    {"null", "nan", "none", "na", "n/a", "#n/a", "<na>", "\\n", "nil", "undefined", "unknown", "missing", "anonymous"}
+    | {"guest", "(none)", "(null)", "(not set)", "00000000-0000-0000-0000-000000000000", "-1"}
+)
+"""Texts, in lower case, that programs write for a missing value."""
 
 
 class IdEncoder:
     """Gives the ids of one column codes 0, 1, … in order of appearance."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, *, blanks: bool = False) -> None:
+        """`blanks`: blanks around an id are layout and do not belong to it."""
         self.role = role
+        self._blanks = blanks
         self._codes: dict[str, int] = {}
-        self._first_negative: tuple[int, str] | None = None
+        self._suspicious: dict[str, int] = {}
+        """Rows of each suspicious id."""
+        self._trimmed: set[str] = set()
 
-    def encode(self, column: Any, first_row: int) -> np.ndarray:
-        """Codes of a chunk's ids, int32; `first_row` is the 1-based number of its first row."""
+    def encode(self, column: Any, rows: Rows) -> np.ndarray:
+        """Codes of a chunk's ids, int32."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        column = _as_array(column)
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
+        column = id_texts(column, self.role, rows)
         if column.null_count:
-            self._missing(first_row + pc.index(column.is_null(), True).as_py())
-        if pa.types.is_floating(column.type):
-            column = self._integers(column, first_row)
-        if not (pa.types.is_integer(column.type) or _is_text(column.type)):
-            raise UserError(f"{self.role} ids must be integers or text, and the column holds {column.type}")
+            self._missing(rows, pc.index(column.is_null(), True).as_py())
         encoded = column.dictionary_encode()
         texts = encoded.dictionary.cast(pa.string()).to_pylist()
         indices = encoded.indices.to_numpy(zero_copy_only=False)
         lookup = np.empty(len(texts), np.int32)
+        codes = self._codes
         for k, text in enumerate(texts):
-            code = self._codes.get(text)
+            code = codes.get(text)
             if code is None:
-                self._check(text, lambda k=k: first_row + int(np.argmax(indices == k)))
-                code = self._codes[text] = len(self._codes)
+                code = self._new(text, indices, k, rows)
             lookup[k] = code
+            if text.lower() in SUSPICIOUS:
+                self._suspicious[text] = self._suspicious.get(text, 0) + int(np.count_nonzero(indices == k))
         return lookup[indices]
 
     def add(self, texts: list[str]) -> None:
@@ -58,137 +67,87 @@ class IdEncoder:
     def ids(self) -> np.ndarray:
         """The id of every code: int64, or text where any id is not the plain form of an integer."""
         texts = list(self._codes)
-        numbers = [_plain_integer(text) for text in texts]
-        if None in numbers:
-            return np.array(texts, dtype=np.str_)
-        if self._first_negative:
-            row, text = self._first_negative
-            raise UserError(
-                f"{self.role} id {text} in row {row}: ids must not be negative; check the column or the row"
+        plain = [_plain_integer(text) for text in texts]
+        return np.array(texts, dtype=np.str_) if None in plain else np.array(plain, dtype=np.int64)
+
+    def notes(self, row_count: int) -> list[str]:
+        """Warnings about ids that are probably not meant."""
+        role, notes = self.role, []
+        suspicious = dict(self._suspicious)
+        if any(text[0] == "-" and text != "-1" and _plain_integer(text) for text in self._codes):
+            suspicious.pop("-1", None)  # one of many negative ids
+        for text, count in sorted(suspicious.items(), key=lambda pair: -pair[1])[:3]:
+            notes.append(
+                f"warning: {count:,} of {row_count:,} rows ({count / row_count:.1%}) have the {role} id {text!r}; if it "
+                "stands for a missing value, leave these rows out with --where"
             )
-        return np.array(numbers, dtype=np.int64)
-
-    def _integers(self, column: Any, first_row: int) -> Any:
-        values = column.to_numpy(zero_copy_only=False)
-        if np.isnan(values).any():
-            self._missing(first_row + int(np.argmax(np.isnan(values))))
-        wrong = (values != np.floor(values)) | (np.abs(values) > 2**53)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise UserError(f"{self.role} id {values[row]} in row {first_row + row}: ids must be integers or text")
-        return _as_array(values.astype(np.int64))
-
-    def _check(self, text: str, row: Any) -> None:
-        if not text or text.lower() == "nan":
-            self._missing(row())
-        if len(text) > LONGEST_ID or "\0" in text:
-            raise UserError(
-                f"{self.role} id {text[:20]!r}… in row {row()}: ids have at most {LONGEST_ID} characters and no NUL; "
-                "check that it is the right column"
+        if self._trimmed:
+            notes.append(f"blanks around {len(self._trimmed):,} {role} ids are left out")
+        texts = self._codes
+        blank = [text for text in texts if text[0].isspace() or text[-1].isspace()] if not self._blanks else []
+        if blank:
+            notes.append(f"warning: {len(blank):,} {role} ids have blanks around them, such as {blank[0]!r}")
+        twice = [text for text in texts if text.endswith(".0") and text[:-2] in texts]
+        if twice:
+            notes.append(
+                f"warning: {len(twice):,} {role} ids are written in two ways, such as {twice[0][:-2]} and {twice[0]}, "
+                "and count as different; write them in one way"
             )
-        if self._first_negative is None and text[0] == "-" and _plain_integer(text) is not None:
-            self._first_negative = (row(), text)
+        marked = [text for text in texts if text[0] == '"']
+        if marked:
+            notes.append(f"warning: {len(marked):,} {role} ids begin with a quotation mark, such as {marked[0]}")
+        return notes
 
-    def _missing(self, row: int) -> None:
-        raise UserError(f"{self.role} id in row {row} is missing; remove the row or fill it in")
+    def _new(self, text: str, indices: np.ndarray, k: int, rows: Rows) -> int:
+        """Check a text that was not seen before; its code."""
+
+        def index() -> int:
+            return int(np.argmax(indices == k))
+
+        plain = text.strip() if self._blanks else text
+        if not plain:
+            self._missing(rows, index())
+        if len(plain) > LONGEST_ID or "\0" in plain:
+            raise UserError(
+                f"{self.role} id {plain[:20]!r}… in {rows.name(index())}: ids have at most {LONGEST_ID} characters and no "
+                "NUL; check that it is the right column"
+            )
+        if self._blanks and ("\n" in plain or "\r" in plain):
+            raise UserError(
+                f"{self.role} id {plain[:40]!r} in {rows.name(index())} holds a line end; close the quotation mark before "
+                "it, or correct the row"
+            )
+        if plain != text:
+            self._trimmed.add(text)
+        return self._codes.setdefault(plain, len(self._codes))
+
+    def _missing(self, rows: Rows, index: int) -> None:
+        raise UserError(
+            f"{self.role} id in {rows.name(index)} is missing (nothing, or an unquoted word such as NULL); remove the row, "
+            "fill it in, or leave such rows out with --where"
+        )
 
 
 def _plain_integer(text: str) -> int | None:
     """The int64 that `text` is the plain form of."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or (digits[0] == "0" and text != "0"):
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
+        return None
+    if digits[0] == "0" and text != "0":  # "-0" is no plain form either
         return None
     number = int(text)
     return number if -(2**63) <= number < 2**63 else None
 
 
-class TimeParser:
-    """Reads times as numbers that sort: numbers as they are, ISO dates as microseconds.
-
-    The first chunk decides which of the two a file has.
-    """
-
-    def __init__(self) -> None:
-        self._dates = False
-
-    def parse(self, column: Any, first_row: int) -> np.ndarray:
-        """Times of a chunk, int64 or float64."""
-        import pyarrow as pa
-
-        column = _as_array(column)
-        self._require(column.is_valid().to_numpy(zero_copy_only=False), column, first_row)
-        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            return column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        if pa.types.is_integer(column.type):
-            return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        if pa.types.is_floating(column.type):
-            numbers = column.to_numpy(zero_copy_only=False)
-            self._require(np.isfinite(numbers), column, first_row)
-            return numbers
-        if not _is_text(column.type):
-            raise UserError(f"times must be numbers, ISO dates or timestamps, and the column holds {column.type}")
-        return self._parse_text(column, first_row)
-
-    def _parse_text(self, column: Any, first_row: int) -> np.ndarray:
-        import pandas as pd
-        import pyarrow as pa
-
-        if not self._dates:
-            try:
-                return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-            except pa.ArrowInvalid:
-                numbers = _numbers(column)
-            if first_row == 1:
-                self._dates = not np.isfinite(numbers[0])
-            if not self._dates:
-                self._require(np.isfinite(numbers), column, first_row)
-                return numbers
-        dates = pd.to_datetime(pd.Series(column.to_pylist()), format="ISO8601", utc=True, errors="coerce")
-        self._require(dates.notna().to_numpy(), column, first_row)
-        return dates.dt.as_unit("us").astype("int64").to_numpy()
-
-    def _require(self, good: np.ndarray, column: Any, first_row: int) -> None:
-        if not good.all():
-            row = int(np.argmin(good))
-            value, number = str(column[row].as_py() or "")[:40], first_row + row
-            kind = "a date" if self._dates else "a number"
-            rule = "a number (Unix seconds) or an ISO date" if number == 1 else f"{kind} as in the rows before it"
-            raise UserError(f"time {value!r} in row {number} is not {rule}; correct or remove the row")
-
-
-def parse_ratings(column: Any, first_row: int) -> np.ndarray:
+def parse_ratings(column: Any, rows: Rows) -> np.ndarray:
     """Ratings of a chunk, float64. One that is missing cannot be compared with `min_rating`: an error."""
-    column = _as_array(column)
-    numbers = _numbers(column)
-    if not np.isfinite(numbers).all():
-        row = int(np.argmin(np.isfinite(numbers)))
+    column = as_array(column)
+    found = numbers(column)
+    if not np.isfinite(found).all():
+        index = int(np.argmin(np.isfinite(found)))
+        value = column[index].as_py()
         raise UserError(
-            f"rating {str(column[row].as_py() or '')[:40]!r} in row {first_row + row} is not a number; "
+            f"rating {str('' if value is None else value)[:40]!r} in {rows.name(index)} is not a number; "
             "correct the row, or set data.min_rating to 0 to use no ratings"
         )
-    return numbers
-
-
-def _numbers(column: Any) -> np.ndarray:
-    """A column as float64, NaN where it does not parse."""
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pd.to_numeric(pd.Series(column.to_pylist(), dtype=object), errors="coerce").to_numpy(float)
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
-def _as_array(column: Any) -> Any:
-    import pyarrow as pa
-
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.array(column)
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fame.config import DataConfig
+from fame.datasets.tables import Rows
 from fame.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ class Chunk:
 
     user: Column
     item: Column
-    time: Column
+    time: Column | None
+    """None only for histories that are lists: then their order counts."""
     rating: Column | None = None
+    rows: Rows | None = None
+    """Where the rows are in the file; None: one after the other, from the first."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -81,6 +85,10 @@ class Raw:
     """Items that occur in `items` alone belong to the dataset too, as long as no k-core is asked for."""
     partial_items: str | None = None
     """File to name in a warning when `items` does not cover every item; None: gaps are normal."""
+    blanks: bool = False
+    """Whether blanks around an id are layout and do not belong to it."""
+    notes: Callable[[], list[str]] = list
+    """What to tell about the source, once everything is read."""
 
 
 @dataclass(frozen=True, kw_only=True)

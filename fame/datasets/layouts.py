@@ -14,8 +14,10 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from fame.datasets.delimited import csv_table
 from fame.datasets.entry import Chunk, ItemTable, Raw
-from fame.datasets.readers import clear_errors, csv_table, read_interactions, read_items
+from fame.datasets.readers import read_interactions, read_items
+from fame.datasets.tables import clear_errors
 from fame.errors import UserError
 
 ML100K_GENRES = [
@@ -151,8 +153,7 @@ def _read_movielens_csv(files: Files, ratings: str, movies: str) -> Raw:
 
 
 def _read_movielens_1m(files: Files, ratings: str, movies: str) -> Raw:
-    # Arrow's delimiter is one character: "::" is read as ":" with an empty column in between
-    header = ["user", "", "item", " ", "rating", "  ", "time"]
+    header = ["user", "item", "rating", "time"]
     columns = {role: role for role in ("user", "item", "time", "rating")}
 
     def items() -> ItemTable:
@@ -160,7 +161,7 @@ def _read_movielens_1m(files: Files, ratings: str, movies: str) -> Raw:
         return _movies(files.path(movies), [(row[0], row[1], row[2]) for row in rows if len(row) == 3], len(rows))
 
     return Raw(
-        interactions=_delimited(files, ratings, columns, delimiter=":", header=header, quoted=False),
+        interactions=_delimited(files, ratings, columns, delimiter=":", doubled=True, header=header, quoted=False),
         items=_optional_items(files, movies, items),
     )
 

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from fame.datasets.places import plain_name
 from fame.errors import UserError
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--dataset`, `--data-dir`, `--data`, `--columns`, `--items` and `--facets`."""
+    """Add `--dataset`, `--data-dir`, `--data` with all that says how to read it, `--items` and `--facets`."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", metavar="NAME", help="a registered dataset, or the name to give to --data")
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with the published archive or NAME/interactions.csv.gz"
     )
-    group.add_argument("--data", metavar="FILE", help="own interactions: CSV, TSV, Parquet or JSON lines, gzip too")
     group.add_argument(
-        "--columns", metavar="ROLE=NAME,…", help="columns of --data: user=…,item=…,time=…[,rating=…] (default: guessed)"
+        "--data",
+        metavar="FILE",
+        help="own interactions: CSV, TSV, Parquet or JSON; a file, folder, 'glob', s3:// or gs:// address, or several with "
+        "commas in between",
+    )
+    group.add_argument(
+        "--columns",
+        metavar="ROLE=NAME,…",
+        help="columns of --data by name or number: user=…,item=…,time=…[,rating=…] (default: guessed)",
+    )
+    group.add_argument(
+        "--separator", metavar="TEXT", help="what separates the columns of a text file (default: guessed)"
+    )
+    group.add_argument("--encoding", metavar="NAME", help="encoding of text files, such as latin-1 (default: utf-8)")
+    group.add_argument("--where", metavar="CONDITION", help="rows of --data to keep, in SQL: \"event = 'purchase'\"")
+    group.add_argument(
+        "--mixed-times",
+        choices=("refuse", "convert"),
+        help="times of several units in one column: refuse them, or convert them by their size (default: refuse)",
     )
     group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
+    group.add_argument("--item-id", metavar="NAME", help="id column of --items, by name or number (default: guessed)")
     group.add_argument(
         "--facets", metavar="NAME,…", help="item columns that the text stage learns from, NAME:BINS for numbers"
     )
@@ -30,13 +48,18 @@ def data_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The options given, as configuration keys: `data.name`, `data.dir`, …, `text.facets`."""
     name = args.dataset
     if name is None and args.data is not None:
-        name = Path(args.data).name.split(".")[0] or None
+        name = plain_name(args.data)
     settings = {
         "data.name": name,
         "data.dir": args.data_dir,
         "data.path": args.data,
         "data.columns": None if args.columns is None else parse_columns(args.columns),
+        "data.separator": args.separator,
+        "data.encoding": args.encoding,
+        "data.where": args.where,
+        "data.mixed_times": args.mixed_times,
         "data.items": args.items,
+        "data.item_id": args.item_id,
         "text.facets": None if args.facets is None else [name.strip() for name in args.facets.split(",")],
     }
     return {key: value for key, value in settings.items() if value is not None}

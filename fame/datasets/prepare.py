@@ -20,8 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fame.config import DataConfig
-from fame.datasets.encode import IdEncoder, TimeParser, parse_ratings
+from fame.datasets.encode import IdEncoder, parse_ratings
 from fame.datasets.entry import Raw
+from fame.datasets.tables import Rows
+from fame.datasets.times import TimeParser
 from fame.errors import UserError
 
 
@@ -44,6 +46,8 @@ class Prepared:
     user_ids: np.ndarray
     item_ids: np.ndarray
     steps: list[Step]
+    notes: list[str]
+    """Warnings about ids and times."""
 
 
 def prepare(raw: Raw, config: DataConfig) -> Prepared:
@@ -69,27 +73,33 @@ class _Interactions:
     def __init__(self, config: DataConfig) -> None:
         self.config = config
         self.steps: list[Step] = []
+        self.notes: list[str] = []
 
     def read(self, raw: Raw) -> None:
         """Read all chunks, keep rows with a good rating, and bring them into order."""
         config = self.config
-        user_encoder, item_encoder, time_parser = IdEncoder("user"), IdEncoder("item"), TimeParser()
+        user_encoder, item_encoder = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
+        time_parser = TimeParser(mixed=config.mixed_times)
         users, items, times = [], [], []
         rows = 0
         for chunk in raw.interactions(config.min_rating > 0):
             if not len(chunk):
                 continue
-            user, item = user_encoder.encode(chunk.user, rows + 1), item_encoder.encode(chunk.item, rows + 1)
-            time = time_parser.parse(chunk.time, rows + 1)
+            there = chunk.rows or Rows(first=rows + 1)
+            user, item = user_encoder.encode(chunk.user, there), item_encoder.encode(chunk.item, there)
+            time = time_parser.parse(chunk.time, there)
             if config.min_rating > 0:
-                keep = parse_ratings(chunk.rating, rows + 1) >= config.min_rating
+                keep = parse_ratings(chunk.rating, there) >= config.min_rating
                 user, item, time = user[keep], item[keep], time[keep]
             rows += len(chunk)
             users.append(user)
             items.append(item)
             times.append(time)
         if not rows:
-            raise UserError(f"{config.path or config.name} has no interactions; it needs at least one row")
+            kept = f" where {config.where}" if config.where else ""
+            raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
+        joined_times = time_parser.finish(times)
+        self.notes += [*user_encoder.notes(rows), *item_encoder.notes(rows), *time_parser.notes(joined_times)]
         if raw.whole_catalogue:
             item_encoder.add(raw.items().ids)
         self.user_ids, user_ranks = _sort_ids(user_encoder.ids())
@@ -98,7 +108,7 @@ class _Interactions:
         self.users, self.items = user_ranks[_join(users)], item_ranks[_join(items)]
         if config.min_rating > 0:
             self._record(f"rating ≥ {config.min_rating:g}", "data.min_rating", config.min_rating, "a lower one, or 0")
-        order = np.lexsort((_join(times), self.users))
+        order = np.lexsort((joined_times, self.users))
         self.users, self.items = self.users[order], self.items[order]
 
     def drop_repeats(self) -> None:
@@ -151,6 +161,7 @@ class _Interactions:
             user_ids=self.user_ids[user_there],
             item_ids=self.item_ids[item_there],
             steps=self.steps,
+            notes=self.notes,
         )
 
     def _select(self, keep: np.ndarray) -> None:

@@ -15,17 +15,13 @@ from typing import BinaryIO
 
 from fame.config import DataConfig, require
 from fame.datasets.cache import cache_root
+from fame.datasets.delimited import Reading, checked_encoding, checked_separator
 from fame.datasets.download import RemoteFile, download
 from fame.datasets.entry import DatasetEntry, ItemTable, Raw, Recipe, Report, Source
-from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip, file_identity
-from fame.datasets.readers import (
-    check_file,
-    choose_columns,
-    item_id_column,
-    open_table,
-    read_interactions,
-    read_items,
-)
+from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
+from fame.datasets.places import find_files
+from fame.datasets.readers import choose_columns, item_id_column, open_table, read_interactions, read_items
+from fame.datasets.where import Condition
 from fame.errors import UserError
 from fame.registry import datasets
 
@@ -135,28 +131,52 @@ class OwnFiles:
         return config
 
     def locate(self, name: str, config: DataConfig, report: Report) -> Source:
-        files = [Path(file).expanduser() for file in (config.path, config.items) if file is not None]
-        for file in files:
-            check_file(file)
+        files = find_files("--data", config.path)
+        item_files = [] if config.items is None else find_files("--items", config.items)
 
         def read() -> Raw:
-            table = open_table(files[0])
+            table = open_table(files, "--data", _reading(config), list((config.columns or {}).values()))
             columns = choose_columns(table, config.columns)
+            condition = None if config.where is None else Condition(config.where, table.columns)
+            notes = list(table.notes)
 
             def items() -> ItemTable | None:
                 if config.items is None:
                     return None
-                item_table = open_table(files[1])
-                return read_items(item_table, item_id_column(item_table, columns["item"]))
+                wanted = [] if config.item_id is None else [config.item_id]
+                item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
+                notes.extend(note for note in item_table.notes if note not in notes)
+                return read_items(item_table, item_id_column(item_table, columns["item"], config.item_id))
+
+            def all_notes() -> list[str]:
+                if condition is None:
+                    return notes
+                kept = f"{condition.kept:,} of {condition.read:,} rows kept where {config.where}"
+                return [*notes, f"{config.name}: {kept}"]
 
             return Raw(
-                interactions=lambda with_rating: read_interactions(table, columns, with_rating),
+                interactions=lambda with_rating: read_interactions(table, columns, with_rating, condition),
                 items=items,
                 partial_items=config.items,
+                blanks=table.blanks,
+                notes=all_notes,
             )
 
-        identity = ["own", config.columns, [file_identity(file) for file in files]]
-        return Source(description=str(files[0]), identity=identity, read=read)
+        settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
+        identity = ["own", settings, [file.identity for file in files], [file.identity for file in item_files]]
+        return Source(description=config.path, identity=identity, read=read)
+
+
+def _reading(config: DataConfig) -> Reading:
+    """What the configuration says about delimited files."""
+    numbers = list((config.columns or {}).values())
+    numbered = bool(numbers) and all(name.isascii() and name.isdigit() for name in numbers)
+    time = (config.columns or {}).get("time")
+    return Reading(
+        separator=None if config.separator is None else checked_separator(config.separator),
+        encoding=None if config.encoding is None else checked_encoding(config.encoding),
+        time_position=int(time) - 1 if numbered and time else None,
+    )
 
 
 OWN_DATA = DatasetEntry(about="own data", origin=OwnFiles(), recipes={"5-core": Recipe()})

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from fame.index.inverted import INDEX, Index, write_index
 from fame.models.scoring import DotProduct
@@ -101,7 +102,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.index", description=__doc__.partition("\n")[0])
+    parser = CommandParser(prog="python -m fame.index", description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     return parser
 

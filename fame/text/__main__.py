@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from fame.artifacts.checkpoint import save_checkpoint
+from fame.command_line import CommandParser
 from fame.config import Experiment
 from fame.config.tree import to_dict
 from fame.datasets import load_dataset
@@ -69,7 +70,7 @@ def _with_stage(args: argparse.Namespace) -> Experiment:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.text", description="Run the text stage alone.")
+    parser = CommandParser(prog="python -m fame.text", description="Run the text stage alone.")
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
 from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tuning.dashboards", description=__doc__)
+    parser = CommandParser(prog="python -m tuning.dashboards", description=__doc__)
     parser.add_argument("--name", help="the sweep (default: the newest one)")
     parser.add_argument(
         "--storage",

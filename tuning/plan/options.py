@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from fame.command_line import CommandParser
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.plan.credentials import without_credentials
@@ -137,7 +138,12 @@ DATA_OPTIONS = {
     "data.dir": "--data-dir",
     "data.path": "--data",
     "data.columns": "--columns",
+    "data.separator": "--separator",
+    "data.encoding": "--encoding",
+    "data.where": "--where",
+    "data.mixed_times": "--mixed-times",
     "data.items": "--items",
+    "data.item_id": "--item-id",
     "text.facets": "--facets",
 }
 """The option for each key of `Options.data`."""
@@ -158,7 +164,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python tuning/sweep.py",
         description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
         "MLflow records, and the best configuration is exported.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fame.command_line import CommandParser
 from fame.errors import run_command
 from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import DEFAULTS
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tuning.registry", description="Register an exported model in MLflow."
     )
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fame.command_line import CommandParser
 from fame.errors import UserError, nearest, run_command
 from tuning.plan.options import DEFAULTS, Options
 from tuning.storage.layout import RECORD, Storage, is_remote, root, shown
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tuning.report", description=__doc__)
+    parser = CommandParser(prog="python -m tuning.report", description=__doc__)
     parser.add_argument("name", metavar="NAME", help="the sweep")
     parser.add_argument(
         "--storage",

@@ -28,7 +28,7 @@ def check_keys(space: Space) -> None:
     _check_base(space)
     known_so_far = set(space.fixed)
     for key in space.search:
-        with inside(f"{space.source}: search.{key}"):
+        with inside(space.place(key)):
             _check_key(space, key, known_so_far)
         known_so_far.add(key)
     _check_constraints(space)
@@ -51,7 +51,7 @@ def check_values(space: Space) -> None:
             points = [_any_point(space, rng) | {key: value} for _ in range(COMPLETIONS)]
             points = [point for point in points if not space.constraint_problem(point)]
             if points and all(map(space.config_problem, points)):
-                raise UserError(f"{space.source}: search.{key}: {problem}")
+                raise UserError(f"{space.place(key)}: {problem}")
 
 
 def require_known(space: Space, key: str) -> None:
@@ -80,6 +80,12 @@ def _check_base(space: Space) -> None:
 def _check_key(space: Space, key: str, known_so_far: set[str]) -> None:
     parameter = space.search[key]
     require_known(space, key)
+    if "." not in str(key):
+        sections = ", ".join(sorted({name.partition(".")[0] for name in space.defaults if "." in name}))
+        raise UserError(
+            f"is no key of a section ({sections}), and the sweep sets it for all trials: take it out"
+            + ("; --seed sets it, and --final-seeds trains the best again with several" if key == "seed" else "")
+        )
     if key not in COMPARABLE and key.startswith(INCOMPARABLE):
         raise UserError("trials that differ in it cannot be compared: set it in 'base' instead")
     if key in space.fixed and not parameter.when:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fame.config.recipes import with_recipe
-from fame.config.tree import assign, read_yaml
+from fame.config.tree import assign, key_lines, read_yaml
 from fame.errors import UserError, nearest
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
@@ -58,11 +58,12 @@ def read_space(source: str | Path) -> Space:
         if str(source) not in shipped_spaces():
             raise UserError(f"no space file '{source}': {nearest(str(source), shipped_spaces())}, or give a path")
         path = CONFIGS / f"{source}.yaml"
-    return space_from_dict(read_yaml(path), str(source))
+    tree = read_yaml(path)
+    return space_from_dict(tree, str(source), key_lines(path.read_bytes()))
 
 
-def space_from_dict(tree: Any, source: str = "space") -> Space:
-    """`read_space` from the file's content."""
+def space_from_dict(tree: Any, source: str = "space", lines: Mapping[str, int] | None = None) -> Space:
+    """`read_space` from the file's content; `lines` are those of its keys."""
     sections = {"base": Mapping, "search": Mapping, "constraints": list, "start": list}
     with inside(source):
         if not isinstance(tree, Mapping):
@@ -73,10 +74,10 @@ def space_from_dict(tree: Any, source: str = "space") -> Space:
             if not isinstance(content, sections[name]):
                 kind = "list" if sections[name] is list else "mapping"
                 raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=with_recipe(tree.get("base", {})), search={}, source=source)
+    space = Space(base=with_recipe(tree.get("base", {})), search={}, source=source, lines=lines or {})
     search = {}
     for key, settings in tree.get("search", {}).items():
-        with inside(f"{source}: search.{key}"):
+        with inside(space.place(key)):
             require_known(space, key)
             search[key] = read_parameter(settings, space.defaults[key])
     with inside(f"{source}: constraints"):

@@ -34,6 +34,13 @@ class Space:
     """Complete first points."""
     source: str = field(default="space", compare=False)
     """The file, for messages."""
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Line of each key in the file, for messages."""
+
+    def place(self, key: str) -> str:
+        """Where a searched key stands."""
+        line = self.lines.get(f"search.{key}")
+        return f"{self.source}{f', line {line}' if line else ''}: search.{key}"
 
     @property
     def model(self) -> str:

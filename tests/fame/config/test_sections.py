@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 
@@ -10,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, TextConfig, TrainConfig
-from fame.config.tree import apply_overrides, experiment_from_dict, read_experiment, to_dict, write_yaml
+from fame.config.tree import (
+    apply_overrides,
+    experiment_from_dict,
+    key_lines,
+    parse_yaml,
+    read_experiment,
+    to_dict,
+    write_yaml,
+)
 from fame.errors import UserError
 from fame.models.fame import FameConfig
 from fame.models.sasrec import SASRecConfig
@@ -322,3 +331,31 @@ def test_positions_counted_from_the_newest_item_need_prefix_samples() -> None:
     with pytest.raises(UserError, match=r"model.positions = 'absolute_right': .* needs train.mode = prefix"):
         experiment_from_dict(tree)
     assert experiment_from_dict({**tree, "train": {"mode": "prefix"}}).model.positions == "absolute_right"
+
+
+def test_a_key_that_stands_twice_is_an_error_with_both_lines(tmp_path):
+    file = tmp_path / "twice.yaml"
+    for text, words in (
+        ("train: {lr: 0.1}\nmodel: {dim: 8}\ntrain: {epochs: 2}\n", "the key 'train' stands in line 1 and again in line 3"),
+        ("train:\n  lr: 0.1\n  epochs: 2\n  lr: 0.2\n", "the key 'lr' stands in line 2 and again in line 4"),
+        ("train:\n  lr: 0.1\n  'lr': 0.2\n", "the key 'lr' stands in line 2 and again in line 3"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UserError, match=words):
+            read_experiment(file)
+    with pytest.raises(UserError, match="the key 'core' stands in line 1 and again in line 1"):
+        apply_overrides({}, ["data={core: 1, core: 2}"])
+    merged = b"a: &a {x: 1}\nb: {<<: *a, x: 2}\n"
+    assert parse_yaml(merged, "merged")["b"] == {"x": 2}
+
+
+@pytest.mark.parametrize("text", ["2024-13-01", "[" * 3000, "a: 0o9x", "&a [*a]", "1:2:3", "!!timestamp x", "\0", "? [a]"])
+def test_odd_yaml_is_read_or_refused(text):
+    for read in (lambda: parse_yaml(text.encode(), "odd"), lambda: apply_overrides({}, [f"train.lr={text}"])):
+        with contextlib.suppress(UserError):
+            read()
+
+
+def test_lines_of_keys():
+    assert key_lines(b"search:\n  seed: {choices: [1]}\n") == {"search": 1, "search.seed": 2, "search.seed.choices": 2}
+    assert key_lines(b"") == {}

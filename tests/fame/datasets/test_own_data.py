@@ -128,7 +128,7 @@ def test_users_that_cannot_be_split_are_reported(write):
         ([*GOOD, "2,0,0x"], "time '0x' in row 4 is not a number"),
         ([*GOOD, "2,,0"], "item id in row 4 is missing"),
         ([*GOOD, "nan,1,0"], "user id in row 4 is missing"),
-        ([*GOOD, "2,-1,0"], "item id -1 in row 4: ids must not be negative"),
+        ([*GOOD, "2,NULL,0"], "item id in row 4 is missing"),
         ([*GOOD, "2,1"], "Expected 3 columns, got 2"),
         (["1,1,1"], "data.min_history = 3 leaves nothing of own: before it there were 1 users"),
         ([], "has no interactions"),
@@ -194,7 +194,7 @@ def test_truncated_gzip(tmp_path):
 def test_no_file_or_no_format(tmp_path, write):
     with pytest.raises(UserError, match=r"no such file: .*gone\.csv"):
         load(str(tmp_path / "gone.csv"))
-    with pytest.raises(UserError, match=r"is not a file"):
+    with pytest.raises(UserError, match=r"holds no files"):
         load(str(tmp_path))
     with pytest.raises(UserError, match=r"suffix \.xlsx names no known format"):
         load(write("a.xlsx", "x"))

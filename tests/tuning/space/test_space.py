@@ -304,3 +304,14 @@ def test_reading_a_space_needs_neither_ray_nor_optuna():
         "assert not {'ray', 'optuna', 'mlflow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_key_of_no_section_is_refused_with_its_line(tmp_path):
+    """The sweep sets `seed` itself, so a searched one would be dropped."""
+    file = tmp_path / "seeds.yaml"
+    file.write_text("search:\n  train.lr: {low: 1.0e-4, high: 1.0e-2}\n  seed: {choices: [0, 1]}\n")
+    with pytest.raises(UserError, match=r"seeds.yaml, line 3: search.seed: is no key of a section \(backbone, data, "):
+        read_space(file)
+    file.write_text("search:\n  train.lr: {choices: [1.0]}\n  train.lr: {choices: [2.0]}\n")
+    with pytest.raises(UserError, match=r"the key 'train.lr' stands in line 2 and again in line 3"):
+        read_space(file)

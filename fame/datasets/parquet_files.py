@@ -1,0 +1,49 @@
+"""Parquet files, with every type that an id, a time or a text may have there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from fame.datasets.columns import is_list
+from fame.datasets.places import DataFile
+from fame.datasets.tables import Table, clear_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_IN_BATCH = 1 << 18
+
+
+def open_parquet(file: DataFile) -> Table:
+    """The table in a Parquet file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with clear_errors(file.name, "Parquet"), file.random_access() as stream, parquet.ParquetFile(stream) as opened:
+        schema = opened.schema_arrow
+        logical = {c.path: str(c.logical_type) for c in map(opened.schema.column, range(len(opened.schema)))}
+    uuids = {n for n in schema.names if logical.get(n) == "UUID"}
+
+    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        eager = file.filesystem is not None
+        with (
+            clear_errors(file.name, "Parquet"),
+            file.random_access() as stream,
+            parquet.ParquetFile(stream, pre_buffer=eager) as opened,
+        ):
+            for batch in opened.iter_batches(batch_size=ROWS_IN_BATCH, columns=list(columns), use_threads=False):
+                for name in uuids.intersection(columns):
+                    column = batch.column(name)
+                    if pa.types.is_fixed_size_binary(column.type):
+                        typed = pa.ExtensionArray.from_storage(pa.uuid(), column)
+                        batch = batch.set_column(batch.schema.get_field_index(name), name, typed)
+                yield batch.select(list(columns))
+
+    return Table(
+        name=file.name,
+        columns=schema.names,
+        read=read,
+        lists=frozenset(name for name in schema.names if is_list(schema.field(name).type)),
+        repeated=frozenset(name for name in schema.names if schema.names.count(name) > 1),
+    )

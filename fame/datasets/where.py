@@ -1,0 +1,91 @@
+"""Keeps the rows of a table for which an SQL condition holds, such as `event = 'purchase' AND price > 10`.
+
+DuckDB evaluates it on each batch. It sees the columns of the table and nothing else: no file, no other row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fame.datasets.columns import is_text
+from fame.datasets.tables import Batch
+from fame.errors import UserError
+
+TEXTS = re.compile(r"'(?:[^']|'')*'")
+ALONE = re.compile(r"\b(select|over|from|pragma|attach|copy)\b|;", re.IGNORECASE)
+"""Words of conditions that look at more than one row."""
+ROW_NUMBER = "\x01row"
+
+
+class Condition:
+    """A condition over the columns of a table."""
+
+    def __init__(self, text: str, columns: Sequence[str]) -> None:
+        self.text = text
+        words = TEXTS.sub("''", text)
+        found = ALONE.search(words)
+        if not text.strip() or found:
+            rule = f"{found[0]!r} is not possible in it" if found else "is empty"
+            raise UserError(
+                f"data.where = {text!r}: {rule}; give a condition on one row, for example \"event = 'purchase'\""
+            )
+        lower = words.lower()
+        self.columns = [name for name in columns if name.lower() in lower]
+        self.read = self.kept = 0
+
+    def filter(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The rows for which the condition holds. A column of text that holds nothing but numbers counts as numbers."""
+        import duckdb
+        import pyarrow as pa
+
+        settings = {"enable_external_access": False, "lock_configuration": True, "threads": 1}
+        with duckdb.connect(config=settings) as connection:
+            for batch in batches:
+                columns = batch.columns
+                names = [name for name in self.columns if name in columns.schema.names]
+                arrays = [_recognised(columns.column(name)) for name in names]
+                table = pa.table([*arrays, np.arange(columns.num_rows)], names=[*names, ROW_NUMBER])
+                try:
+                    relation = connection.from_arrow(table)
+                    kind = relation.project(f"({self.text}\n)").types[0]
+                    if str(kind) != "BOOLEAN":
+                        raise UserError(
+                            f"data.where = {self.text!r}: is {kind}, not true or false; compare it with a value"
+                        )
+                    kept = relation.filter(f"({self.text}\n)").project(f'"{ROW_NUMBER}"')
+                    rows = np.sort(kept.fetchnumpy()[ROW_NUMBER]).astype(np.int64)
+                except duckdb.Error as error:
+                    raise self._wrong(error, columns.schema.names) from None
+                self.read += columns.num_rows
+                self.kept += len(rows)
+                if len(rows) < columns.num_rows:
+                    batch = Batch(columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
+                yield batch
+
+    def _wrong(self, error: Exception, columns: Sequence[str]) -> UserError:
+        first = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])
+        first = re.sub(r"^[\w-]+( \w+)? Error: ", "", " ".join(first.split()))[:200]
+        return UserError(
+            f"data.where = {self.text!r}: {first}; text is written in 'single' quotation marks, a column as its name "
+            'or in "double" ones'
+        )
+
+
+def _recognised(column: Any) -> Any:
+    """A text column as numbers if all its values are. With leading zeros they are not: "007" stays text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not is_text(column.type):
+        return column
+    zeros = pc.any(pc.match_substring_regex(column, r"^\s*[+-]?0[0-9]")).as_py()
+    for kind in () if zeros else (pa.int64(), pa.float64()):
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return column

@@ -1,0 +1,42 @@
+"""Ctrl-C while a command still imports: one line and exit code 130, without a traceback.
+
+An exception in the middle of an import can be swallowed or turned into another one, so nothing is raised then: the process
+has done nothing yet and ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+_EXIT_INTERRUPTED = 130
+_seen = False
+
+
+def end_at_once() -> None:
+    """End the process at Ctrl-C until `raise_again` is called. Leaves a handler of somebody else's alone."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def raise_again() -> None:
+    """Raise `KeyboardInterrupt` at Ctrl-C, as Python does, and remember it."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, _raise)
+
+
+def seen() -> bool:
+    """Whether Ctrl-C was pressed since the command began to work."""
+    return _seen
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(_EXIT_INTERRUPTED)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    global _seen
+    _seen = True
+    signal.default_int_handler(number, frame)
