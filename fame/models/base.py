@@ -57,6 +57,8 @@ class SequentialModel(nn.Module):
     Config: type
     Backbone: type[SequentialModel] | None = None
     """Model of the pre-training stage that this model can start from, if there is one."""
+    named_facets: tuple[str, ...] = ()
+    """Names of facets that come after those of the heads, in `facet_queries` and `experts`."""
     personal: bool = True
     """Whether the query depends on the history."""
 

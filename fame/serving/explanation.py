@@ -106,8 +106,9 @@ def explain(recommender: Recommender, history: Sequence[int], k: int) -> Explana
 
 def facet_labels(exported: ExportedModel, heads: int) -> list[str]:
     """A name for each facet: the labels that its head learned from text, as far as it did."""
-    trained = exported.facets or [()] * heads
-    return [" + ".join(names) or f"facet {h}" for h, names in enumerate(trained, start=1)]
+    named = exported.model.named_facets
+    trained = exported.facets or [()] * (heads - len(named))
+    return [*(" + ".join(names) or f"facet {h}" for h, names in enumerate(trained, start=1)), *named]
 
 
 def terminal_view(explanation: Explanation, title: str) -> str:
