@@ -6,12 +6,13 @@ Letters: B rows, R predicted positions, K newest items (places), W distances, V 
 
 u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u at
 a distance d ≤ W. So the facet is an attention over the newest items whose values are rows of an item-item table in
-place of vectors. a_k starts as `memory_start`/k.
+place of vectors. a_k starts as `memory_start`/k. By default it stays there: likelihood makes a_k five times smaller than
+ranking wants them (docs/log), so that the search tunes `memory_start` by the validation metric.
 
 In training the pairs that the row itself has brought into C are taken out of it. Otherwise a_k would grow without limit.
 
 It goes with any model of this project that has a query for each position: `fame_memory` is FAME with one more facet.
-`sasrec_memory`, with constant weights, is its fair rival.
+`sasrec_memory` is its fair rival.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class MemoryConfig(ModelConfig):
 
     memory_places: int = 5
     """K, newest items whose rows of the item-item table are read."""
-    memory_gate: bool = True
-    """Whether the weights a_k depend on the query; otherwise they are learned constants."""
-    memory_start: float = 1.0
+    memory_weights: Literal["fixed", "learned", "gated"] = "fixed"
+    """a_k stay as they start, are learned constants, or are learned and depend on the query."""
+    memory_start: float = 1.5
     """Start of a_1; a_k starts at a k-th of it."""
 
     def __post_init__(self) -> None:
@@ -73,8 +74,9 @@ class MemoryFacet:
         self.register_buffer("offsets_V1", torch.zeros(item_count + 1, dtype=torch.int64))
         self.register_buffer("items_E", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("values_E", torch.zeros(0))
-        self.memory_places = nn.Parameter((config.memory_start / torch.arange(1, K + 1)).log())
-        self.memory_gate = nn.Linear(config.dim, K) if config.memory_gate else None
+        start_K = (config.memory_start / torch.arange(1, K + 1)).log()
+        self.memory_places = nn.Parameter(start_K, requires_grad=config.memory_weights != "fixed")
+        self.memory_gate = nn.Linear(config.dim, K) if config.memory_weights == "gated" else None
         if self.memory_gate is not None:
             nn.init.zeros_(self.memory_gate.weight)
             nn.init.zeros_(self.memory_gate.bias)
@@ -299,12 +301,10 @@ class SASRecMemoryConfig(MemoryConfig, SASRecConfig):
     """SASRec with a memory."""
 
     name: Literal["sasrec_memory"] = "sasrec_memory"  # type: ignore[assignment]
-    memory_gate: bool = False
-    """Whether the weights a_k depend on the query; otherwise they are learned constants."""
 
 
 @models.register("sasrec_memory")
 class SASRecMemory(MemoryFacet, SASRec):
-    """The fair rival of `fame_memory`: SASRec's query, and constant weights of the memory."""
+    """The fair rival of `fame_memory`: SASRec's query, and the same memory."""
 
     Config = SASRecMemoryConfig

@@ -63,7 +63,7 @@ def made(sequences, model_class=FameMemory, config_class=FameMemoryConfig, mode:
 
 @torch.no_grad()
 def test_scores_are_the_dot_product_and_the_weighted_rows_of_the_newest_items(sequences):
-    model, _ = made(sequences, memory_places=3)
+    model, _ = made(sequences, memory_places=3, memory_weights="gated")
     model.eval()
     table, C = model.item_table(), counts(sequences)
     items, lengths = random_rows(5, LENGTH, sequences.item_count, seed=2)
@@ -120,7 +120,7 @@ def test_in_training_a_row_does_not_see_what_it_has_brought_into_the_table(seque
                     v = int(sequences.values[place])
                     changes[v] += math.log1p(max(C[u, v] - count, 0)) - math.log1p(C[u, v])
                 for v in range(1, sequences.item_count + 1):
-                    expected[v - 1] += (math.log1p(C[u, v]) + changes[v]) / (k + 1)
+                    expected[v - 1] += 1.5 / (k + 1) * (math.log1p(C[u, v]) + changes[v])
             torch.testing.assert_close(dense[row], expected, rtol=1e-4, atol=1e-4)
             row += 1
     assert row == len(z)

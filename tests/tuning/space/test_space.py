@@ -76,7 +76,7 @@ def test_every_model_has_a_space_whose_points_build_it(name):
         assert build(experiment, 5).scorer().item_count == 5
 
 
-WIDE = ("sasrec", "bsarec", "fame")
+WIDE = ("sasrec", "sasrec_memory", "bsarec", "fame", "fame_memory")
 
 
 @pytest.mark.parametrize("name", WIDE)
