@@ -6,8 +6,9 @@ Letters: B rows, R predicted positions, K newest items (places), W distances, V 
 
 u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u at
 a distance d ≤ W. So the facet is an attention over the newest items whose values are rows of an item-item table in
-place of vectors. a_k starts as `memory_start`/k. By default it stays there: likelihood makes a_k five times smaller than
-ranking wants them (docs/log), so that the search tunes `memory_start` by the validation metric.
+place of vectors. a_k starts as `memory_start`/k. By default it stays there, and the memory joins after training:
+likelihood makes a_k five times smaller than ranking wants them (docs/log). The search tunes `memory_start` by the
+validation metric.
 
 In training the pairs that the row itself has brought into C are taken out of it. Otherwise a_k would grow without limit.
 
@@ -48,8 +49,9 @@ class MemoryConfig(ModelConfig):
 
     memory_places: int = 5
     """K, newest items whose rows of the item-item table are read."""
-    memory_weights: Literal["fixed", "learned", "gated"] = "fixed"
-    """a_k stay as they start, are learned constants, or are learned and depend on the query."""
+    memory_weights: Literal["after", "fixed", "learned", "gated"] = "after"
+    """The memory joins when items are ranked (`after`), or in training too: a_k stay as they start, are learned
+    constants, or are learned and depend on the query."""
     memory_start: float = 1.5
     """Start of a_1; a_k starts at a k-th of it."""
 
@@ -75,7 +77,7 @@ class MemoryFacet:
         self.register_buffer("items_E", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("values_E", torch.zeros(0))
         start_K = (config.memory_start / torch.arange(1, K + 1)).log()
-        self.memory_places = nn.Parameter(start_K, requires_grad=config.memory_weights != "fixed")
+        self.memory_places = nn.Parameter(start_K, requires_grad=config.memory_weights in ("learned", "gated"))
         self.memory_gate = nn.Linear(config.dim, K) if config.memory_weights == "gated" else None
         if self.memory_gate is not None:
             nn.init.zeros_(self.memory_gate.weight)
@@ -100,6 +102,8 @@ class MemoryFacet:
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         assert isinstance(objective, Softmax)
         z_RD = self.queries(batch)
+        if self.config.memory_weights == "after":
+            return objective(self, z_RD, batch.targets_R)
         return objective(self, z_RD, batch.targets_R, self._added(batch, z_RD))
 
     def queries(self, batch: Batch) -> Tensor:

@@ -164,6 +164,17 @@ def test_the_memory_is_a_facet_of_the_explanation(sequences):
     assert found.facets[-1].experts[0].attention == pytest.approx([2 / 11, 3 / 11, 6 / 11])  # 1/3, 1/2, 1 of 11/6
 
 
+def test_a_memory_that_joins_after_training_leaves_the_loss_as_it_is(sequences):
+    losses = {}
+    for weights in ("after", "fixed"):
+        model, batcher = made(sequences, memory_weights=weights)
+        batch = next(batcher.epoch(64, False, np.random.default_rng(0)))
+        losses[weights] = model(batch, Softmax("float32"))
+        plain = Softmax("float32")(model, model.queries(batch), batch.targets_R)
+        assert torch.equal(losses[weights], plain) == (weights == "after")
+    assert losses["after"] != losses["fixed"]
+
+
 def test_other_losses_have_no_memory():
     with pytest.raises(UserError, match=r"train.loss = 'gbce': has no memory facet; use softmax"):
         FameMemoryConfig().check_training(TrainConfig(loss="gbce"))
