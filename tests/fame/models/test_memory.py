@@ -14,6 +14,7 @@ from fame.config import TrainConfig
 from fame.datasets.batches import Batcher, device_values
 from fame.datasets.sequences import training_windows
 from fame.errors import UserError
+from fame.losses.objective import Softmax
 from fame.losses.softmax import SparseScores, linear_cross_entropy
 from fame.models.base import EpochStart
 from fame.models.memory import (
