@@ -21,6 +21,7 @@ from cluster.checks import (
     clock_skews,
 )
 from cluster.nodes import Nodes, alive_nodes
+from fame.command_line import typed
 from fame.errors import EXIT_FAILED, UserError, run_command
 from tuning.machines import resources
 from tuning.machines.checks import Finding, Machine, Needs, check_storage, check_tracking
@@ -34,7 +35,7 @@ SECONDS = 60.0
 
 
 def main() -> int:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.timeout <= 0:
         raise UserError(f"--timeout {args.timeout:g}: must be more than 0 seconds")
     if is_remote(args.storage):
@@ -68,9 +69,9 @@ def examine(storage: str, tracking_uri: str, seconds: float) -> list[Finding]:
     return [*check_answers(nodes), *findings]  # the last question may have found a node that is gone
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m cluster.doctor",
+        prog=typed(),
         description="Check whether sweeps will run on a cluster: every node, in a line a check.",
     )
     parser.add_argument(

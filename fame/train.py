@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from fame.artifacts import LocalFolder
+from fame.command_line import typed
 from fame.config import Experiment, require
 from fame.config.tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
@@ -33,7 +34,7 @@ from fame.training.shared_stages import read_uses
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: must be at least 1")
     experiment = read_settings(args)
@@ -153,8 +154,8 @@ def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
         print(f"{len(results)} seeds, {part}: {cells}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.train", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=typed(), description=__doc__)
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")

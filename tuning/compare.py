@@ -13,13 +13,14 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from fame.command_line import typed
 from fame.errors import UserError, run_command
 from fame.evaluation.ranks import cutoff
 from tuning.plan.options import DEFAULTS
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.metric is not None:
         cutoff(args.metric)
     # MLflow's bars would stand between the tables.
@@ -47,9 +48,9 @@ def main() -> None:
         console.print(f"page    {args.html}", highlight=False, soft_wrap=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python tuning/compare.py",
+        prog=typed(),
         description="Compare the best models of sweeps: settings, metrics, cost, and, user by user, which is better.",
     )
     parser.add_argument(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fame.command_line import typed
 from fame.errors import UserError, run_command
 from fame.index.inverted import INDEX, Index, write_index
 from fame.models.scoring import DotProduct
@@ -77,7 +78,7 @@ def queries_of_users(exported: ExportedModel) -> Tensor:
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     exported = load_model(args.model)
     with torch.no_grad():
         scorer = exported.model.scorer()
@@ -100,8 +101,8 @@ def main() -> None:
     print(f"wrote   {args.model / INDEX}: fame.recommend uses it, and so does the model once it is registered again")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.index", description=__doc__.partition("\n")[0])
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=typed(), description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     return parser
 

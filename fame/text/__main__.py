@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from fame.artifacts.checkpoint import save_checkpoint
+from fame.command_line import typed
 from fame.config import Experiment
 from fame.config.tree import to_dict
 from fame.datasets import load_dataset
@@ -34,7 +35,7 @@ EPOCHS = 30
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     experiment = _with_stage(args)
     dataset = load_dataset(experiment.data)
     output = args.output or Path("runs/text") / dataset.config.name.replace("/", "_").lstrip(".")
@@ -68,8 +69,8 @@ def _with_stage(args: argparse.Namespace) -> Experiment:
     return experiment
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fame.text", description="Run the text stage alone.")
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=typed(), description="Run the text stage alone.")
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")
