@@ -8,7 +8,6 @@ from pathlib import Path
 from fame.command_line import typed
 from fame.errors import UserError, run_command
 from fame.runtime.files import writing
-from fame.serving.explanation import explain, terminal_view
 from fame.serving.options import add_history_options, asked
 
 
@@ -17,6 +16,8 @@ def main() -> None:
     if args.picture is not None and args.picture.suffix.lower() != ".svg":
         raise UserError(f"--picture {args.picture}: pictures are SVG; give a name that ends in .svg")
     recommender, history = asked(args)
+    from fame.serving.explanation import explain, terminal_view  # here, so that --help need not wait
+
     explanation = explain(recommender, history, args.top)
     experiment = recommender.exported.experiment
     who = f"user {args.user}" if args.user is not None else f"a history of {len(history)}"

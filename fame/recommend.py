@@ -6,13 +6,14 @@ import argparse
 
 from fame.command_line import typed
 from fame.errors import run_command
-from fame.serving.exported import printable
 from fame.serving.options import add_history_options, asked
 
 
 def main() -> None:
     args = parser().parse_args()
     recommender, history = asked(args)
+    from fame.serving.exported import printable  # here, so that --help need not wait
+
     recent = [recommender.exported.catalogue.titles[number - 1] for number in history[-3:]]
     print(f"{len(history)} items in the history, the last: {' → '.join(recent)}")
     (answer,) = recommender.recommend([history], args.top)

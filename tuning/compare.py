@@ -15,17 +15,18 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
 
 from fame.command_line import typed
 from fame.errors import UserError, run_command
-from fame.evaluation.ranks import cutoff
 from tuning.plan.options import DEFAULTS
 
 
 def main() -> None:
     args = parser().parse_args()
     if args.metric is not None:
+        from fame.evaluation.ranks import cutoff  # here, so that --help need not wait
+
         cutoff(args.metric)
     # MLflow's bars would stand between the tables.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from rich.console import Console  # here, so that --help need not wait
+    from rich.console import Console
 
     from tuning.comparison.sweeps import Store
     from tuning.comparison.view import Comparison

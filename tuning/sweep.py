@@ -11,21 +11,22 @@ import gc
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fame.errors import UserError, run_command
-from tuning.machines.checks import before_sweep
-from tuning.machines.watch import CannotGoOnError, end_at_once
 from tuning.plan.options import Options, parse, plain_name
-from tuning.plan.sweep_plan import Plan, make_plan, plan_from_record
 from tuning.storage.layout import Storage, check_writable, newest, shown
+
+if TYPE_CHECKING:
+    from tuning.plan.sweep_plan import Plan
 
 
 def main() -> int:
     options, given = parse()
-    from fame.datasets import load_dataset  # here, so that --help need not wait
+    from fame.datasets import load_dataset  # here and below, so that --help need not wait
 
     if options.resume:
         plan, storage = resumed_plan(options, given)
@@ -39,8 +40,11 @@ def main() -> int:
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
-    before_sweep(plan.options)
     from tuning.driver.lock import locked
+    from tuning.machines.checks import before_sweep
+    from tuning.machines.watch import CannotGoOnError, end_at_once
+
+    before_sweep(plan.options)
 
     try:
         with locked(storage) as leases:
@@ -57,6 +61,8 @@ def main() -> int:
 
 def new_plan(options: Options) -> tuple[Plan, Storage]:
     """The plan of a sweep that is not there yet."""
+    from tuning.plan.sweep_plan import make_plan
+
     plan = make_plan(options)
     data = plan.experiment.data
     name = options.name or plain_name(f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -75,8 +81,10 @@ def check_new(storage: Storage) -> None:
         )
 
 
-def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
+def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage]:
     """The plan of a sweep that was started before."""
+    from tuning.plan.sweep_plan import plan_from_record
+
     name = options.name or newest(options.storage)
     storage = Storage.of(options.storage, name)
     if not storage.exists:

@@ -17,6 +17,7 @@ FORBIDDEN = {"fame": {"tuning", "cluster"} | TRACKERS, "tuning": {"cluster"}}
 HEAVY = ["pandas", "pyarrow", "transformers", "ray", "optuna", "mlflow", "safetensors", "yaml"]
 
 ORDER = [
+    {"command"},
     {"sweep", "compare"},
     {"driver"},
     {"report", "terminal"},
