@@ -17,11 +17,13 @@ if __package__ in (None, ""):  # run as a file: its folder is on the path instea
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fame.errors import UserError, run_command
-from tuning.plan.options import Options, parse, plain_name
+from tuning.plan.options import Options, parse, parser, plain_name
 from tuning.storage.layout import Storage, check_writable, newest, shown
 
 if TYPE_CHECKING:
     from tuning.plan.sweep_plan import Plan
+
+__all__ = ["main", "parser"]
 
 
 def main() -> int:
@@ -83,8 +85,6 @@ def check_new(storage: Storage) -> None:
 
 def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage]:
     """The plan of a sweep that was started before."""
-    from tuning.plan.sweep_plan import plan_from_record
-
     name = options.name or newest(options.storage)
     storage = Storage.of(options.storage, name)
     if not storage.exists:
@@ -92,6 +92,8 @@ def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage
     check_writable(options.storage)
     storage.check_local()
     storage.check_owner()
+    from tuning.plan.sweep_plan import plan_from_record
+
     return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
 
 
