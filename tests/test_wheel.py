@@ -83,7 +83,7 @@ def test_the_commands_work_from_an_empty_folder(fame, tmp_path):
     assert "seed 0: best epoch 1 of 1" in trained
     items = run(fame, "recommend", "--model", "m/best", "--history", "1,2,3", "--top", "3", cwd=folder)
     assert len(items.splitlines()) == 4
-    for space in ("paper", "default", "wide"):
+    for space in ("paper", "default"):
         plan = run(fame, "sweep", "--dataset", "synthetic", "--space", space, "--dry-run", cwd=folder, **cache)
         assert f"space      {space}: " in plan
 
