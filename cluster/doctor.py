@@ -9,38 +9,31 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cluster.checks import (
-    check_answers,
-    check_auth,
-    check_clocks,
-    check_gpus,
-    check_machines,
-    check_object_stores,
-    check_shared,
-    clock_skews,
-)
-from cluster.nodes import Nodes, alive_nodes
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import EXIT_FAILED, UserError, run_command
-from tuning.machines import resources
-from tuning.machines.checks import Finding, Machine, Needs, check_storage, check_tracking
 from tuning.plan.credentials import without_credentials
 from tuning.plan.options import DEFAULTS
 from tuning.storage import object_store
 from tuning.storage.layout import is_remote
+
+if TYPE_CHECKING:
+    from tuning.machines.checks import Finding
 
 SECONDS = 60.0
 """Longest wait for the answers of all nodes to one question."""
 
 
 def main() -> int:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.timeout <= 0:
         raise UserError(f"--timeout {args.timeout:g}: must be more than 0 seconds")
     if is_remote(args.storage):
         object_store.check_uri(args.storage)
     tracking_uri = without_credentials(args.tracking_uri)
+    from tuning.machines import resources  # here, so that --help need not wait
+
     with tempfile.TemporaryDirectory() as folder, resources.cluster(args.address, Path(folder) / "ray", dashboard=True):
         findings = examine(args.storage, tracking_uri, args.timeout)
     for finding in findings:
@@ -52,6 +45,19 @@ def main() -> int:
 
 def examine(storage: str, tracking_uri: str, seconds: float) -> list[Finding]:
     """All checks of the cluster that Ray is connected to."""
+    from cluster.checks import (
+        check_answers,
+        check_auth,
+        check_clocks,
+        check_gpus,
+        check_machines,
+        check_object_stores,
+        check_shared,
+        clock_skews,
+    )
+    from cluster.nodes import Nodes, alive_nodes
+    from tuning.machines.checks import Machine, Needs, check_storage, check_tracking
+
     needs = Needs.declared()
     here = Machine.here(list(needs.packages))
     nodes = Nodes(alive_nodes(), seconds)
@@ -69,9 +75,9 @@ def examine(storage: str, tracking_uri: str, seconds: float) -> list[Finding]:
     return [*check_answers(nodes), *findings]  # the last question may have found a node that is gone
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python -m cluster.doctor",
+        prog=typed(),
         description="Check whether sweeps will run on a cluster: every node, in a line a check.",
     )
     parser.add_argument(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import run_command
-from fame.serving.exported import printable
 from fame.serving.options import add_history_options, asked
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     recommender, history = asked(args)
+    from fame.serving.exported import printable  # here, so that --help need not wait
+
     recent = [recommender.exported.catalogue.titles[number - 1] for number in history[-3:]]
     print(f"{len(history)} items in the history, the last: {' → '.join(recent)}")
     (answer,) = recommender.recommend([history], args.top)
@@ -20,8 +21,8 @@ def main() -> None:
         print(f"{place:3d}  {item.score:8.3f}  {printable(str(item.id))}  {item.title}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m fame.recommend", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description=__doc__)
     add_history_options(parser)
     parser.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
     return parser

@@ -22,37 +22,41 @@ class Registry(Generic[T]):
     for a name that is registered twice.
     """
 
-    def __init__(self, kind: str, builtin_modules: Sequence[str] = ()) -> None:
+    def __init__(self, kind: str, modules: Sequence[str] = ()) -> None:
         self.kind = kind
-        self._builtin_modules = list(builtin_modules)
-        self._entries: dict[str, T] = {}
+        self.modules = list(modules)
+        """Modules that are imported when the registry is first asked."""
+        self.entries: dict[str, T] = {}
+        """What is registered so far, by name."""
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator (or plain call) that files an entry under `name`."""
 
         def add(entry: T) -> T:
-            if name in self._entries:
+            if name in self.entries:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
-            self._entries[name] = entry
+            self.entries[name] = entry
             return entry
 
         return add
 
     def get(self, name: str) -> T:
         self._load_builtin()
-        if name not in self._entries:
-            raise UserError(f"unknown {self.kind} '{name}': {nearest(name, self._entries)}")
-        return self._entries[name]
+        if name not in self.entries:
+            raise UserError(f"unknown {self.kind} '{name}': {nearest(name, self.entries)}")
+        return self.entries[name]
 
     def names(self) -> list[str]:
         self._load_builtin()
-        return sorted(self._entries)
+        return sorted(self.entries)
 
     def _load_builtin(self) -> None:
-        for module in self._builtin_modules:
+        for module in self.modules:
             importlib.import_module(module)
-        self._builtin_modules.clear()
+        self.modules.clear()
 
 
-models: Registry[type] = Registry("model", ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"])
+models: Registry[type] = Registry(
+    "model", ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"]
+)
 datasets: Registry = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])

@@ -11,32 +11,35 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from fame.artifacts import LocalFolder
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.config import Experiment, require
 from fame.config.tree import apply_overrides, experiment_from_dict, read_yaml, set_key
-from fame.datasets import Dataset, load_dataset
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
 from fame.evaluation.seeds import mean_sd, over_seeds
 from fame.runtime.files import writing
-from fame.runtime.parallel import Workers
-from fame.serving.export import export_model
-from fame.training.fit import CHECKPOINT, experiment_key, fit, read_trained
-from fame.training.kernels import paths
-from fame.training.loop import EpochReport
-from fame.training.resolve import resolve
-from fame.training.shared_stages import read_uses
+
+if TYPE_CHECKING:
+    from fame.artifacts import LocalFolder
+    from fame.datasets import Dataset
+    from fame.runtime.parallel import Workers
+    from fame.training.loop import EpochReport
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: must be at least 1")
+    import torch  # here and below, so that --help need not wait
+
+    from fame.artifacts import LocalFolder
+    from fame.datasets import load_dataset
+    from fame.runtime.parallel import Workers
+    from fame.training.kernels import paths
+    from fame.training.resolve import resolve
+
     experiment = read_settings(args)
     dataset = load_dataset(experiment.data)
     workers = Workers.current()
@@ -83,6 +86,10 @@ def train_one(
 
     Stages that other trainings need, too, are taken from `shared`, and kept there.
     """
+    from fame.serving.export import export_model
+    from fame.training.fit import CHECKPOINT, fit, read_trained
+    from fame.training.shared_stages import read_uses
+
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # before the first epoch, not after it
@@ -135,6 +142,8 @@ class Progress:
 
 
 def _print_earlier(experiment: Experiment, folder: Path) -> None:
+    from fame.training.fit import experiment_key, read_trained
+
     earlier = read_trained(folder)
     if experiment_key(earlier.experiment) == experiment_key(experiment):  # else `fit` says what is wrong
         last = earlier.history[-1]
@@ -154,8 +163,8 @@ def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
         print(f"{len(results)} seeds, {part}: {cells}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m fame.train", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description=__doc__)
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")
@@ -168,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(experiment: Experiment) -> str:
+    from fame.training.fit import experiment_key
+
     data = experiment.data.name.replace("/", "_").lstrip(".")
     return f"{data}-{experiment.model.name}-{experiment_key(experiment)[:8]}"
 

@@ -23,14 +23,14 @@ from tuning.registry import __main__ as registry
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cluster/**/*.md")])
 PARSERS = {
-    "cluster.doctor": doctor._parser,
-    "fame.train": train._parser,
-    "fame.recommend": recommend._parser,
-    "fame.explain": explain._parser,
-    "tuning.registry": registry._parser,
-    "tuning.dashboards": dashboards._parser,
-    "fame.datasets": datasets._parser,
-    "fame.text": text_stage._parser,
+    "cluster.doctor": doctor.parser,
+    "fame.train": train.parser,
+    "fame.recommend": recommend.parser,
+    "fame.explain": explain.parser,
+    "tuning.registry": registry.parser,
+    "tuning.dashboards": dashboards.parser,
+    "fame.datasets": datasets.parser,
+    "fame.text": text_stage.parser,
 }
 OTHER_MODULES = {"venv", "pip", "pytest", "ruff"}
 SHELL = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1"}
@@ -71,7 +71,7 @@ def _problem(words: list[str]) -> str | None:
             make_plan(chosen)
         return None
     if words[1] == "tuning/compare.py":
-        compare._parser().parse_args(words[2:])
+        compare.parser().parse_args(words[2:])
         return None
     if words[1] == "-m":
         if words[2] in PARSERS:

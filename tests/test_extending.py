@@ -107,7 +107,7 @@ def nextitnet(program):
     sys.modules["nextitnet"] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield "nextitnet"
-    del models._entries["nextitnet"], sys.modules["nextitnet"]
+    del models.entries["nextitnet"], sys.modules["nextitnet"]
 
 
 @pytest.mark.parametrize("check", MODEL_CHECKS, ids=lambda check: check.__name__)

@@ -22,11 +22,11 @@ from fame.artifacts import Artifact, LocalFolder
 from fame.config import DataConfig
 from fame.config.tree import apply_overrides, read_yaml
 from fame.datasets import __main__ as datasets
-from fame.datasets import _file_name, load_dataset
+from fame.datasets import file_name, load_dataset
 from fame.datasets.layouts import Zip
 from fame.errors import UserError
 from fame.serving.exported import load_catalogue
-from fame.text.cache import _Store
+from fame.text.cache import VectorStore
 from fame.text.encoder import Encoder, encoder_folder, encoder_identity
 from fame.training.fit import CHECKPOINT, read_trained
 from tests.commands import TINY, call, write_config
@@ -188,7 +188,7 @@ def test_own_data(bomb, name: str, mark: Path) -> None:
 def test_cached_text_vectors(bomb, mark: Path, tmp_path: Path) -> None:
     (tmp_path / "0.safetensors").write_bytes(bomb(mark))
     said: list[str] = []
-    _Store(tmp_path).read(said.append)
+    VectorStore(tmp_path).read(said.append)
     assert "are damaged" in said[0] and not mark.exists()
 
 
@@ -280,7 +280,7 @@ NAMES = st.one_of(
 def test_a_name_stays_below_its_folder(name: str) -> None:
     """Of a dataset in the cache, and of a sweep in its storage."""
     root = Path("/root/of/all")
-    for safe in (_file_name(name), plain_name(name)):
+    for safe in (file_name(name), plain_name(name)):
         assert (root / safe).resolve().parent == root and safe not in ("", ".", "..") and "\0" not in safe
 
 

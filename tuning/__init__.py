@@ -1,6 +1,6 @@
 """Tuning: search the best configuration on Ray, and keep, show and export what was found.
 
-The commands are `sweep.py` and `compare.py`, and `python -m tuning.report`, `tuning.dashboards` and `tuning.registry`.
+`command.py` is the program `fame`. The commands are `sweep.py` and `compare.py`, and `python -m tuning.report`, `tuning.dashboards` and `tuning.registry`.
 
 Imports run one way between the folders. Each line may import from the lines below it:
 

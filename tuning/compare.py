@@ -17,19 +17,20 @@ if __name__ == "__main__":  # before the imports that take seconds
 
     end_at_once()
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import UserError, run_command
-from fame.evaluation.ranks import cutoff
 from tuning.plan.options import DEFAULTS
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.metric is not None:
+        from fame.evaluation.ranks import cutoff  # here, so that --help need not wait
+
         cutoff(args.metric)
     # MLflow's bars would stand between the tables.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from rich.console import Console  # here, so that --help need not wait
+    from rich.console import Console
 
     from tuning.comparison.sweeps import Store
     from tuning.comparison.view import Comparison
@@ -52,9 +53,9 @@ def main() -> None:
         console.print(f"page    {args.html}", highlight=False, soft_wrap=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python tuning/compare.py",
+        prog=typed(),
         description="Compare the best models of sweeps: settings, metrics, cost, and, user by user, which is better.",
     )
     parser.add_argument(

@@ -11,6 +11,7 @@ import gc
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -20,16 +21,18 @@ if __name__ == "__main__":  # before the imports that take seconds
     end_at_once()
 
 from fame.errors import UserError, run_command
-from tuning.machines.checks import before_sweep
-from tuning.machines.watch import CannotGoOnError, end_at_once
-from tuning.plan.options import Options, parse, plain_name
-from tuning.plan.sweep_plan import Plan, make_plan, plan_from_record
+from tuning.plan.options import Options, parse, parser, plain_name
 from tuning.storage.layout import Storage, check_writable, newest, shown
+
+if TYPE_CHECKING:
+    from tuning.plan.sweep_plan import Plan
+
+__all__ = ["main", "parser"]
 
 
 def main() -> int:
     options, given = parse()
-    from fame.datasets import load_dataset  # here, so that --help need not wait
+    from fame.datasets import load_dataset  # here and below, so that --help need not wait
 
     if options.resume:
         plan, storage = resumed_plan(options, given)
@@ -46,8 +49,11 @@ def main() -> int:
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
-    before_sweep(plan.options)
     from tuning.driver.lock import locked
+    from tuning.machines.checks import before_sweep
+    from tuning.machines.watch import CannotGoOnError, end_at_once
+
+    before_sweep(plan.options)
 
     try:
         with locked(storage) as leases:
@@ -64,6 +70,8 @@ def main() -> int:
 
 def new_plan(options: Options) -> tuple[Plan, Storage]:
     """The plan of a sweep that is not there yet."""
+    from tuning.plan.sweep_plan import make_plan
+
     plan = make_plan(options)
     data = plan.experiment.data
     name = options.name or plain_name(f"{data.name}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -82,7 +90,7 @@ def check_new(storage: Storage) -> None:
         )
 
 
-def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
+def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage]:
     """The plan of a sweep that was started before."""
     name = options.name or newest(options.storage)
     storage = Storage.of(options.storage, name)
@@ -91,6 +99,8 @@ def resumed_plan(options: Options, given: dict) -> tuple[Plan, Storage]:
     check_writable(options.storage)
     storage.check_local()
     storage.check_owner()
+    from tuning.plan.sweep_plan import plan_from_record
+
     return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
 
 

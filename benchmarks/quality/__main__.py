@@ -86,7 +86,12 @@ def main() -> None:
     rows = read_rows(args.file)
     summary: dict[str, dict[str, Any]] = {}
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        entries = [Entry(row=row, seeds=found) for row in rows if row.dataset == dataset if (found := results_of(row, args.results / "quality"))]
+        entries = [
+            Entry(row=row, seeds=found)
+            for row in rows
+            if row.dataset == dataset
+            if (found := results_of(row, args.results / "quality"))
+        ]
         if not entries:
             continue
         result = table(dataset, entries, args.reference)
@@ -124,7 +129,9 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     first = entries[0].ranks
     for entry in entries:
         if entry.ranks.rules != first.rules or entry.ranks.fingerprint != first.fingerprint:
-            raise UserError(f"{entry.row.name} and {entries[0].row.name} were evaluated on different data or by other rules")
+            raise UserError(
+                f"{entry.row.name} and {entries[0].row.name} were evaluated on different data or by other rules"
+            )
         settings = [without_seed(one.content["configuration"]) for one in entry.seeds]
         if any(one != settings[0] for one in settings):
             seeds = ", ".join(str(one.seed) for one in entry.seeds)
@@ -150,7 +157,10 @@ def _json(content: Any) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--reference", default="fame_text", metavar="ROW", help="with which the others are compared (default: fame_text)"
+        "--reference",
+        default="fame_text",
+        metavar="ROW",
+        help="with which the others are compared (default: fame_text)",
     )
     parser.add_argument("--file", type=Path, default=FILE, help="YAML of the rows (default: rows.yaml)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results (default: benchmarks/results)")

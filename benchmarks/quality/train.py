@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, required=True, help="for checkpoints, which a stopped training resumes")
     parser.add_argument("--data-dir", help="folder with the data sets")
     parser.add_argument("--file", type=Path, default=FILE, help="YAML of the rows (default: rows.yaml)")
-    parser.add_argument("--results", type=Path, default=FOLDER, help="where results go (default: benchmarks/results/quality)")
+    parser.add_argument(
+        "--results", type=Path, default=FOLDER, help="where results go (default: benchmarks/results/quality)"
+    )
     return parser
 
 

@@ -84,7 +84,7 @@ def _absolute(config: DataConfig) -> DataConfig:
     return dataclasses.replace(config, **paths)
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".") or "data"
 
 
@@ -95,7 +95,7 @@ def _key(source: Source, config: DataConfig) -> str:
 
 
 def _load(entry: DatasetEntry, source: Source, config: DataConfig, report: Report) -> Dataset:
-    folder = cache_root() / "prepared" / f"{_file_name(config.name)}-{_key(source, config)}"
+    folder = cache_root() / "prepared" / f"{file_name(config.name)}-{_key(source, config)}"
     try:
         return store.load(folder)
     except store.BrokenStore:

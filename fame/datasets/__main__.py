@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.config import DataConfig
 from fame.config.tree import apply_overrides, section_from_dict, set_key
 from fame.datasets import Dataset, find_entry, load_dataset
@@ -17,7 +17,7 @@ from fame.registry import datasets
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     if args.list:
         _print_list()
         return
@@ -28,10 +28,8 @@ def main() -> None:
     _print(dataset, entry, time.perf_counter() - began)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m fame.datasets", description="Prepare a dataset and print its statistics."
-    )
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description="Prepare a dataset and print its statistics.")
     parser.add_argument("name", nargs="?", help="a registered dataset (--list shows them)")
     parser.add_argument("--list", action="store_true", help="list the registered datasets")
     parser.add_argument(

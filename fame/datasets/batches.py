@@ -112,7 +112,7 @@ class Batcher:
             target_count = int(end - first if last_only else lengths[first:end].sum())
             has_rows = first + rank < end
             mine = slice(first + rank, end, size) if has_rows else slice(first, first + 1)
-            batch = self._batch(
+            batch = self.batch(
                 starts_M[mine],
                 lengths_M[mine],
                 lengths[mine],
@@ -132,7 +132,7 @@ class Batcher:
         rows = np.diff(np.append(starts, len(lengths)))
         return float(1 - lengths.sum() / (longest * rows).sum())
 
-    def _batch(self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, **fields: Any) -> Batch:
+    def batch(self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, **fields: Any) -> Batch:
         """`lengths` are those of `lengths_B` on the host; `fields` are those of the batch that are known already."""
         items_BT = self._read(starts_B, lengths_B, int(lengths.max()))
         if last_only:

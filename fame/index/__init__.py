@@ -7,7 +7,8 @@ exact top 10 for users of the dataset. That pays from some hundred thousand item
     index.safetensors    centres [L, D + 1] and the group of each item [V], with the check sum of the model that they are of
 
 inverted.py    the index, and its file
-__main__.py    makes one, and measures what it is worth
+measure.py     makes one, and measures what it is worth
+__main__.py    `python -m fame.index`
 
 Without faiss (`pip install faiss-cpu`) a model that has an index is not loaded: scores that take a hundred times as long
 would be no answer.

@@ -4,81 +4,22 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import UserError, run_command
-from fame.index.inverted import INDEX, Index, write_index
-from fame.models.scoring import DotProduct
 from fame.runtime.files import writing
-from fame.serving.exported import ExportedModel, load_model
-from fame.serving.recommender import Recommender
-
-TOP, RECALL, USERS = 10, 0.99, 512
-"""A query reads so many groups that the top 10 of 512 users have 99 % of the exact ones."""
-ROUNDS, WARMUP = 50, 5
-"""Users that are timed, and before them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What an index is worth."""
-
-    index: Index
-    recall: float
-    """Share of the exact top 10 that it finds."""
-    exact_ms: float
-    index_ms: float
-    """Median time of one user's scores and top 10."""
-
-
-def measured(table_VD: Tensor, queries_BD: Tensor) -> Outcome:
-    """Build an index, and let it read more groups until it finds what it should for these queries."""
-    scorer, index = DotProduct(table_VD), Index.build(table_VD)
-    top = min(TOP, len(table_VD))
-    exact = torch.cat([scorer.scores(part).topk(top).indices for part in queries_BD.split(16)]).tolist()
-
-    def recall() -> float:
-        found, _ = index.search(queries_BD, top)
-        return sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, exact, strict=True)) / (top * len(exact))
-
-    while recall() < RECALL and index.probes < len(index.centres_LE):
-        index.probes = min(2 * index.probes, len(index.centres_LE))
-    return Outcome(
-        index=index,
-        recall=recall(),
-        exact_ms=_median_ms(lambda query_1D: scorer.scores(query_1D).topk(top), queries_BD),
-        index_ms=_median_ms(lambda query_1D: index.search(query_1D, top), queries_BD),
-    )
-
-
-def _median_ms(work: Callable[[Tensor], object], queries_BD: Tensor) -> float:
-    took = []
-    for query_D in queries_BD[: ROUNDS + WARMUP]:
-        began = time.perf_counter()
-        work(query_D[None])
-        took.append((time.perf_counter() - began) * 1000)
-    return float(np.median(took[min(WARMUP, len(took) - 1) :]))
-
-
-def queries_of_users(exported: ExportedModel) -> Tensor:
-    """Queries of users of the model's dataset, drawn at random, [B, D]. Raises `UserError` if it cannot be read."""
-    from fame.datasets import load_dataset
-
-    sequences = load_dataset(exported.experiment.data).sequences
-    chosen = np.random.default_rng(0).permutation(len(sequences))[:USERS]
-    queries_BD, _ = Recommender(exported).queries([sequences[user].tolist() for user in chosen])
-    return queries_BD
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
+    import torch  # here, so that --help need not wait
+
+    from fame.index.inverted import INDEX, write_index
+    from fame.index.measure import TOP, measured, queries_of_users
+    from fame.models.scoring import DotProduct
+    from fame.serving.exported import load_model
+
     exported = load_model(args.model)
     with torch.no_grad():
         scorer = exported.model.scorer()
@@ -101,8 +42,8 @@ def main() -> None:
     print(f"wrote   {args.model / INDEX}: fame.recommend uses it, and so does the model once it is registered again")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m fame.index", description=__doc__.partition("\n")[0])
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     return parser
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fame.errors import UserError
-from fame.serving.recommender import Recommender, history_of_ids, history_of_user, load_recommender, split_ids
+
+if TYPE_CHECKING:
+    from fame.serving.recommender import Recommender
 
 
 def add_history_options(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +24,8 @@ def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
     """The model and the history that the options of `add_history_options` name. Raises `UserError`."""
     if args.top < 1:
         raise UserError(f"--top {args.top}: must be at least 1")
+    from fame.serving.recommender import history_of_ids, history_of_user, load_recommender, split_ids
+
     recommender = load_recommender(args.model)
     if args.user is None:
         return recommender, history_of_ids(recommender, split_ids(args.history))

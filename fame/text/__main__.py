@@ -15,19 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from fame.artifacts.checkpoint import save_checkpoint
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.config import Experiment
 from fame.config.tree import to_dict
-from fame.datasets import load_dataset
 from fame.datasets.options import add_data_options
 from fame.errors import UserError, run_command
 from fame.runtime.files import writing
 from fame.runtime.provenance import provenance
-from fame.text.disentanglement import measure
-from fame.text.pretrain import text_stage
 from fame.train import read_settings
 
 EPOCHS = 30
@@ -35,7 +29,14 @@ EPOCHS = 30
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
+    import torch  # here, so that --help need not wait
+
+    from fame.artifacts.checkpoint import save_checkpoint
+    from fame.datasets import load_dataset
+    from fame.text.disentanglement import measure
+    from fame.text.pretrain import text_stage
+
     experiment = _with_stage(args)
     dataset = load_dataset(experiment.data)
     output = args.output or Path("runs/text") / dataset.config.name.replace("/", "_").lstrip(".")
@@ -69,8 +70,8 @@ def _with_stage(args: argparse.Namespace) -> Experiment:
     return experiment
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m fame.text", description="Run the text stage alone.")
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description="Run the text stage alone.")
     parser.add_argument("--config", type=Path, help="YAML of an experiment (default: every setting's default)")
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")

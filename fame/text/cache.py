@@ -43,7 +43,7 @@ def text_vectors(
     folder = encoder_folder(encoder)
     identity = encoder_identity(folder, skip_layers)
     keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=HASH_BYTES).digest() for text in texts]
-    store = _Store(cache_root() / "text" / identity)
+    store = VectorStore(cache_root() / "text" / identity)
     store.read(report)
     missing: dict[bytes, str] = {}
     if not store.row.keys() >= set(keys):
@@ -55,7 +55,7 @@ def text_vectors(
     return TextVectors(vectors=store.vectors[[store.row[key] for key in keys]], encoded=len(missing))
 
 
-class _Store:
+class VectorStore:
     """The segments of one encoder."""
 
     def __init__(self, folder: Path) -> None:

@@ -45,7 +45,7 @@ def encoder_folder(name: str) -> Path:
             return Path(str(importlib.resources.files(PACKAGED[name]) / "model"))
         except ModuleNotFoundError:
             name = HUB_NAMES[name]
-    return _from_hub(name)
+    return from_hub(name)
 
 
 def absolute_encoder(name: str) -> str:
@@ -54,7 +54,7 @@ def absolute_encoder(name: str) -> str:
     return str(path.absolute()) if path.is_dir() else name
 
 
-def _from_hub(name: str) -> Path:
+def from_hub(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:

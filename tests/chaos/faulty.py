@@ -34,7 +34,7 @@ def faulty(sweeps: Sweeps, name: str, faults: Mapping[str, Mapping[str, Any]], *
     site = sweeps.folder / "site"
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(
-        "from fame.registry import models\nmodels._builtin_modules.append('tests.chaos.faulty_model')\n"
+        "from fame.registry import models\nmodels.modules.append('tests.chaos.faulty_model')\n"
     )
     sweeps.environment["PYTHONPATH"] = os.pathsep.join([str(site), str(SOURCES)])
     sweeps.environment[FAULTS] = json.dumps(faults)

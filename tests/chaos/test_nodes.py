@@ -63,7 +63,7 @@ def test_a_dead_head_ends_the_driver_with_one_line_and_a_new_one_goes_on(
     _, err = sweep.communicate()
     assert sweep.returncode == EXIT_FAILED
     assert err.startswith("error: Ray's ") and err.count("\n") == 1, err
-    assert err.endswith(f": python tuning/sweep.py --resume --name h --address {cluster.address}\n")
+    assert err.endswith(f"tuning/sweep.py --resume --name h --address {cluster.address}\n")
     parent, _ = sweeps.runs("h")
     assert parent.data.tags["status"] == "interrupted"
     cluster.head(cpus=2)

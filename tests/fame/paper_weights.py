@@ -110,4 +110,3 @@ def feed_forward(layers: nn.Sequential, x: Tensor) -> Tensor:
     first, _, second, _ = layers
     block = SimpleNamespace(W_1=first.weight.T, b_1=first.bias, W_2=second.weight.T, b_2=second.bias)
     return paper.feed_forward(x, block, "gelu")
-

@@ -73,7 +73,7 @@ def register() -> Iterator:
 
     yield call
     for name in names:
-        del models._entries[name]
+        del models.entries[name]
 
 
 @pytest.mark.parametrize("check", MODEL_CHECKS, ids=lambda check: check.__name__)

@@ -13,7 +13,7 @@ import pytest
 from fame import train
 from fame.config.tree import read_experiment
 from fame.errors import UserError
-from fame.training.fit import read_trained
+from fame.training.fit import fit, read_trained
 from tests.commands import Done, call, write_config, write_lines
 from tests.fame.helpers import TIMINGS
 
@@ -71,13 +71,13 @@ def test_leaves_the_files_of_a_trial_in_a_folder_of_its_own(work):
 def test_the_same_command_goes_on_after_an_interrupt_to_the_same_numbers(work, monkeypatch):
     run("--config", "tiny.yaml", "--output", "straight")
 
-    def interrupted(*args, real=train.fit, **kwargs):
+    def interrupted(*args, real=fit, **kwargs):
         reports = real(*args, **kwargs)
         yield next(reports)
         yield next(reports)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "fit", interrupted)
+    monkeypatch.setattr("fame.training.fit.fit", interrupted)
     stopped = call(train.main, "--config", "tiny.yaml", "--output", "twice")
     assert (stopped.code, stopped.err) == (130, "interrupted\n")
     assert not (work / "twice" / "best").exists()
@@ -227,7 +227,7 @@ def test_a_failure_to_write_is_one_line(monkeypatch):
         raise OSError(28, "No space left on device")
         yield
 
-    monkeypatch.setattr(train, "fit", full)
+    monkeypatch.setattr("fame.training.fit.fit", full)
     done = call(train.main, "--config", "tiny.yaml", "--output", "out")
     assert done.code == 2
     assert done.err == "error: cannot write out: No space left on device; free space or choose another folder\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import UserError, run_command
 from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
@@ -14,7 +14,7 @@ from tuning.tracking.store import check_tracking_uri
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     storage = Storage.of(args.storage, args.name or newest(args.storage))
     if not storage.study.exists():
         raise UserError(f"there is no study at {shown(storage.study)}; name a sweep with --name, or its --storage")
@@ -24,8 +24,8 @@ def main() -> None:
         threading.Event().wait()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m tuning.dashboards", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description=__doc__)
     parser.add_argument("--name", help="the sweep (default: the newest one)")
     parser.add_argument(
         "--storage",

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.plan.credentials import without_credentials
@@ -151,7 +151,7 @@ DATA_OPTIONS = {
 
 def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
     """Return the options, and the options that were given on the command line."""
-    args = _parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
     given = {
         key: tuple(value) if key == "set" else value
@@ -163,9 +163,9 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
     return Options(**given), given
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python tuning/sweep.py",
+        prog=typed(),
         description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
         "MLflow records, and the best configuration is exported.",
     )

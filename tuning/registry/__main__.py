@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import run_command
 from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import DEFAULTS
@@ -14,7 +14,7 @@ from tuning.tracking.store import be_patient, check_tracking_uri, connect, in_on
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     dataset = version_tags(args.model)["dataset"]
     uri = check_tracking_uri(args.tracking_uri)
     be_patient()
@@ -24,10 +24,8 @@ def main() -> None:
     print(f"serve it: {registered.command(mask_credentials(args.tracking_uri))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m tuning.registry", description="Register an exported model in MLflow."
-    )
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description="Register an exported model in MLflow.")
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     parser.add_argument(
         "--tracking-uri",

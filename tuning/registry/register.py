@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fame.command_line import line
 from fame.config.tree import read_experiment
 from fame.errors import UserError
-from fame.evaluation.ranks import rules
 from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import plain_name
-from tuning.registry.package import package, quiet
 from tuning.storage.layout import shown
 from tuning.tracking.runs import find, like, metric_name
 from tuning.tracking.store import check_tracking_uri, connect, first_line
@@ -61,8 +60,9 @@ def register_best(tracking_uri: str, dataset: str, sweep: str, folder: Path) -> 
         run = find(client, experiment_id, f"tags.kind = 'sweep' and {like('sweep', sweep)}", {"sweep": sweep})
         return register(client, experiment_id, folder, run.info.run_id if run else None)
     except (MlflowException, UserError, OSError) as error:  # the sweep's results are there without it
-        words = ["python", "-m", "tuning.registry", "--model", shown(folder), "--tracking-uri", tracking_uri]
-        return f"not registered ({first_line(error)}); later: {mask_credentials(shlex.join(words))}"
+        options = ("--model", shown(folder), "--tracking-uri", tracking_uri)
+        later = line("register", "tuning.registry", *options)
+        return f"not registered ({first_line(error)}); later: {mask_credentials(later)}"
 
 
 def register(client: MlflowClient, experiment_id: str, folder: Path, run_id: str | None = None) -> Registered:
@@ -71,6 +71,8 @@ def register(client: MlflowClient, experiment_id: str, folder: Path, run_id: str
     A model that is registered already keeps its version. Raises `UserError` for a folder that is no exported
     model, and MLflow's errors.
     """
+    from tuning.registry.package import quiet
+
     tags = version_tags(folder)
     name = f"fame-{plain_name(tags['dataset'])}"
     with quiet(), process_store(client.tracking_uri):
@@ -96,6 +98,8 @@ def process_store(uri: str) -> Iterator[None]:
 
 def version_tags(folder: Path) -> dict[str, str]:
     """Return the tags of a model's version: data, rules, metrics and the hash of its weights."""
+    from fame.evaluation.ranks import rules
+
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         experiment = read_experiment(folder / "config.yaml")
@@ -139,6 +143,8 @@ def add_version(
     client: MlflowClient, experiment_id: str, folder: Path, name: str, tags: Mapping[str, str], run_id: str | None
 ) -> ModelVersion:
     """Log the model and make it a version. A failure leaves no version."""
+    from tuning.registry.package import package
+
     logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, tags=dict(tags))
     try:
         with tempfile.TemporaryDirectory(prefix="fame-model-") as work:

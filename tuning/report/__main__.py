@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fame.command_line import CommandParser
+from fame.command_line import CommandParser, typed
 from fame.errors import UserError, nearest, run_command
 from tuning.plan.options import DEFAULTS, Options
 from tuning.storage.layout import RECORD, Storage, is_remote, root, shown
 
 
 def main() -> None:
-    args = _parser().parse_args()
+    args = parser().parse_args()
     storage = Storage.of(args.storage, args.name)
     if not storage.exists:
         known = [] if is_remote(args.storage) else [path.parent.name for path in root(args.storage).glob(f"*/{RECORD}")]
@@ -34,8 +34,8 @@ def main() -> None:
     print(f"report  {shown(write_report(plan, storage, study, statistics_of(storage), args.output))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m tuning.report", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog=typed(), description=__doc__)
     parser.add_argument("name", metavar="NAME", help="the sweep")
     parser.add_argument(
         "--storage",

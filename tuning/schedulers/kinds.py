@@ -76,7 +76,11 @@ def _median(schedule: Schedule) -> TrialScheduler:
 
     # Without this time slice it pauses a trial at every epoch until it has enough others to compare with.
     return MedianStoppingRule(
-        time_attr="epoch", metric=best(schedule), mode="max", grace_period=grace(schedule.epochs), min_time_slice=math.inf
+        time_attr="epoch",
+        metric=best(schedule),
+        mode="max",
+        grace_period=grace(schedule.epochs),
+        min_time_slice=math.inf,
     )
 
 
@@ -94,7 +98,9 @@ def _check_pbt(schedule: Schedule) -> None:
             f"search one of {', '.join(CHANGEABLE)}"
         )
     if schedule.trials < QUARTER:
-        raise UserError(f"--scheduler pbt with {schedule.trials} trials: it compares quarters, so give --trials {QUARTER} or more")
+        raise UserError(
+            f"--scheduler pbt with {schedule.trials} trials: it compares quarters, so give --trials {QUARTER} or more"
+        )
 
 
 def _none(schedule: Schedule) -> TrialScheduler:

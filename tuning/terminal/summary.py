@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import collections
 import itertools
-import shlex
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from fame.command_line import line
 from fame.datasets import Dataset
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
@@ -123,7 +123,7 @@ def print_results(
         if not projection.is_complete:
             console.print(mlflow_line(plan, storage, projection), highlight=False, soft_wrap=True)
         return
-    found, folder = best.metrics, shlex.quote(shown(storage.best))
+    found, folder = best.metrics, shown(storage.best)
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
     if "final" in found:
         note = f" (mean over {len(found['final'][0]['seeds'])} seeds; its model is that of seed {found['seed']})"
@@ -137,8 +137,8 @@ def print_results(
         *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
         mlflow_line(plan, storage, projection),
         *([f"registry {registered}"] if registered else []),
-        f"again   python -m fame.train --config {folder}/config.yaml",
-        f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
+        f"again   {line('train', 'fame.train', '--config', f'{folder}/config.yaml')}",
+        f"use     {line('recommend', 'fame.recommend', '--model', folder, '--history', _example_history(storage))}",
     ]
     if isinstance(registered, Registered):
         lines.append(f"serve   {registered.command(projection.where)}")
@@ -184,10 +184,10 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
 
 
 def resume_command(plan: Plan, storage: Storage) -> str:
-    """Return the command that continues the sweep from the same working directory."""
-    words = ["python", "tuning/sweep.py", "--resume", "--name", storage.name]
+    """Return the line that continues the sweep from this directory, also without an activated environment."""
+    words = ["--resume", "--name", storage.name]
     for key in ("storage", "address"):
         value = getattr(plan.options, key)
         if value != getattr(DEFAULTS, key):
             words += [f"--{key}", value]
-    return shlex.join(words)
+    return line("sweep", "tuning.sweep", *words)

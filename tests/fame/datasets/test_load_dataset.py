@@ -188,7 +188,7 @@ def test_a_saved_dataset_loads_from_any_folder(tmp_path):
 
 
 def test_a_new_dataset_is_one_registration(monkeypatch):
-    monkeypatch.setattr(datasets, "_entries", {**datasets._entries, "mine": datasets.get("synthetic")})
+    monkeypatch.setattr(datasets, "entries", {**datasets.entries, "mine": datasets.get("synthetic")})
     assert load(DataConfig(name="mine")).config.name == "mine"
 
 

@@ -15,6 +15,7 @@ from fame.config import Experiment
 from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
 from fame.index import __main__ as command
+from fame.index import measure
 from fame.index.inverted import INDEX, Index, check_sum, lengthened, read_index, write_index
 from fame.models.fame import Fame
 from fame.serving.exported import Catalogue, ExportedModel
@@ -68,15 +69,15 @@ def test_few_groups_are_enough_for_queries_that_are_like_no_item() -> None:
 
 def test_groups_are_read_until_what_was_asked_for_is_found(table_VD: Tensor) -> None:
     queries_BD = table_VD[::10] + 0.1 * torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
-    outcome = command.measured(table_VD, queries_BD)
+    outcome = measure.measured(table_VD, queries_BD)
     wanted, _ = exact(table_VD, queries_BD, 10)
     found, _ = outcome.index.search(queries_BD, 10)
     hits = sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, wanted, strict=True))
-    assert hits / 3000 == pytest.approx(outcome.recall) and outcome.recall >= command.RECALL
+    assert hits / 3000 == pytest.approx(outcome.recall) and outcome.recall >= measure.RECALL
     assert outcome.index.probes < len(outcome.index.centres_LE)
     outcome.index.probes //= 2
     fewer, _ = outcome.index.search(queries_BD, 10)
-    assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(fewer, wanted, strict=True)) / 3000 < command.RECALL
+    assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(fewer, wanted, strict=True)) / 3000 < measure.RECALL
 
 
 def test_a_group_may_have_fewer_items_than_are_asked_for(table_VD: Tensor) -> None:
@@ -170,9 +171,9 @@ def test_the_command_writes_an_index_where_it_wins(
     folder, _ = exported
     with torch.no_grad():
         queries_BD, _ = load_recommender(folder).queries([[number, number + 1] for number in range(1, 100)])
-    monkeypatch.setattr(command, "queries_of_users", lambda exported: queries_BD)
+    monkeypatch.setattr(measure, "queries_of_users", lambda exported: queries_BD)
     times = iter([exact_ms, 1.0])
-    monkeypatch.setattr(command, "_median_ms", lambda work, queries: next(times))
+    monkeypatch.setattr(measure, "median_ms", lambda work, queries: next(times))
     done = call(command.main, "--model", folder)
     assert done.code == 0, done.err
     assert "of the exact top 10" in done.out
@@ -195,7 +196,7 @@ def test_queries_are_those_of_users_of_the_dataset() -> None:
     ids = list(range(1, count + 1))
     one = ExportedModel(model=model, experiment=settings, catalogue=Catalogue(ids=ids, titles=[""] * count, counts=ids))
     with torch.no_grad():
-        queries_BD = command.queries_of_users(one)
+        queries_BD = measure.queries_of_users(one)
         all_BD, _ = Recommender(one).queries([row.tolist() for row in dataset.sequences])
     ours, theirs = (rows[rows[:, 0].argsort()] for rows in (queries_BD, all_BD))
     torch.testing.assert_close(ours, theirs)

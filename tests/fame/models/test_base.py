@@ -85,7 +85,7 @@ def own(monkeypatch):
     models.names()  # so that those that ship are there
 
     def call(model_class: type, **train):
-        monkeypatch.setitem(models._entries, "own", model_class)
+        monkeypatch.setitem(models.entries, "own", model_class)
         tree = {"epochs": 3, "batch_size": 8, "patience": 0, **train}
         return experiment_from_dict({"data": {"max_length": 6}, "model": {"name": "own"}, "train": tree})
 

@@ -85,7 +85,7 @@ def test_the_default_encoder_comes_from_its_package():
 def test_without_the_package_the_default_encoder_is_the_hub_s(monkeypatch):
     monkeypatch.setattr(encoder, "PACKAGED", {encoder.DEFAULT: "no_such_package"})
     asked = []
-    monkeypatch.setattr(encoder, "_from_hub", asked.append)
+    monkeypatch.setattr(encoder, "from_hub", asked.append)
     encoder_folder(encoder.DEFAULT)
     assert asked == ["sentence-transformers/all-MiniLM-L6-v2"]
 

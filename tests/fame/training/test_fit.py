@@ -268,10 +268,10 @@ def test_reports_count_targets_and_padding(start, tiny, tmp_path):
 
 
 def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(start, tmp_path, monkeypatch):
-    met, form = [], Batcher._batch
+    met, form = [], Batcher.batch
     monkeypatch.setattr(
         Batcher,
-        "_batch",
+        "batch",
         lambda self, starts, *more, **fields: (met.append(tuple(starts.tolist())), form(self, starts, *more, **fields))[
             1
         ],

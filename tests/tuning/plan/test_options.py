@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from fame.errors import UserError
-from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, _parser, parse, plain_name
+from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, parse, parser, plain_name
 
 
 def test_nothing_given_is_every_default():
@@ -33,11 +33,11 @@ def test_data_options_are_settings_of_the_data():
 
 
 def test_every_option_has_a_line_of_help_and_is_in_the_options():
-    actions = [action for action in _parser()._actions if action.dest != "help"]
+    actions = [action for action in parser()._actions if action.dest != "help"]
     data = {option.removeprefix("--").replace("-", "_") for option in DATA_OPTIONS.values()}
     assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
     assert all(action.help for action in actions)
-    text = " ".join(_parser().format_help().split())
+    text = " ".join(parser().format_help().split())
     for key in ("model", "metric", "seed", "sampler", "scheduler", "workers", "cpus_per_worker", "storage"):
         assert f"(default: {getattr(DEFAULTS, key)})" in text
 

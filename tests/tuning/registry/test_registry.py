@@ -86,7 +86,7 @@ def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, ot
 def test_what_stands_in_the_way_is_a_line_and_the_next_command(tmp_path, best):
     reason = register_best(f"sqlite:///{tmp_path / 'gone' / 'mlflow.db'}", "synthetic", "s", best)
     assert isinstance(reason, str) and reason.startswith("not registered (") and "\n" not in reason
-    assert f"later: python -m tuning.registry --model {best} --tracking-uri sqlite:///" in reason
+    assert f"-m tuning.registry --model {best} --tracking-uri sqlite:///" in reason
 
 
 def test_half_a_model_is_no_version(store, best, tmp_path):

@@ -153,7 +153,9 @@ def test_hyperband_goes_on_when_a_trial_ends_early_that_others_wait_for():
 def test_hyperband_of_a_restored_sweep_does_not_wait_for_trials_that_had_ended():
     trials = [FakeTrial(str(number)) for number in range(4)]
     trials[3].status = Trial.TERMINATED
-    Controller(SCHEDULERS["hyperband"].build(plan("hyperband").schedule), trials, lambda t, epoch: float(t.trial_id)).run()
+    Controller(
+        SCHEDULERS["hyperband"].build(plan("hyperband").schedule), trials, lambda t, epoch: float(t.trial_id)
+    ).run()
 
 
 def population(slots: int, trials: int = 8) -> tuple[Population, list[FakeTrial], Controller]:

@@ -234,7 +234,10 @@ def test_fixing_what_cannot_be(space, settings, message):
         (searching(**{"train.epochs": {"low": 1, "high": 5}}), "search.train.epochs: is set in 'base' too"),
         (searching(**{"model.blocks": {"low": 1.5, "high": 3}}), "low = 1.5: must be a whole number"),
         (searching(**{"model.facet_norm": {"low": 1, "high": 3}}), "search.model.facet_norm: is not a number"),
-        (searching(**{"model.facet_norm": {"choices": ["facet", "past"]}}), "model.facet_norm: model.facet_norm = 'past': must be"),
+        (
+            searching(**{"model.facet_norm": {"choices": ["facet", "past"]}}),
+            "model.facet_norm: model.facet_norm = 'past': must be",
+        ),
         (searching(**{"model.heads": {"choices": []}}), "search.model.heads: choices = .*needs at least one"),
         (searching(**{"model.heads": {"choices": [1, 1]}}), "choices: 1 must be there only once"),
         (searching(**{"model.heads": {"choices": [[1]]}}), r"choices: \[1\] must be a number, a text"),
@@ -244,7 +247,10 @@ def test_fixing_what_cannot_be(space, settings, message):
         (searching(**{"data.core": {"choices": [1, 5]}}), "search.data.core: trials that differ in it cannot"),
         (searching(**{"train.lr": {"choices": [1], "when": {"trai.lr": 1}}}), "unknown key 'trai.lr'"),
         (searching(**{"train.lr": {"choices": [1], "when": {"train.lr": 1}}}), "'train.lr' must come .*: move it"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"model.facet_norm": "facet"}}}), "before .*: set it in 'base'"),
+        (
+            searching(**{"train.lr": {"choices": [1], "when": {"model.facet_norm": "facet"}}}),
+            "before .*: set it in 'base'",
+        ),
         (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": 7}}}), "'model.heads = 7' cannot hold"),
         (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": {"over": 7}}}}), "must be a value, a list"),
         (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": {"above": 4}}}}), "> 4' cannot hold"),
