@@ -40,6 +40,8 @@ class Child:
     """Last epoch of an ended run."""
     epochs: set[int] | None
     """Epochs that the run has; None if MLflow has to be asked."""
+    last_when: int = 0
+    """Time of the latest of them. Times that were computed must not be earlier."""
 
     @classmethod
     def of(cls, run: Run) -> Child:
@@ -135,7 +137,8 @@ class Writer:
         for epoch, found in epochs.items():
             # The search's metric comes last: an epoch that has it has all others.
             ordered = {key: value for key, value in found.metrics.items() if key != self.metric}
-            batch.add_metrics(ordered | {self.metric: found.metrics[self.metric]}, epoch, found.when)
+            child.last_when = max(child.last_when, found.when)
+            batch.add_metrics(ordered | {self.metric: found.metrics[self.metric]}, epoch, child.last_when)
         if wanted.status != "running":
             last = max(self._epochs(client, child) | epochs.keys(), default=0)
             batch.tags |= wanted.tags | {"status": wanted.status, EPOCHS: str(last)}
@@ -196,4 +199,5 @@ class Writer:
         if child.epochs is None:
             history = client.get_metric_history(child.run_id, metric_name(self.metric))
             child.epochs = {point.step for point in history}
+            child.last_when = max((point.timestamp for point in history), default=0)
         return child.epochs
