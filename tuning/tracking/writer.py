@@ -33,6 +33,7 @@ class Child:
     """A trial's run in MLflow."""
 
     run_id: str
+    name: str
     status: str
     params: dict[str, str] | None
     """With changes. None for an ended run: MLflow is asked if they are needed again."""
@@ -50,6 +51,7 @@ class Child:
             status = "running"
         return cls(
             run_id=run.info.run_id,
+            name=run.info.run_name,
             status=status,
             params=current_params(run) if status == "running" else None,
             last_epoch=int(tags.get(EPOCHS, 0)),
@@ -147,7 +149,8 @@ class Writer:
         if wanted.status == "running":
             child.epochs = self._epochs(client, child) | epochs.keys()
         else:
-            client.set_tag(child.run_id, "mlflow.runName", wanted.name)
+            if child.name != wanted.name:
+                client.set_tag(child.run_id, "mlflow.runName", wanted.name)
             client.set_terminated(child.run_id, MLFLOW_STATUS[wanted.status], wanted.ended)
             # Of a thousand trials a few run: nothing more is kept of this one.
             child.status, child.last_epoch, child.params, child.epochs = wanted.status, last, None, None
@@ -191,7 +194,9 @@ class Writer:
         tags = {"sweep": self.sweep, "trial": wanted.trial, "kind": kind, "status": "running", **tags}
         tags["mlflow.parentRunId"] = connection.parent_id
         run = connection.client.create_run(connection.experiment_id, wanted.began, tags=tags, run_name=wanted.name)
-        child = Child(run_id=run.info.run_id, status="running", params={}, last_epoch=0, epochs=set())
+        child = Child(
+            run_id=run.info.run_id, name=wanted.name, status="running", params={}, last_epoch=0, epochs=set()
+        )
         connection.children[wanted.trial] = child
         return child
 
