@@ -94,7 +94,7 @@ def test_a_finished_sweep_whose_state_is_damaged_resumes_to_the_same_end(
         file.write_bytes(b"")
     done = sweeps.run("--resume", "--name", "whole")
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert "Tune's state is missing or damaged: what ended is kept" in done.stdout
+    assert "Tune's state is missing, damaged or of another version: ended trials are kept" in done.stdout
     assert {trial.user_attrs[RAY_ID]: trial.intermediate_values for trial in sweeps.study("whole")} == before
     assert_agree(sweeps, "whole")
 

@@ -84,7 +84,9 @@ class Trials:
                         self._restored().fit()
                     return interrupted()
                 except NotRestoredError:
-                    print("Tune's state is missing or damaged: what ended is kept, unfinished trials start again")
+                    print(
+                        "Tune's state is missing, damaged or of another version: ended trials are kept, unfinished trials restart"
+                    )
             self.search.give_up(())
             with mirror.unless_away(self.storage):
                 self._tuner().fit()

@@ -41,6 +41,7 @@ def columns(left: Sequence[str], right: Sequence[str]) -> list[Column]:
 
 
 def clock(seconds: float) -> str:
-    """``4:05`` or ``1:04:05``."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+    """Return minutes and seconds, with hours if there are any: ``04:05`` or ``1:04:05``."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"

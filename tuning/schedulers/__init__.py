@@ -2,7 +2,7 @@
 
     kinds.py        the schedulers by name
     limits.py       epochs before a trial may be stopped, settings that may change on the way
-    hyperband.py    Ray's HyperBand, corrected
+    hyperband.py    HyperBand
     population.py   population based training
 
 Outside code imports the names below from here.

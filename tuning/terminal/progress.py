@@ -9,9 +9,10 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from tuning.faults import FAULT, Fault
+from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
 from tuning.study.trials import ranked, run_name, trials_of
-from tuning.terminal.view import VERBOSE, Row, State, clock, view
+from tuning.terminal.view import VERBOSE, Row, State, view
 from tuning.trial.restart import fault_noted
 
 EVERY_SECONDS = 10.0

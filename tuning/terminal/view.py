@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tuning.pages.tables import clock
+
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
 LINES_AROUND = 6
 """Lines of the terminal that the table's rows leave free: its head, two lines below, and some for other output."""
@@ -126,10 +128,3 @@ def shown(mode: str, console: Console | None = None) -> Iterator[View]:
             yield current
     finally:
         _view = before
-
-
-def clock(seconds: float) -> str:
-    """Return minutes and seconds, with hours if there are any."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"

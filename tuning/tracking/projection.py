@@ -192,7 +192,7 @@ class Projection:
                 known.add(trial.id)
                 if self._closing.is_set():
                     return
-                if trial.id not in self._current | self._refused | connection.deleted:
+                if not (trial.id in self._current or trial.id in self._refused or trial.id in connection.deleted):
                     self._bring_trial(connection, followed, trial, over=status != "running")
         if status != "running" and not self._over:
             self._writer.interrupt_others(connection, known)

@@ -1,7 +1,7 @@
 """The metrics of a sweep's epochs. The study has one of them; the others are here.
 
 Reports that came in this process are noted in memory until MLflow has them. Other reports are read from the trial's
-checkpoint, which has no times: they are computed from the trial's start and the seconds of each epoch.
+checkpoint, which has no times: they are computed from the trial's start or end and the seconds of each epoch.
 """
 
 from __future__ import annotations
@@ -117,13 +117,17 @@ class Reports:
     def _from_checkpoint(self, trial: SweepTrial, folder: str, epochs: Iterable[int]) -> dict[int, EpochMetrics]:
         trained = read_trial(folder, trial.id)
         history = [] if trained is None else trained.history
-        began = 0.0 if trial.began is None else trial.began.timestamp()
+        seconds = [report.train_seconds + report.evaluate_seconds for report in history]
+        if trial.over is not None:  # the last report came just before the end
+            when = trial.over.timestamp() - sum(seconds)
+        else:
+            when = 0.0 if trial.began is None else trial.began.timestamp()
         known: dict[int, EpochMetrics] = {}
-        for report in history:
-            began += report.train_seconds + report.evaluate_seconds
+        for report, took in zip(history, seconds, strict=True):
+            when += took
             metrics = numbers_of(reported_metrics(report, self.metric))
-            known[report.epoch] = EpochMetrics(when=int(began * 1000), metrics=metrics)
-        last = int(began * 1000)
+            known[report.epoch] = EpochMetrics(when=int(when * 1000), metrics=metrics)
+        last = int(when * 1000)
         return {
             epoch: known.get(epoch, EpochMetrics(when=last, metrics={self.metric: trial.curve[epoch]}))
             for epoch in epochs

@@ -33,6 +33,7 @@ class Child:
     """A trial's run in MLflow."""
 
     run_id: str
+    name: str
     status: str
     params: dict[str, str] | None
     """With changes. None for an ended run: MLflow is asked if they are needed again."""
@@ -40,6 +41,8 @@ class Child:
     """Last epoch of an ended run."""
     epochs: set[int] | None
     """Epochs that the run has; None if MLflow has to be asked."""
+    last_when: int = 0
+    """Time of the latest of them. Times that were computed must not be earlier."""
 
     @classmethod
     def of(cls, run: Run) -> Child:
@@ -48,6 +51,7 @@ class Child:
             status = "running"
         return cls(
             run_id=run.info.run_id,
+            name=run.info.run_name,
             status=status,
             params=current_params(run) if status == "running" else None,
             last_epoch=int(tags.get(EPOCHS, 0)),
@@ -135,7 +139,8 @@ class Writer:
         for epoch, found in epochs.items():
             # The search's metric comes last: an epoch that has it has all others.
             ordered = {key: value for key, value in found.metrics.items() if key != self.metric}
-            batch.add_metrics(ordered | {self.metric: found.metrics[self.metric]}, epoch, found.when)
+            child.last_when = max(child.last_when, found.when)
+            batch.add_metrics(ordered | {self.metric: found.metrics[self.metric]}, epoch, child.last_when)
         if wanted.status != "running":
             last = max(self._epochs(client, child) | epochs.keys(), default=0)
             batch.tags |= wanted.tags | {"status": wanted.status, EPOCHS: str(last)}
@@ -144,7 +149,8 @@ class Writer:
         if wanted.status == "running":
             child.epochs = self._epochs(client, child) | epochs.keys()
         else:
-            client.set_tag(child.run_id, "mlflow.runName", wanted.name)
+            if child.name != wanted.name:
+                client.set_tag(child.run_id, "mlflow.runName", wanted.name)
             client.set_terminated(child.run_id, MLFLOW_STATUS[wanted.status], wanted.ended)
             # Of a thousand trials a few run: nothing more is kept of this one.
             child.status, child.last_epoch, child.params, child.epochs = wanted.status, last, None, None
@@ -188,7 +194,9 @@ class Writer:
         tags = {"sweep": self.sweep, "trial": wanted.trial, "kind": kind, "status": "running", **tags}
         tags["mlflow.parentRunId"] = connection.parent_id
         run = connection.client.create_run(connection.experiment_id, wanted.began, tags=tags, run_name=wanted.name)
-        child = Child(run_id=run.info.run_id, status="running", params={}, last_epoch=0, epochs=set())
+        child = Child(
+            run_id=run.info.run_id, name=wanted.name, status="running", params={}, last_epoch=0, epochs=set()
+        )
         connection.children[wanted.trial] = child
         return child
 
@@ -196,4 +204,5 @@ class Writer:
         if child.epochs is None:
             history = client.get_metric_history(child.run_id, metric_name(self.metric))
             child.epochs = {point.step for point in history}
+            child.last_when = max((point.timestamp for point in history), default=0)
         return child.epochs

@@ -53,7 +53,7 @@ def test_two_sweeps_side_by_side(published):
     validation = naive_metric(ours[0]["validation"], "ndcg@10").mean()
     # 3 + 2 + 1 epochs of 10 s, of which 15 s were taken over.
     assert cells(done.out, "A") == [
-        "A", "mine", "fame", "2 finished, 1 stopped", "6", "0:45", f"{validation:.4f}", f"{first.mean():.4f}",
+        "A", "mine", "fame", "2 finished, 1 stopped", "6", "00:45", f"{validation:.4f}", f"{first.mean():.4f}",
     ]  # fmt: skip
     assert cells(done.out, "ndcg@10") == ["ndcg@10", f"{first.mean():.4f}", f"{second.mean():.4f}"]
     assert cells(done.out, "model.heads") == ["model.heads", "4", "2"]

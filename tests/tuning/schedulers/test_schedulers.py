@@ -257,7 +257,7 @@ def test_pbt_needs_a_searched_key_that_may_change():
 
 
 def test_pbt_needs_four_trials():
-    with pytest.raises(UserError, match="with 3 trials: needs at least 4"):
+    with pytest.raises(UserError, match="with 3 trials: it compares quarters, so give --trials 4 or more"):
         make_plan(Options(scheduler="pbt", trials=3))
     make_plan(Options(scheduler="pbt", trials=4))
 

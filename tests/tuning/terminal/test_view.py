@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from tuning.terminal.view import NORMAL, QUIET, VERBOSE, Row, State, View, clock, mode, shown, view
+from tuning.terminal.view import NORMAL, QUIET, VERBOSE, Row, State, View, mode, shown, view
 
 
 def terminal(width: int = 80, height: int = 24) -> Console:
@@ -86,8 +86,5 @@ def test_quiet_prints_nothing(capsys):
     assert capsys.readouterr().out == "[00:00] x\n"
 
 
-def test_modes_and_clocks():
+def test_modes():
     assert [mode(False, False), mode(True, False), mode(False, True)] == [NORMAL, QUIET, VERBOSE]
-    assert [clock(0), clock(61), clock(3599.9), clock(3600), clock(90061)] == [
-        "00:00", "01:01", "59:59", "1:00:00", "25:01:01"
-    ]  # fmt: skip

@@ -11,7 +11,7 @@ from tuning.tracking import reports
 from tuning.tracking.reports import Reports
 
 METRIC = "ndcg@10"
-TRIAL = SimpleNamespace(id="a", began=datetime(2026, 1, 1), curve=dict.fromkeys(range(1, 9), 0.5), point={"x": 1})
+TRIAL = SimpleNamespace(id="a", began=datetime(2026, 1, 1), over=None, curve=dict.fromkeys(range(1, 9), 0.5), point={"x": 1})
 
 
 @pytest.fixture
@@ -47,6 +47,12 @@ def test_times_that_nobody_noted_follow_from_the_trials_start(read: list[str]) -
     began = TRIAL.began.timestamp() * 1000
     assert [one.when - began for one in found.values()] == [1500, 3000, 3000]
     assert [one.metrics[METRIC] for one in found.values()] == [0.1, 0.1, 0.5]  # the last is in no checkpoint
+
+
+def test_times_of_an_ended_trial_follow_from_its_end(read: list[str]) -> None:
+    ended = SimpleNamespace(**{**vars(TRIAL), "over": datetime(2026, 1, 2)})
+    found = Reports(METRIC).of(ended, "", {1, 2}, complete=True)
+    assert [one.when - ended.over.timestamp() * 1000 for one in found.values()] == [-1500, 0]
 
 
 def test_the_first_report_of_an_epoch_stays(read: list[str]) -> None:

@@ -1,0 +1,19 @@
+"""The first reason stops the sweep, by the signal that Tune listens to."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tuning.faults import halt as module
+
+
+def test_the_first_reason_counts_and_is_signalled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(module, "_reasons", [])
+    monkeypatch.setattr(module.signal, "raise_signal", signals.append)
+    assert module.halted() is None
+    module.halt("a full disk")
+    module.halt("another")
+    assert module.halted() == "a full disk" and signals == [signal.SIGUSR1]

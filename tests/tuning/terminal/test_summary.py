@@ -1,0 +1,73 @@
+"""The table, the MLflow line and the exit code at the end of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from tests.tuning.search.test_study_search import METRIC, make
+from tuning.faults import Fault, end
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import Plan, make_plan
+from tuning.storage.layout import Storage
+from tuning.terminal import summary
+
+THERE = SimpleNamespace(is_complete=True, where="sqlite:///mlflow.db", behind=0, away=None)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make_plan(parse(["--name", "mine"])[0])
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage.of(str(tmp_path / "runs"), "mine")
+
+
+def report(epoch: int, value: float, stage: str, **more: object) -> dict:
+    return {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "stage": stage, **more}
+
+
+def test_the_table_shows_the_value_of_the_model_and_the_word_of_each_trial(plan, storage, tmp_path, capsys) -> None:
+    search = make(tmp_path)
+    for name in ("stopped", "finished", "broken", "running"):
+        search.suggest(name)
+    search.on_trial_result("stopped", report(1, 0.4123, "backbone"))
+    search.on_trial_complete("stopped", report(2, 0.3928, "fame"))
+    search.on_trial_complete("finished", report(1, 0.3966, "fame", finished=True))
+    search.on_trial_complete("broken", end(Fault(kind="diverged", reason="why"), 0, METRIC))
+    summary.print_results(plan, storage, search.record.trials(), None, THERE, None)
+    out = capsys.readouterr().out
+    assert "4 trials (1 stopped, 1 finished, 1 diverged, 1 unfinished)" in out
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line.startswith("│")}
+    assert "0.3928" in rows["stopped"] and "0.3966" in rows["finished"] and "0.4123" not in out
+    assert [trial for trial in rows if trial] == ["finished", "stopped", "broken"] and "diverged" in rows["broken"]
+
+
+def test_a_store_that_is_behind_is_said_with_the_command_that_helps(plan, storage) -> None:
+    away = SimpleNamespace(is_complete=False, where="http://mlflow", behind=3, away="refused")
+    line = summary.mlflow_line(plan, storage, away)
+    assert "http://mlflow does not answer (refused): 3 trials are not up to date" in line
+    assert line.endswith("python tuning/sweep.py --resume --name mine")
+    assert "run 'mine'" in summary.mlflow_line(plan, storage, THERE)
+
+
+def test_the_exit_code_says_how_the_sweep_ended(plan, storage, tmp_path, capsys, monkeypatch) -> None:
+    search = make(tmp_path)
+    assert summary.conclude(plan, storage, [], interrupted=False) == EXIT_FAILED
+    assert "no reason is known" in capsys.readouterr().err
+    search.suggest("broken")
+    search.on_trial_complete("broken", end(Fault(kind="failed", reason="why"), 0, METRIC))
+    assert summary.conclude(plan, storage, search.record.trials(), interrupted=False) == EXIT_FAILED
+    assert "every trial failed; the last: why" in capsys.readouterr().err
+    search.suggest("good")
+    search.on_trial_complete("good", report(1, 0.1, "fame", finished=True))
+    assert summary.conclude(plan, storage, search.record.trials(), interrupted=False) == 0
+    assert summary.conclude(plan, storage, search.record.trials(), interrupted=True) == EXIT_INTERRUPTED
+    monkeypatch.setattr(summary, "halted", lambda: "a full disk")
+    assert summary.conclude(plan, storage, search.record.trials(), interrupted=True) == EXIT_FAILED
+    assert "a full disk; mend that, then --resume" in capsys.readouterr().err
