@@ -29,9 +29,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m fame.datasets", description="Prepare a dataset and print its statistics."
-    )
+    parser = CommandParser(prog="python -m fame.datasets", description="Prepare a dataset and print its statistics.")
     parser.add_argument("name", nargs="?", help="a registered dataset (--list shows them)")
     parser.add_argument("--list", action="store_true", help="list the registered datasets")
     parser.add_argument(
