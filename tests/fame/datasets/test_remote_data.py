@@ -97,8 +97,9 @@ def test_an_address_that_cannot_be_read_is_one_line(uri, words, s3):
 
 
 def test_gs(tmp_path):
+    """The emulator answers one request at a time, so it cannot serve Parquet, which is read at several places."""
     with gcs_server() as query:
-        uri = upload(FORMS["Parquet"](tmp_path), f"gs://anonymous@{BUCKET}/a.parquet{query}")
-        assert load(uri).fingerprint == known()
-        uri = upload(FORMS["JSON lines"](tmp_path), f"gs://anonymous@{BUCKET}/a.jsonl{query}")
-        assert load(uri).fingerprint == known()
+        for form in ("CSV", "JSON lines, gzip"):
+            path = FORMS[form](tmp_path)
+            uri = upload(path, f"gs://anonymous@{BUCKET}/{path.rpartition('/')[2]}{query}")
+            assert load(uri).fingerprint == known()
