@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fame.sequences import HELD_OUT, Sequences
+from fame.datasets.sequences import HELD_OUT, Sequences
 
 USERS, ITEMS, ACTIONS, SHORTEST = 22_363, 12_101, 198_502, 5
 PAIRS = ACTIONS - (HELD_OUT + 1) * USERS

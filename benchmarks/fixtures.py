@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from benchmarks.beauty import PAIRS
-from fame.batches import Batch
-from fame.config_tree import experiment_from_dict
-from fame.parallel import Workers
-from fame.pipeline import stages
-from fame.sequences import Sequences
-from fame.stage import StageRun
+from fame.config.tree import experiment_from_dict
+from fame.datasets.batches import Batch
+from fame.datasets.sequences import Sequences
+from fame.runtime.parallel import Workers
+from fame.training.loop import StageRun
+from fame.training.stages import stages
 
 RECBOLE_PAIRS = 2048
 """Pairs of a step by RecBole's default; a step of as many is what compares with it."""

@@ -21,7 +21,7 @@ from benchmarks.beauty import ACTIONS, ITEMS, USERS, random_sequences
 from benchmarks.fixtures import sample_batches, stage_run
 from benchmarks.harness import Row, publish, table
 from benchmarks.products import Call, recorded
-from fame.stage import StageRun
+from fame.training.loop import StageRun
 
 ML20M_USERS, ML20M_ITEMS, ML20M_ACTIONS = 138_493, 18_345, 19_984_024
 """5-core ml-20m."""

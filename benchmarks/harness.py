@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fame.provenance import provenance
+from fame.runtime.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -86,7 +86,7 @@ def publish(name: str, rows: list[Row], settings: Mapping[str, Any]) -> None:
 
 
 def origin() -> dict[str, Any]:
-    """Where a result of this process comes from (`fame.provenance`), without the machine's folders."""
+    """Where a result of this process comes from (`fame.runtime.provenance`), without the machine's folders."""
     found = provenance()
     return found | {"command": without_folders(found["command"])}
 

@@ -2,7 +2,7 @@
 
 Two catalogues with equally many sequences of the same lengths, one of 10,000 items and one of
 1,000,000: a step must cost nearly the same. And one process trains, evaluates and writes checkpoints
-through `fame.fit` at 1,000,000 items, and says how much memory it took.
+through `fame.training.fit` at 1,000,000 items, and says how much memory it took.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import torch
 
 from benchmarks.harness import Row, in_own_process, in_turns, peak_memory, publish
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict, to_dict
-from fame.fit import fit
-from fame.parallel import Workers
-from fame.pipeline import stages
-from fame.sequences import Sequences
-from fame.stage import StageRun
+from fame.config.tree import experiment_from_dict, to_dict
+from fame.datasets.sequences import Sequences
+from fame.runtime.parallel import Workers
+from fame.training.fit import fit
+from fame.training.loop import StageRun
+from fame.training.stages import stages
 
 SMALL, LARGE = 10_000, 1_000_000
 USERS, MEAN_LENGTH, LONGEST = 2_400, 8, 50

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.beauty import ITEMS
 from benchmarks.harness import Row, in_own_process, peak_memory, publish
-from fame.loss import linear_cross_entropy
+from fame.losses.softmax import linear_cross_entropy
 
 ROWS, WIDTH = 2048, 64
 DTYPES = (torch.float32, torch.bfloat16)

@@ -19,9 +19,9 @@ from benchmarks import beauty
 from benchmarks.fixtures import RECBOLE_SEQUENCES, epoch_share, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
 from benchmarks.recbole import recbole, write
+from fame.datasets.sequences import Sequences
 from fame.registry import models
-from fame.sequences import Sequences
-from fame.stage import StageRun
+from fame.training.loop import StageRun
 
 PAIRS = 6_000
 """Pairs that are timed at a time."""

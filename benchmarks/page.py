@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, Row
-from benchmarks.quality.tables import model_lines
+from benchmarks.quality.tables import model_lines, summary_lines
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = (DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md", DOCS / "RESULTS.md")
@@ -38,6 +38,8 @@ def result(name: str) -> dict[str, Any]:
 
 def markdown(result: dict[str, Any]) -> str:
     """A result as a table, and below it where it comes from."""
+    if "benchmark" not in result:  # the summary of all quality tables, which comes from several commands
+        return "\n".join(summary_lines(result)) + "\n"
     (kind,) = LINES.keys() & result.keys()
     lines = LINES[kind](result)
     versions = f"torch {result['torch']}, {result['cpus']} × {result['cpu']}, GPU: {result['gpus']}"

@@ -24,8 +24,8 @@ import torch
 from benchmarks import beauty
 from benchmarks.fixtures import RECBOLE_SEQUENCES, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
-from fame.sequences import Sequences
-from fame.stage import StageRun
+from fame.datasets.sequences import Sequences
+from fame.training.loop import StageRun
 
 PEER = Path(__file__).parent / "peers" / "recbole_epoch.py"
 
@@ -73,7 +73,7 @@ def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:
         steps(run, sample_batches(run, 12_000))()
         seconds |= in_turns({key: lambda run=run: run.train_epoch(1, 0)}, rounds=1, warmup=0)
     fame = ours["fame", RECBOLE_SEQUENCES]
-    return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
+    return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.models.fame)}, rounds=3)
 
 
 def recbole(python: Path, folder: Path, threads: int, steps: int, model: str = "SASRec") -> dict[str, Any]:

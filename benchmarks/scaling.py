@@ -22,8 +22,8 @@ from torch import distributed
 from benchmarks import beauty
 from benchmarks.fixtures import sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
-from fame.sequences import Sequences
-from fame.stage import StageRun
+from fame.datasets.sequences import Sequences
+from fame.training.loop import StageRun
 
 PICTURE = Path(__file__).parent.parent / "docs" / "scaling.svg"
 USERS = 4_000

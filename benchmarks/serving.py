@@ -28,13 +28,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Row, publish
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
-from fame.export import Catalogue, ExportedModel, load_model
 from fame.index.__main__ import measured
-from fame.recommend import Recommender
 from fame.registry import models
+from fame.serving.exported import Catalogue, ExportedModel, load_model
+from fame.serving.recommender import Recommender
 from tuning.registry.package import package
 
 MILLION = 1_000_000

@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Row, publish
-from fame.config_tree import experiment_from_dict, write_yaml
+from fame.config.tree import experiment_from_dict, write_yaml
 from fame.datasets import load_dataset
-from fame.fit import fit
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
+from fame.training.fit import fit
 
 SOURCES = Path(__file__).parents[1]
 DATA = {"name": "synthetic", "size": {"users": 3000, "items": 2000}}

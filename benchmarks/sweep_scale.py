@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import TrialState
 from ray import tune
 from ray.cluster_utils import Cluster
 from ray.tune.experiment import Trial
 
 from benchmarks.harness import Row, publish
 from fame.datasets import load_dataset
-from tuning import resources, run
-from tuning.options import parse
-from tuning.plan import make_plan
-from tuning.storage import Storage
+from tuning.driver import run
+from tuning.driver.trials import Trials
+from tuning.machines import resources
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import make_plan
+from tuning.storage.layout import Storage
 from tuning.trial import TRAINERS, Trainer
 from tuning.trial.plan import TrialPlan
 
@@ -104,7 +105,7 @@ class Meter(tune.Callback):
         self.marks.append(Mark.now(self.results))
 
 
-class MeteredTrials(run.Trials):
+class MeteredTrials(Trials):
     """The sweep's trials, and a meter."""
 
     meter = Meter()
@@ -120,16 +121,15 @@ def sweep(arguments: list[str], address: str) -> tuple[list[Mark], float]:
     dataset = load_dataset(plan.experiment.data)
     with resources.cluster(address, storage.local, dashboard=False):
         share = resources.plan(plan.options, resources.found())
-        tracker = run.open_tracker(plan, storage, dataset)
+        projection = run.open_projection(plan, storage, dataset)
         storage.create(plan.to_record(dataset.fingerprint))
         search = run.open_study(plan, storage, share)
-        trials = MeteredTrials(plan, storage, dataset, share, tracker, search)
+        trials = MeteredTrials(plan, storage, dataset, share, projection, search)
         assert not trials.run(resumed=False)
-        ended = Counter(trial.state for trial in search.study.get_trials(deepcopy=False))
-        assert set(ended) == {TrialState.COMPLETE, TrialState.PRUNED}, ended
+        ended = Counter(trial.state for trial in search.record.trials())
+        assert set(ended) == {"finished", "stopped"}, ended
         began = time.perf_counter()
-        run.agree(tracker, search.study, run.outcomes(search), storage, plan.options.metric)
-        assert tracker.finish("finished") == 0
+        assert projection.finish("finished")
     return trials.meter.marks, time.perf_counter() - began
 
 

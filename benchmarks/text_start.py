@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Row, publish
-from fame.seeds import mean_sd, over_seeds
+from fame.evaluation.seeds import mean_sd, over_seeds
 
 STARTS: dict[str, tuple[str, ...]] = {
     "random": (),

@@ -16,8 +16,8 @@ from benchmarks.fixtures import epoch_share, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
 from benchmarks.peers.naive_fame import NaiveFame
 from benchmarks.products import recorded, replay
-from fame.batches import Batch
-from fame.sequences import Sequences
+from fame.datasets.batches import Batch
+from fame.datasets.sequences import Sequences
 
 PAIRS = 12_000
 """Pairs that are timed at a time, about a tenth of an epoch."""

@@ -11,7 +11,7 @@ from typing import Any
 
 ENTERED = time.time()
 
-from fame.fit import StageRun, fit  # noqa: E402
+from fame.training.fit import StageRun, fit  # noqa: E402
 from tuning.trial import inline, loop, torch_trainer  # noqa: E402
 from tuning.trial.plan import TrialPlan  # noqa: E402
 

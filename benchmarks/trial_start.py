@@ -21,13 +21,13 @@ from ray import tune
 from benchmarks import trial_probe
 from benchmarks.harness import Row, publish
 from fame.datasets import load_dataset
-from tuning import resources
-from tuning.options import parse
-from tuning.plan import make_plan
+from tuning.driver.tune_settings import quieten_tune
+from tuning.machines import resources
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import make_plan
 from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan
 from tuning.trial.torch_trainer import DRIVER_RESOURCES
-from tuning.tune_settings import quieten_tune
 
 SETTINGS = (
     *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),

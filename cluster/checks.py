@@ -10,9 +10,9 @@ from typing import Any
 
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
-from tuning import object_store
-from tuning.checks import Finding, Level, Machine, Needs, gib, judge
-from tuning.storage import below, is_remote, leaves_no_empty_folder, root
+from tuning.machines.checks import Finding, Level, Machine, Needs, check_machine, gib
+from tuning.storage import object_store
+from tuning.storage.layout import below, is_remote, leaves_no_empty_folder, root
 
 SKEW_WARNING, SKEW_FAILURE = 2.0, 300.0
 """Seconds between clocks: times in MLflow are wrong; object stores refuse requests."""
@@ -50,7 +50,7 @@ def check_machines(machines: Mapping[Node, Any], needs: Needs, here: Machine) ->
             )
             found.setdefault("code", {})[node] = [failure]
             continue
-        for finding in [*judge(machine, needs), _same_packages(machine, here), _same_code(machine, here)]:
+        for finding in [*check_machine(machine, needs), _same_packages(machine, here), _same_code(machine, here)]:
             found.setdefault(finding.check, {}).setdefault(node, []).append(finding)
     return [finding for by_node in found.values() for finding in merge(by_node)]
 

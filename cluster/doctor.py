@@ -23,11 +23,12 @@ from cluster.checks import (
 from cluster.nodes import Nodes, alive_nodes
 from fame.command_line import CommandParser
 from fame.errors import EXIT_FAILED, UserError, run_command
-from tuning import object_store, resources
-from tuning.checks import Finding, Machine, Needs, check_storage, check_tracking
-from tuning.options import DEFAULTS
-from tuning.storage import is_remote
-from tuning.tracking.credentials import without_credentials
+from tuning.machines import resources
+from tuning.machines.checks import Finding, Machine, Needs, check_storage, check_tracking
+from tuning.plan.credentials import without_credentials
+from tuning.plan.options import DEFAULTS
+from tuning.storage import object_store
+from tuning.storage.layout import is_remote
 
 SECONDS = 60.0
 """Longest wait for the answers of all nodes to one question."""

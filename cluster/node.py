@@ -16,9 +16,9 @@ from typing import Any
 import ray.cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tuning import object_store
-from tuning.checks import Machine
-from tuning.storage import is_remote, root
+from tuning.machines.checks import Machine
+from tuning.storage import object_store
+from tuning.storage.layout import is_remote, root
 
 SIDE = 64
 """Rows of the matrices that a GPU multiplies."""

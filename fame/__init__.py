@@ -2,7 +2,7 @@
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if sys.argv[:1] == ["-m"]:  # Python looks for the module of `python -m fame.…`, and imports this package on the way
     from fame.interrupts import end_at_once

@@ -54,5 +54,5 @@ class Registry(Generic[T]):
         self._builtin_modules.clear()
 
 
-models: Registry[type] = Registry("model", ["fame.model", "fame.baselines", "fame.extensions"])
+models: Registry[type] = Registry("model", ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"])
 datasets: Registry = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])

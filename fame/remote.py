@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fame.errors import UserError
-from fame.provenance import has_credentials, mask_credentials
+from fame.runtime.provenance import has_credentials, mask_credentials
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

@@ -18,17 +18,19 @@ import torch
 from fame.artifacts import LocalFolder
 from fame.command_line import CommandParser
 from fame.config import Experiment, require
-from fame.config_tree import apply_overrides, experiment_from_dict, read_yaml, set_key
+from fame.config.tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets import Dataset, load_dataset
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
-from fame.export import export_model, resolve, writing
-from fame.fit import CHECKPOINT, experiment_key, fit, read_trained
-from fame.parallel import Workers
-from fame.paths import paths
-from fame.seeds import mean_sd, over_seeds
-from fame.sharing import read_uses
-from fame.stage import EpochReport
+from fame.evaluation.seeds import mean_sd, over_seeds
+from fame.runtime.files import writing
+from fame.runtime.parallel import Workers
+from fame.serving.export import export_model
+from fame.training.fit import CHECKPOINT, experiment_key, fit, read_trained
+from fame.training.kernels import paths
+from fame.training.loop import EpochReport
+from fame.training.resolve import resolve
+from fame.training.shared_stages import read_uses
 
 
 def main() -> None:

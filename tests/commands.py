@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from fame.config_tree import write_yaml
+from fame.config.tree import write_yaml
 from fame.errors import run_command
 
 TINY: dict[str, Any] = {

@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from fame.parallel import Workers
-from fame.sequences import Sequences
+from fame.datasets.sequences import Sequences
+from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU, cyclic_sequences
 
 torch.set_num_threads(1)

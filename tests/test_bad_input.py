@@ -187,7 +187,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAME_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("FAME_DOWNLOAD_URL", "http://127.0.0.1:9")
     started = SimpleNamespace(run_sweep=lambda *_: pytest.fail("the sweep has started"))
-    monkeypatch.setitem(sys.modules, "tuning.run", started)
+    monkeypatch.setitem(sys.modules, "tuning.driver.run", started)
     return folder
 
 

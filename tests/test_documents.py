@@ -14,9 +14,10 @@ from fame import explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
-from tuning import compare, options
+from tuning import compare
 from tuning.dashboards import __main__ as dashboards
-from tuning.plan import make_plan
+from tuning.plan import options
+from tuning.plan.sweep_plan import make_plan
 from tuning.registry import __main__ as registry
 
 ROOT = Path(__file__).parent.parent

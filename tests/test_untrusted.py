@@ -20,20 +20,20 @@ from hypothesis import strategies as st
 from fame import recommend, train
 from fame.artifacts import Artifact, LocalFolder
 from fame.config import DataConfig
-from fame.config_tree import apply_overrides, read_yaml
+from fame.config.tree import apply_overrides, read_yaml
 from fame.datasets import __main__ as datasets
 from fame.datasets import _file_name, load_dataset
 from fame.datasets.layouts import Zip
 from fame.errors import UserError
-from fame.export import load_catalogue
-from fame.fit import CHECKPOINT, read_trained
+from fame.serving.exported import load_catalogue
 from fame.text.cache import _Store
 from fame.text.encoder import Encoder, encoder_folder, encoder_identity
+from fame.training.fit import CHECKPOINT, read_trained
 from tests.commands import TINY, call, write_config
 from tuning import sweep
-from tuning.options import plain_name
+from tuning.plan.options import plain_name
 from tuning.space.file import read_space
-from tuning.storage import RECORD, Storage
+from tuning.storage.layout import RECORD, Storage
 
 
 class Bomb:

@@ -19,8 +19,8 @@ if __name__ == "__main__":  # before the imports that take seconds
 
 from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
-from fame.ranks import cutoff
-from tuning.options import DEFAULTS
+from fame.evaluation.ranks import cutoff
+from tuning.plan.options import DEFAULTS
 
 
 def main() -> None:

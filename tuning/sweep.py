@@ -20,11 +20,11 @@ if __name__ == "__main__":  # before the imports that take seconds
     end_at_once()
 
 from fame.errors import UserError, run_command
-from tuning.checks import before_sweep
-from tuning.options import Options, parse, plain_name
-from tuning.plan import Plan, make_plan, plan_from_record
-from tuning.storage import Storage, check_writable, newest, shown
-from tuning.watch import CannotGoOnError, end_at_once
+from tuning.machines.checks import before_sweep
+from tuning.machines.watch import CannotGoOnError, end_at_once
+from tuning.plan.options import Options, parse, plain_name
+from tuning.plan.sweep_plan import Plan, make_plan, plan_from_record
+from tuning.storage.layout import Storage, check_writable, newest, shown
 
 
 def main() -> int:
@@ -36,20 +36,24 @@ def main() -> int:
     else:
         plan, storage = new_plan(options)
     dataset = load_dataset(plan.experiment.data)
+    from tuning.machines import resources
+
+    if not options.resume:
+        plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
     plan.check_data(dataset)
     if options.dry_run:
-        from tuning import resources, summary
+        from tuning.terminal import summary
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
     before_sweep(plan.options)
-    from tuning.lock import locked
+    from tuning.driver.lock import locked
 
     try:
         with locked(storage) as leases:
             if not options.resume:
                 check_new(storage)  # again: another one of this name may have begun since
-            from tuning.run import run_sweep
+            from tuning.driver.run import run_sweep
 
             return run_sweep(plan, storage, dataset, leases)
     except CannotGoOnError as error:

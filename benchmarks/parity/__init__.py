@@ -28,7 +28,7 @@ class Case:
     """Our `model` section."""
 
 
-TRANSFORMER = {"dim": DIM, "blocks": BLOCKS, "heads": HEADS, "inner": INNER, "positions": "absolute", "norm": "post"}
+TRANSFORMER = {"dim": DIM, "blocks": BLOCKS, "heads": HEADS, "inner": INNER, "positions": "absolute"}
 CASES = {
     "gru4rec": Case(
         recbole="GRU4Rec",

@@ -15,9 +15,9 @@ import torch
 from benchmarks.harness import Row, publish
 from benchmarks.parity import CASES, DIM, HISTORIES, ITEMS, LENGTH
 from benchmarks.parity.weights import copied
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
+from fame.models.base import SequentialModel
 from fame.registry import models
-from fame.sequential import SequentialModel
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-5

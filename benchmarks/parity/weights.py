@@ -86,10 +86,10 @@ def _transformer(theirs: Weights, before: str, ours_before: str) -> Weights:
             both = [theirs.pop(f"{attention}.{name}.{part}") for name in ("key", "value")]
             ours[f"{mine}.attention.key_value.{part}"] = torch.cat(both)
         ours |= _pair(theirs, f"{attention}.dense", f"{mine}.output")
-        ours |= _pair(theirs, f"{attention}.LayerNorm", f"{mine}.attention_norm.norm")
+        ours |= _pair(theirs, f"{attention}.LayerNorm", f"{mine}.attention_norm")
         ours |= _pair(theirs, f"{inner}.dense_1", f"{mine}.feed_forward.0")
         ours |= _pair(theirs, f"{inner}.dense_2", f"{mine}.feed_forward.2")
-        ours |= _pair(theirs, f"{inner}.LayerNorm", f"{mine}.feed_forward_norm.norm")
+        ours |= _pair(theirs, f"{inner}.LayerNorm", f"{mine}.feed_forward_norm")
     return ours
 
 

@@ -2,7 +2,7 @@
 
 Loops over heads and experts, a [T, T] attention for each, every history padded to the full length, one
 matrix of scores over all items for each head, and a cross entropy over the padded positions, too.
-Dropout, layer norms and residuals are where `fame.blocks` has them by default.
+Dropout, layer norms and residuals are where `fame.models.layers.blocks` has them by default.
 
 Letters: B batch, T time, D width, K width of a head, V items.
 """

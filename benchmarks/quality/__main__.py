@@ -1,10 +1,9 @@
-"""Trained models beside each other and beside what is published: `python -m benchmarks.quality NAME LABEL=FOLDER …`.
+"""The quality tables, from the results of single seeds: `python -m benchmarks.quality`.
 
-A LABEL alone is the row that the result NAME already has: models can be added to a table, or replaced in it, one by one.
-
-Reads exported models (of `tuning/sweep.py`, or of `python -m fame.train --seeds K`), tests on the same users whether they
-differ from the reference in test NDCG@10, and writes `benchmarks/results/NAME.json`, from which `python -m benchmarks.page`
-makes the tables of `docs/RESULTS.md`. Nothing is trained, and nothing chosen, here.
+Reads `benchmarks/results/quality/` (`benchmarks.quality.train`), tests on the same users whether the rows differ from
+the reference in test NDCG@10, and writes `benchmarks/results/quality_DATASET.json`, `quality_summary.json`, and the
+configuration of each row to `tuning/configs/best/`. `python -m benchmarks.page` makes the tables of `docs/RESULTS.md`
+from them. Nothing is trained, and nothing chosen, here.
 """
 
 from __future__ import annotations
@@ -12,105 +11,149 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, origin
-from benchmarks.quality.earlier import EarlierModel, read_earlier, write_ranks
-from benchmarks.quality.models import TrainedModel
 from benchmarks.quality.published import published
+from benchmarks.quality.rows import FILE, Row, read_rows
+from benchmarks.quality.seeds import SeedResult, results_of
 from benchmarks.quality.tables import model_lines
-from fame.config_tree import write_yaml
-from fame.datasets import load_dataset
+from fame.config.tree import write_yaml
+from fame.datasets.sequences import PARTS
 from fame.errors import UserError, run_command
+from fame.evaluation.ranks import Ranks
+from fame.evaluation.seeds import over_seeds
 from tuning.comparison.pairs import compare
 
-Model = TrainedModel | EarlierModel
 METRIC = "ndcg@10"
 CONFIGS = Path(__file__).parents[2] / "tuning" / "configs" / "best"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row with all its seeds."""
+
+    row: Row
+    seeds: Sequence[SeedResult]
+
+    @property
+    def ranks(self) -> Ranks:
+        first = self.seeds[0].ranks
+        by_seed = {seed: parts for one in self.seeds for seed, parts in one.ranks.by_seed.items()}
+        return Ranks(fingerprint=first.fingerprint, rules=first.rules, by_seed=by_seed)
+
+    @property
+    def config(self) -> Path:
+        """Where the configuration is kept, for `python -m fame.train --config`."""
+        return CONFIGS / f"{self.row.dataset}-{self.row.name.replace('_', '-')}.yaml"
+
+    def to_dict(self) -> dict[str, Any]:
+        contents = [one.content for one in self.seeds]
+        value = published(self.row.dataset, contents[0]["model"])
+        return {
+            "label": self.row.label,
+            "row": self.row.name,
+            "model": contents[0]["model"],
+            "seeds": [one.seed for one in self.seeds],
+            **{part: over_seeds([content[part] for content in contents]) for part in PARTS},
+            "history_kept": {
+                part: over_seeds([content["history_kept"][part] for content in contents]) for part in PARTS
+            },
+            "best_epochs": [content["best_epoch"] for content in contents],
+            "train_seconds": [content["train_seconds"] for content in contents],
+            "commits": [content.get("commit") for content in contents],
+            **({"published": {"value": value[0], "source": value[1]}} if value else {}),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        found = self.to_dict()
+        return {
+            "label": self.row.label,
+            f"test_{METRIC}": found["test"][METRIC]["mean"],
+            f"kept_test_{METRIC}": found["history_kept"]["test"][METRIC]["mean"],
+            f"validation_{METRIC}": found["validation"][METRIC]["mean"],
+            "sd": found["test"][METRIC]["sd"],
+            "seeds": len(self.seeds),
+            "config": str(self.config.relative_to(CONFIGS.parents[2])),
+            "commit": found["commits"][-1],
+        }
+
+
 def main() -> None:
     args = _parser().parse_args()
-    path = RESULTS / f"{args.name}.json"
-    models = [TrainedModel.parse(text) if "=" in text else read_earlier(path, text) for text in args.models]
-    labels = [model.label for model in models]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f"{label} stands for two models; give each its own label")
-    reference = args.reference or labels[0]
-    if reference not in labels:
-        raise UserError(f"--reference {reference}: must be one of {', '.join(labels)}")
-    data = models[0].dataset
-    check_comparable(models)
-    entries = [model.to_dict() for model in models]
-    if args.kept:
-        config = {**models[0].configuration()["data"], "dir": args.data_dir}
-        dataset = load_dataset(type(models[0].experiment.data)(**config))
-        for model, entry in zip(models, entries, strict=True):
-            if isinstance(model, TrainedModel):
-                entry["history_kept"] = model.with_history_kept(dataset)
-    add_comparison(models, entries, labels.index(reference))
-    for entry in entries:
-        value = published(data["name"], entry["model"])
-        entry |= {"published": {"value": value[0], "source": value[1]}} if value else {}
-    result = {
-        "benchmark": args.name,
+    rows = read_rows(args.file)
+    summary: dict[str, dict[str, Any]] = {}
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        entries = [Entry(row=row, seeds=found) for row in rows if row.dataset == dataset if (found := results_of(row, args.results / "quality"))]
+        if not entries:
+            continue
+        result = table(dataset, entries, args.reference)
+        (args.results / f"quality_{dataset}.json").write_text(_json(result), encoding="utf-8")
+        summary[dataset] = {entry.row.name: entry.summary() for entry in entries}
+        for entry in entries:
+            keep_configuration(entry)
+        print("\n".join([f"## {dataset}", "", *model_lines(result), ""]), flush=True)
+    (args.results / "quality_summary.json").write_text(_json(summary), encoding="utf-8")
+
+
+def table(dataset: str, entries: Sequence[Entry], reference: str) -> dict[str, Any]:
+    """All rows of a data set, and how their users' test metric differs from the reference's.
+
+    Raises `UserError` if the seeds of a row have different settings, or rows were evaluated on different data.
+    """
+    check_comparable(entries)
+    models = [entry.to_dict() for entry in entries]
+    names = [entry.row.name for entry in entries]
+    place = names.index(reference) if reference in names else 0
+    for pair in compare(entries, METRIC, place):
+        found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}
+        models[pair.first]["against_reference"] = found
+    return {
+        "benchmark": f"quality_{dataset}",
         "metric": METRIC,
-        "dataset": data,
-        "reference": reference,
-        "models": entries,
+        "dataset": entries[0].seeds[0].content["data"],
+        "reference": entries[place].row.label,
+        "models": models,
         **origin(),
     }
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_ranks(path.with_suffix(".npz"), {model.label: model.ranks for model in models})
-    if args.configs:
-        keep_configurations(models, data["name"])
-    print("\n".join(model_lines(result)), flush=True)
 
 
-def check_comparable(models: Sequence[Model]) -> None:
-    """Raise `UserError` if ranks of two were found on different data, or by different rules."""
-    known = [(model.label, model.ranks) for model in models if model.ranks is not None]
-    for label, ranks in known[1:]:
-        first, others = known[0]
-        if ranks.rules != others.rules or ranks.fingerprint != others.fingerprint:
-            raise UserError(f"{label} and {first} were evaluated on different data, or by different rules")
+def check_comparable(entries: Sequence[Entry]) -> None:
+    first = entries[0].ranks
+    for entry in entries:
+        if entry.ranks.rules != first.rules or entry.ranks.fingerprint != first.fingerprint:
+            raise UserError(f"{entry.row.name} and {entries[0].row.name} were evaluated on different data or by other rules")
+        settings = [without_seed(one.content["configuration"]) for one in entry.seeds]
+        if any(one != settings[0] for one in settings):
+            seeds = ", ".join(str(one.seed) for one in entry.seeds)
+            raise UserError(f"{entry.row.dataset} {entry.row.name}: seeds {seeds} have different settings; train again")
 
 
-def add_comparison(models: Sequence[Model], entries: list[dict[str, Any]], reference: int) -> None:
-    """Add to every entry but the reference's how its users' test metric differs from the reference's.
-
-    What was found earlier of a row that is kept stands where the reference has the same values, until the ranks of both are known.
-    """
-    for model, entry in zip(models, entries, strict=True):
-        if isinstance(model, EarlierModel) and (earlier := model.against(entries[reference])):
-            entry["against_reference"] = earlier
-    for pair in compare(models, METRIC, reference):
-        found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}
-        entries[pair.first]["against_reference"] = found
+def without_seed(configuration: dict[str, Any]) -> dict[str, Any]:
+    """What the seeds of a row have in common; products of the loss may differ in precision."""
+    train = {key: value for key, value in configuration["train"].items() if key != "precision"}
+    return {**configuration, "seed": None, "train": train}
 
 
-def keep_configurations(models: Sequence[Model], dataset: str) -> None:
-    """Write each configuration where a user finds it: `python -m fame.train --config` repeats the training."""
+def keep_configuration(entry: Entry) -> None:
+    """Write the configuration where a user finds it: `python -m fame.train --config` repeats the training."""
     CONFIGS.mkdir(exist_ok=True)
-    for model in models:
-        path = CONFIGS / f"{dataset}-{model.label.lower().replace(' ', '-')}.yaml"
-        path.write_text(write_yaml(model.configuration()), encoding="utf-8")
+    entry.config.write_text(write_yaml(entry.seeds[0].content["configuration"]), encoding="utf-8")
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.partition("\n")[0])
-    parser.add_argument("name", metavar="NAME", help="of the result")
-    parser.add_argument("models", nargs="+", metavar="LABEL[=FOLDER]", help="a model to show, in the table's order")
-    parser.add_argument("--reference", metavar="LABEL", help="with which the others are compared (default: the first)")
     parser.add_argument(
-        "--kept", action="store_true", help="also rank with the items of the history kept (needs the dataset)"
+        "--reference", default="fame_text", metavar="ROW", help="with which the others are compared (default: fame_text)"
     )
-    parser.add_argument("--data-dir", help="folder with the dataset, for --kept")
-    parser.add_argument(
-        "--configs", action="store_true", help="also write tuning/configs/best/DATASET-LABEL.yaml of each"
-    )
+    parser.add_argument("--file", type=Path, default=FILE, help="YAML of the rows (default: rows.yaml)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results (default: benchmarks/results)")
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fame.seeds import mean_sd
+from fame.evaluation.seeds import mean_sd
 
 CUTOFFS = (5, 10, 20)
 
@@ -48,6 +48,20 @@ def model_lines(result: dict[str, Any]) -> list[str]:
             ],
         )
     return lines
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Every row's test metric on every data set: mean ± standard deviation, and the number of seeds."""
+    labels = {name: entry["label"] for rows in summary.values() for name, entry in rows.items()}
+    cells = [(label, *(_summarised(rows.get(name)) for rows in summary.values())) for name, label in labels.items()]
+    return _table(("test NDCG@10", *(dataset.capitalize() for dataset in summary)), cells)
+
+
+def _summarised(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "not trained yet"
+    spread = f" ± {entry['sd']:.4f}" if entry["seeds"] > 1 else ""
+    return f"{entry['test_ndcg@10']:.4f}{spread} ({entry['seeds']} seed{'s' if entry['seeds'] > 1 else ''})"
 
 
 def _value(summary: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from fame.artifacts.folder import Folder
 from fame.artifacts.lease import Lease
 from fame.artifacts.recipe import Recipe
 from fame.errors import UserError
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
 
 POLL_SECONDS = 0.5
 """How often who waits looks again."""

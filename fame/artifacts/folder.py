@@ -2,7 +2,7 @@
 
 `LocalFolder` is one on a file system, shared between nodes or not: it relies on renaming and on
 creating a file exclusively, which network file systems have too, and not on locks of the kernel.
-`tuning.remote_folder` has object stores.
+`tuning.storage.remote_folder` has object stores.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 
 
 class Folder(Protocol):

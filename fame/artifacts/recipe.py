@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
 
 
 @dataclass(frozen=True, kw_only=True)

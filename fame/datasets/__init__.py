@@ -32,9 +32,9 @@ from fame.datasets.dataset import (
 )
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
 from fame.datasets.places import absolute
+from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.registry import datasets
-from fame.sequences import Sequences
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "load_table", "print_to_stderr"]
 

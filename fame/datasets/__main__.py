@@ -8,7 +8,7 @@ from typing import Any
 
 from fame.command_line import CommandParser
 from fame.config import DataConfig
-from fame.config_tree import apply_overrides, section_from_dict, set_key
+from fame.config.tree import apply_overrides, section_from_dict, set_key
 from fame.datasets import Dataset, find_entry, load_dataset
 from fame.datasets.entry import DatasetEntry
 from fame.datasets.options import add_data_options, data_settings

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fame.config import DataConfig
-from fame.sequences import Sequences, train_counts
+from fame.datasets.sequences import Sequences, train_counts
 
 FINGERPRINT_LENGTH = 16
 
@@ -111,7 +111,7 @@ class Dataset:
 
     @cached_property
     def train_counts(self) -> np.ndarray:
-        """`fame.sequences.train_counts`."""
+        """`fame.datasets.sequences.train_counts`."""
         return train_counts(self.sequences)
 
 

@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fame.errors import UserError
-from fame.provenance import mask_credentials
 from fame.remote import check_no_secret, explained, is_remote, open_uri
+from fame.runtime.provenance import mask_credentials
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Sequences and ids; the arrays are those of `fame.sequences.Sequences`."""
+    """Sequences and ids; the arrays are those of `fame.datasets.sequences.Sequences`."""
 
     values: np.ndarray
     offsets: np.ndarray

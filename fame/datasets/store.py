@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fame.config import DataConfig
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 from fame.datasets.cache import new_folder
 from fame.datasets.dataset import Dataset, Items, TextColumn
-from fame.sequences import Sequences
+from fame.datasets.sequences import Sequences
 
 FORMAT = 1
 """Of the files; to be raised when they change."""

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
-from fame.export import ExportedModel, load_model, writing
 from fame.index.inverted import INDEX, Index, write_index
-from fame.recommend import Recommender
-from fame.scoring import DotProduct
+from fame.models.scoring import DotProduct
+from fame.runtime.files import writing
+from fame.serving.exported import ExportedModel, load_model
+from fame.serving.recommender import Recommender
 
 TOP, RECALL, USERS = 10, 0.99, 512
 """A query reads so many groups that the top 10 of 512 users have 99 % of the exact ones."""

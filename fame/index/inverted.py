@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.errors import UserError
 
 INDEX = "index.safetensors"

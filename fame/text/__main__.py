@@ -17,15 +17,15 @@ from typing import Any
 
 import torch
 
-from fame.checkpoint import save_checkpoint
+from fame.artifacts.checkpoint import save_checkpoint
 from fame.command_line import CommandParser
 from fame.config import Experiment
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 from fame.datasets import load_dataset
 from fame.datasets.options import add_data_options
 from fame.errors import UserError, run_command
-from fame.export import writing
-from fame.provenance import provenance
+from fame.runtime.files import writing
+from fame.runtime.provenance import provenance
 from fame.text.disentanglement import measure
 from fame.text.pretrain import text_stage
 from fame.train import read_settings

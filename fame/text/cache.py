@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.datasets.cache import cache_root, locked, writable
 from fame.datasets.entry import Report
 from fame.errors import UserError

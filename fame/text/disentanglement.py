@@ -1,6 +1,6 @@
 """How far the heads' item vectors are disentangled, as numbers, as text and as a heat map.
 
-For the text stage's result (`python -m fame.text`), and for a model that was trained from it (`fame.export`).
+For the text stage's result (`python -m fame.text`), and for a model that was trained from it (`fame.serving.export`).
 """
 
 from __future__ import annotations

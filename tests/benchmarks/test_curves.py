@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.quality import curves
 from fame import train
-from fame.config_tree import write_yaml
+from fame.config.tree import write_yaml
 from fame.errors import UserError
 from tests.commands import call, write_config
 from tuning.space.file import read_space

@@ -12,7 +12,7 @@ from benchmarks import beauty
 from benchmarks.fixtures import sample_batches, stage_run
 from benchmarks.peers.naive_fame import NaiveFame
 from benchmarks.training import naive_steps
-from fame.sequences import training_windows
+from fame.datasets.sequences import training_windows
 
 
 def test_random_data_has_beautys_size_and_as_many_pairs():

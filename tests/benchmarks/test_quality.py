@@ -1,4 +1,4 @@
-"""Quality results: what trained models have, how they compare, and what the tables say of it."""
+"""Quality results: rows that are trained, what their seeds have reached, how they compare, and what the tables say."""
 
 from __future__ import annotations
 
@@ -15,72 +15,102 @@ from hypothesis import strategies as st
 
 from benchmarks import page
 from benchmarks.quality import __main__ as quality
-from benchmarks.quality.earlier import read_ranks, write_ranks
-from benchmarks.quality.models import TrainedModel
+from benchmarks.quality import seeds, train
 from benchmarks.quality.published import NDCG10, published
+from benchmarks.quality.rows import chosen, merged, read_rows
 from benchmarks.quality.tables import model_lines
-from fame import train
-from fame.config_tree import read_experiment
+from fame.config.tree import read_experiment, write_yaml
 from fame.errors import UserError
-from fame.ranks import Ranks
-from tests.commands import call, write_config
+from fame.evaluation.ranks import Ranks
+from tests.commands import TINY, Done, call
+
+ROWS = {
+    "datasets": ["synthetic"],
+    "rows": {
+        "one_expert": {"label": "One expert", "settings": merged(TINY, {"model": {"experts": 1}})},
+        "fame_text": {"label": "FAME", "settings": TINY, "synthetic": {"train": {"epochs": 2}}},
+    },
+}
+
+
+def trained_rows(folder: Path, *words: str) -> Done:
+    file = folder / "rows.yaml"
+    if not file.exists():
+        file.write_text(write_yaml(ROWS))
+    where = ("--folder", folder / "runs", "--file", file, "--results", folder / "results" / "quality")
+    return call(train.main, *where, *words)
+
+
+def summarised(folder: Path) -> Done:
+    return call(quality.main, "--file", folder / "rows.yaml", "--results", folder / "results")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of trainings: `one-expert` with two seeds, and `sweep`, which looks like a sweep's."""
+    """A folder with results: `one_expert` with two seeds, `fame_text` with one."""
     folder = tmp_path_factory.mktemp("quality")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAME_DATA", str(folder / "cache"))
-        patch.chdir(folder)
-        write_config(folder / "tiny.yaml")
-        for words in (
-            ("--set", "model.experts=1", "--seeds", "2", "--output", "one-expert"),
-            ("--output", "sweep"),
-        ):
-            done = call(train.main, "--config", "tiny.yaml", *words)
+        patch.setattr(quality, "CONFIGS", folder / "tuning" / "configs" / "best")
+        (folder / "tuning" / "configs").mkdir(parents=True)
+        for words in ((":one_expert", "--seeds", "2"), (":fame_text", "--seeds", "1")):
+            done = trained_rows(folder, *words)
             assert done.code == 0, done.err
-    options = {"trials": 8, "epochs": 2, "sampler": "tpe", "scheduler": "asha", "set": [], "model": "fame"}
-    (folder / "sweep" / "sweep.yaml").write_text(json.dumps({"options": options}))
+        done = summarised(folder)
+        assert done.code == 0, done.err
+        assert "\n".join(model_lines(result_of(folder))) in done.out
     return folder
 
 
+def result_of(folder: Path) -> dict:
+    return json.loads((folder / "results" / "quality_synthetic.json").read_text())
+
+
 @pytest.fixture
-def made(trained, tmp_path, monkeypatch) -> dict:
-    """The result of the command over both."""
-    monkeypatch.chdir(trained)
-    monkeypatch.setenv("FAME_DATA", str(trained / "cache"))
-    monkeypatch.setattr(quality, "RESULTS", tmp_path)
-    monkeypatch.setattr(quality, "CONFIGS", tmp_path / "configs")
-    done = call(quality.main, "some", "One expert=one-expert", "FAME=sweep", "--kept", "--configs")
-    assert done.code == 0, done.err
-    result = json.loads((tmp_path / "some.json").read_text())
-    assert done.out.splitlines() == model_lines(result)
-    return result
+def made(trained) -> dict:
+    return result_of(trained)
 
 
-def metrics_of(folder: Path) -> dict:
-    return json.loads((folder / "best" / "metrics.json").read_text())
+def seed_of(folder: Path, name: str) -> dict:
+    return json.loads((folder / "results" / "quality" / "synthetic" / f"{name}.json").read_text())
 
 
-def test_a_models_metrics_are_the_mean_over_the_folders_of_its_seeds(made, trained):
-    entry, values = made["models"][0], [metrics_of(trained / f"one-expert/seed-{seed}")["test"] for seed in (0, 1)]
+def test_a_rows_metrics_are_the_mean_over_its_seeds(made, trained):
+    entry, values = made["models"][0], [seed_of(trained, f"one_expert-{seed}")["test"] for seed in (0, 1)]
     assert entry["seeds"] == [0, 1]
     for name in ("hr@5", "ndcg@10"):
         assert entry["test"][name]["mean"] == pytest.approx(np.mean([one[name] for one in values]))
         assert entry["test"][name]["sd"] == pytest.approx(np.std([one[name] for one in values], ddof=1))
-    assert made["models"][1]["budget"]["trials"] == 8 and not entry["budget"]
 
 
-def test_models_are_compared_on_the_mean_over_seeds_of_every_user(made, trained):
-    def ndcg(folder: str) -> np.ndarray:
-        ranks = Ranks.read(trained / folder / "best" / "ranks.safetensors")
-        (found,) = [parts["test"].double().numpy() for parts in ranks.by_seed.values()]
+def test_the_summary_has_each_rows_means_seeds_configuration_and_commit(made, trained):
+    summary = json.loads((trained / "results" / "quality_summary.json").read_text())["synthetic"]
+    assert list(summary) == ["one_expert", "fame_text"]
+    entry, found = made["models"][0], summary["one_expert"]
+    assert found["test_ndcg@10"] == entry["test"]["ndcg@10"]["mean"] and found["sd"] == entry["test"]["ndcg@10"]["sd"]
+    assert found["kept_test_ndcg@10"] == entry["history_kept"]["test"]["ndcg@10"]["mean"]
+    assert found["validation_ndcg@10"] == entry["validation"]["ndcg@10"]["mean"]
+    assert (found["seeds"], found["config"]) == (2, "tuning/configs/best/synthetic-one-expert.yaml")
+    assert found["commit"] == seed_of(trained, "one_expert-1")["commit"]
+
+
+def test_the_summary_is_a_table_of_rows_by_data_set(trained):
+    summary = json.loads((trained / "results" / "quality_summary.json").read_text())
+    head, _, first, second, *rest = page.markdown({**summary, "other": {}}).splitlines()
+    assert head == "| test NDCG@10 | Synthetic | Other |" and not rest
+    assert first.startswith("| One expert | 0.") and first.endswith(" (2 seeds) | not trained yet |") and "±" in first
+    assert second.endswith(" (1 seed) | not trained yet |") and "±" not in second
+
+
+def test_rows_are_compared_on_the_mean_over_seeds_of_every_user(made, trained):
+    def ndcg(name: str) -> np.ndarray:
+        (parts,) = seeds.read(trained / "results" / "quality" / "synthetic" / f"{name}.json").ranks.by_seed.values()
+        found = parts["test"].double().numpy()
         return np.where(found < 10, 1 / np.log2(found + 2), 0)
 
-    expected = (ndcg("sweep") - (ndcg("one-expert/seed-0") + ndcg("one-expert/seed-1")) / 2).mean()
-    assert "against_reference" not in made["models"][0]
-    found = made["models"][1]["against_reference"]
+    expected = ((ndcg("one_expert-0") + ndcg("one_expert-1")) / 2 - ndcg("fame_text-0")).mean()
+    assert made["reference"] == "FAME" and "against_reference" not in made["models"][1]
+    found = made["models"][0]["against_reference"]
     assert found["difference"] == pytest.approx(expected, abs=1e-9)
     assert found["low"] <= found["difference"] <= found["high"] and 0 < found["p"] <= 1
 
@@ -91,69 +121,63 @@ def test_ranking_the_history_as_well_can_only_push_the_target_down(made):
             assert entry["history_kept"][part]["hr@20"]["mean"] <= entry[part]["hr@20"]["mean"]
 
 
-def test_the_kept_configuration_repeats_the_training_and_names_no_place_of_this_machine(made, tmp_path, trained):
-    kept = read_experiment(tmp_path / "configs" / "synthetic-fame.yaml")
-    there = read_experiment(trained / "sweep" / "best" / "config.yaml")
-    assert dataclasses.replace(kept, data=there.data) == there
-    assert kept.data.dir is None
+def test_the_kept_configuration_repeats_the_training_and_names_no_place_of_this_machine(trained):
+    kept = read_experiment(trained / "tuning" / "configs" / "best" / "synthetic-fame-text.yaml")
+    (there,) = trained.glob("runs/synthetic/fame_text-*/seed-0/best/config.yaml")
+    experiment = read_experiment(there)
+    assert dataclasses.replace(kept, data=experiment.data) == experiment
+    assert kept.data.dir is None and kept.train.epochs == 2
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("x", "one-expert"), "one-expert: must be LABEL=FOLDER"),
-        (("y", "one-expert"), "one-expert: must be LABEL=FOLDER, or a row of"),
-        (("x", "A=nowhere"), "nowhere has no exported model"),
-        (("x", "A=one-expert", "--reference", "B"), "--reference B: must be one of A"),
-        (("x", "A=one-expert", "B=one-expert", "A=sweep"), "A stands for two models"),
-    ],
-)
-def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(words, message, trained, tmp_path, monkeypatch):
-    monkeypatch.chdir(trained)
-    monkeypatch.setattr(quality, "RESULTS", tmp_path)
-    (tmp_path / "y.json").write_text('{"models": [{"label": "SASRec"}]}')
-    done = call(quality.main, *words)
-    assert done.code == 2 and message in done.err and "Traceback" not in done.err
-    assert [one.name for one in tmp_path.iterdir()] == ["y.json"]
+def test_a_seed_that_has_its_result_is_not_trained_again_unless_the_row_has_changed(trained, monkeypatch):
+    monkeypatch.setenv("FAME_DATA", str(trained / "cache"))
+    again = trained_rows(trained, "synthetic:fame_text", "--seeds", "1")
+    assert again.code == 0 and "has its result in fame_text-0.json" in again.out and "epoch" not in again.out
+    other = merged(ROWS, {"rows": {"fame_text": {"synthetic": {"train": {"epochs": 1}}}}})
+    (trained / "rows.yaml").write_text(write_yaml(other))
+    changed = trained_rows(trained, "synthetic:fame_text", "--seeds", "1")
+    assert changed.code == 0 and "epoch   1" in changed.out
 
 
-def test_a_label_alone_keeps_the_row_that_the_result_has(made, tmp_path):
-    done = call(quality.main, "some", "FAME=sweep", "One expert", "Again=one-expert", "--reference", "FAME")
-    assert done.code == 0, done.err
-    fame, kept, again = json.loads((tmp_path / "some.json").read_text())["models"]
-    assert (fame["label"], kept["label"]) == ("FAME", "One expert")
-    for key in ("seeds", "test", "validation", "configuration", "trained", "published"):
-        assert kept.get(key) == again.get(key) == made["models"][0].get(key)
-    assert kept["history_kept"] == made["models"][0]["history_kept"] and "history_kept" not in again
-    assert kept["against_reference"] == again["against_reference"]
+def test_seeds_with_different_settings_are_refused(trained, tmp_path):
+    folder = tmp_path / "results" / "quality" / "synthetic"
+    folder.mkdir(parents=True)
+    for seed in (0, 1):
+        found = seeds.read(trained / "results" / "quality" / "synthetic" / f"one_expert-{seed}.json")
+        content = json.loads(json.dumps(found.content))
+        content["configuration"]["train"]["lr"] = 0.1 * (seed + 1)
+        seeds.write(folder / f"one_expert-{seed}.json", content, found.ranks)
+    (tmp_path / "rows.yaml").write_text(write_yaml(ROWS))
+    done = summarised(tmp_path)
+    assert done.code == 2 and "one_expert: seeds 0, 1 have different settings" in done.err
 
 
-def test_a_row_from_before_ranks_were_kept_stands_without_a_comparison(made, tmp_path):
-    (tmp_path / "some.npz").unlink()
-    done = call(quality.main, "some", "FAME=sweep", "One expert")
-    assert done.code == 0, done.err
-    fame, kept = json.loads((tmp_path / "some.json").read_text())["models"]
-    assert kept["test"] == made["models"][0]["test"]
-    assert "against_reference" not in fame and "against_reference" not in kept
-    assert list(read_ranks(tmp_path / "some.npz")) == ["FAME"]
+def test_the_rows_of_the_paper_are_experiments_on_all_data_sets():
+    rows = read_rows()
+    assert {row.dataset for row in rows} == {"beauty", "toys", "sports"}
+    for row in rows:
+        assert row.experiment(seed=3).seed == 3
+    shared = {(row.name, row.dataset): row.settings for row in rows}
+    for (name, dataset), settings in shared.items():
+        # Settings by data set: those that RecBoard publishes, and fewer epochs of the largest set.
+        same = merged(settings, {"train": {"epochs": None}}) == merged(shared[name, "beauty"], {"train": {"epochs": None}})
+        assert name == "bsarec_recipe" or same, dataset
 
 
-def test_a_comparison_of_two_rows_from_before_ranks_were_kept_stands(made, tmp_path):
-    (tmp_path / "some.npz").unlink()
-    done = call(quality.main, "some", "One expert", "FAME", "Again=sweep")
-    assert done.code == 0, done.err
-    reference, kept, new = json.loads((tmp_path / "some.json").read_text())["models"]
-    assert kept["against_reference"] == made["models"][1]["against_reference"]
-    assert "against_reference" not in reference and "against_reference" not in new
+def test_rows_are_chosen_by_data_set_by_name_or_by_both():
+    rows = read_rows()
+    assert {row.dataset for row in chosen(rows, ["toys"])} == {"toys"}
+    assert [row.dataset for row in chosen(rows, [":bsarec_recipe"])] == ["beauty", "toys", "sports"]
+    assert len(list(chosen(rows, ["toys:bsarec_recipe"]))) == 1 and list(chosen(rows, [])) == rows
+    with pytest.raises(UserError, match="toys:bsarec: no such row: did you mean"):
+        list(chosen(rows, ["toys:bsarec"]))
 
 
-@pytest.mark.parametrize(("folder", "stands"), [("one-expert", True), ("sweep", False)])
-def test_it_stands_with_a_reference_that_was_trained_again_to_the_same_numbers(made, tmp_path, folder, stands):
-    (tmp_path / "some.npz").unlink()
-    done = call(quality.main, "some", f"One expert={folder}", "FAME")
-    assert done.code == 0, done.err
-    kept = json.loads((tmp_path / "some.json").read_text())["models"][1]
-    assert kept.get("against_reference") == (made["models"][1]["against_reference"] if stands else None)
+def test_a_section_that_is_no_data_set_is_refused(tmp_path):
+    path = tmp_path / "rows.yaml"
+    path.write_text(write_yaml(merged(ROWS, {"rows": {"fame_text": {"synthetics": {}}}})))
+    with pytest.raises(UserError, match="row fame_text: 'synthetics': did you mean"):
+        read_rows(path)
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 3))
@@ -161,21 +185,12 @@ def test_kept_ranks_have_the_metrics_of_the_ranks_that_they_were(halves, seed):
     ranks = {part: torch.tensor(halves, dtype=torch.float32) / 2 for part in ("validation", "test")}
     written = Ranks(fingerprint="abc", rules={"exclude_seen": True}, by_seed={seed: ranks})
     with tempfile.TemporaryDirectory() as folder:
-        write_ranks(Path(folder) / "r.npz", {"A, B": written, "none": None})
-        (label, read), *rest = read_ranks(Path(folder) / "r.npz").items()
-    assert label == "A, B" and not rest and (read.fingerprint, read.rules) == ("abc", {"exclude_seen": True})
+        path = Path(folder) / "row-0.json"
+        seeds.write(path, {"seed": seed, "key": "k"}, written)
+        read = seeds.read(path)
+    assert (read.seed, read.key, read.ranks.fingerprint, read.ranks.rules) == (seed, "k", "abc", written.rules)
     for name in ("hr@1", "hr@20", "ndcg@10", "ndcg@20"):
-        assert torch.equal(read.metric(name, "test"), written.metric(name, "test"))
-
-
-def test_seeds_that_were_evaluated_by_different_rules_are_refused(trained, tmp_path):
-    model = TrainedModel.parse(f"A={trained / 'one-expert'}")
-    first, second = (Ranks.read(folder / "ranks.safetensors") for folder in model.folders)
-    dataclasses.replace(second, rules={**second.rules, "exclude_seen": False}).write(tmp_path / "ranks.safetensors")
-    mixed = dataclasses.replace(model, folders=(model.folders[0], tmp_path))
-    assert first.rules != Ranks.read(tmp_path / "ranks.safetensors").rules
-    with pytest.raises(UserError, match="different data or rules"):
-        _ = mixed.ranks
+        assert torch.equal(read.ranks.metric(name, "test"), written.metric(name, "test"))
 
 
 def test_tables_show_values_with_their_spread_and_the_ratio_to_what_is_published(made):
@@ -183,7 +198,7 @@ def test_tables_show_values_with_their_spread_and_the_ratio_to_what_is_published
     lines = page.markdown(made).splitlines()
     assert lines[0].startswith("| model | seeds | validation | test | published |")
     assert "± " in lines[2] and "(a paper) | 2.00 |" in lines[2]
-    assert "±" not in lines[3] and "benchmarks.quality" not in lines[3]
+    assert "±" not in lines[3]
     assert lines[-1].startswith("`python") and "commit" in lines[-1]
 
 

@@ -13,7 +13,7 @@ from tests.chaos.faulty_model import FAULTS
 from tests.chaos.harness import Undisturbed, command, exported, key
 from tests.tuning.sweeps import SOURCES, Sweeps, assert_agree
 from tuning.faults import Fault
-from tuning.search import RAY_ID
+from tuning.study.trials import RAY_ID
 
 METRIC = "ndcg@10"
 

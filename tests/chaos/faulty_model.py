@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from fame.batches import Batch
-from fame.model import Fame, FameConfig
-from fame.objective import Objective
+from fame.datasets.batches import Batch
+from fame.losses.objective import Objective
+from fame.models.base import EXACT
+from fame.models.fame import Fame, FameConfig
 from fame.registry import models
-from fame.sequential import EXACT
 
 FAULTS, PACE = "FAME_TEST_FAULTS", "FAME_TEST_PACE"
 

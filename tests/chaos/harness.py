@@ -16,11 +16,11 @@ from pathlib import Path
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from fame.checkpoint import load_checkpoint
-from fame.fit import CHECKPOINT
-from fame.provenance import provenance
+from fame.artifacts.checkpoint import load_checkpoint
+from fame.runtime.provenance import provenance
+from fame.training.fit import CHECKPOINT
 from tests.tuning.sweeps import Sweeps, assert_agree
-from tuning.search import RAY_ID
+from tuning.study.trials import RAY_ID
 
 TRIALS = 6
 EPOCHS = 4

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from fame.errors import EXIT_INTERRUPTED
-from fame.export import load_model
+from fame.serving.exported import load_model
 from tests.chaos.harness import Undisturbed, assert_sound, command, record
 from tests.tuning.sweeps import Sweeps, assert_nothing_left, wait_until
 

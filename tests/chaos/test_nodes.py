@@ -11,7 +11,7 @@ from fame.errors import EXIT_FAILED
 from tests.chaos.harness import Undisturbed, assert_sound, command, record
 from tests.chaos.nodes import Cluster
 from tests.tuning.sweeps import Sweeps, wait_until
-from tuning.waiting import LOOK_SECONDS
+from tuning.terminal.waiting import LOOK_SECONDS
 
 pytestmark = pytest.mark.slow
 

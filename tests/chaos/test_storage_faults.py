@@ -15,11 +15,11 @@ import pytest
 from optuna.trial import TrialState
 
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USER_ERROR
-from fame.fit import CHECKPOINT
+from fame.training.fit import CHECKPOINT
 from tests.chaos.harness import TRIALS, Undisturbed, assert_sound, command, exported, key, record
 from tests.tuning.sweeps import Sweeps, wait_until
-from tuning.search import RAY_ID
-from tuning.study_file import COPY
+from tuning.study.file import COPY
+from tuning.study.trials import RAY_ID
 
 pytestmark = pytest.mark.slow
 

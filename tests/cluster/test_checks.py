@@ -22,9 +22,9 @@ from cluster.checks import (
 )
 from cluster.node import Gpus, Probe
 from cluster.nodes import Node, Nodes
+from tests.tuning.machines.test_checks import GOOD, NEEDS
 from tests.tuning.object_stores import BUCKET, s3_server
-from tests.tuning.test_checks import GOOD, NEEDS
-from tuning.checks import Finding
+from tuning.machines.checks import Finding
 
 HEAD, ONE, TWO = (
     Node(id=f"id-{name}", name=name, address=f"10.0.0.{i}", gpus=0, object_store=1 << 30)

@@ -14,23 +14,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from fame.batches import Batcher, device_values
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import SAMPLED_LOSSES, Experiment
-from fame.config_tree import experiment_from_dict, to_dict, write_yaml
+from fame.config.tree import experiment_from_dict, to_dict, write_yaml
 from fame.datasets import Dataset
+from fame.datasets.batches import Batcher, device_values
 from fame.datasets.dataset import Items, statistics
+from fame.datasets.sequences import Part, Sequences, training_windows
 from fame.errors import UserError
-from fame.evaluate import Evaluator
-from fame.export import export_model, load_model
-from fame.fit import CHECKPOINT, fit, read_trained
-from fame.parallel import Workers
-from fame.recommend import Recommender
+from fame.evaluation.evaluator import Evaluator
+from fame.models.base import EpochStart, SequentialModel
 from fame.registry import models
-from fame.sequences import Part, Sequences, training_windows
-from fame.sequential import EpochStart, SequentialModel
+from fame.runtime.parallel import Workers
+from fame.serving.export import export_model
+from fame.serving.exported import load_model
+from fame.serving.recommender import Recommender
+from fame.training.fit import CHECKPOINT, fit, read_trained
+from tests.fame.evaluation.test_evaluator import naive_metrics, naive_ranks
 from tests.fame.helpers import CPU, cyclic_sequences, random_rows, same_tensors, timeless
-from tests.fame.test_evaluate import naive_metrics, naive_ranks
 
 ITEMS, LENGTH = 20, 6
 WORKERS = Workers(device=CPU)

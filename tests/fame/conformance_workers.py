@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed
 
-from fame.fit import fit
-from fame.parallel import Workers, gather_rows
 from fame.registry import models
+from fame.runtime.parallel import Workers, gather_rows
+from fame.training.fit import fit
 from tests.fame.conformance import data, two_worker_experiment
 from tests.fame.helpers import CPU, timeless
 

@@ -16,10 +16,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fame.batches import Batch
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict
-from fame.sequences import Sequences
+from fame.config.tree import experiment_from_dict
+from fame.datasets.batches import Batch
+from fame.datasets.sequences import Sequences
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]

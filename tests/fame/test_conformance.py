@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import ModelConfig
-from fame.fit import fit
+from fame.models.base import SequentialModel
 from fame.registry import datasets, models
-from fame.sequential import SequentialModel
+from fame.training.fit import fit
 from tests.fame.conformance import (
     MODEL_CHECKS,
     WORKERS,

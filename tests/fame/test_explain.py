@@ -12,16 +12,18 @@ from hypothesis import strategies as st
 
 from fame import explain as command
 from fame import train
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
-from fame.explain import WIDTH, Expert, Explanation, Facet, explain, facet_labels, terminal_view
-from fame.export import Catalogue, ExportedModel
-from fame.model import Fame, FameConfig, SASRec, SASRecConfig
-from fame.picture import picture
-from fame.recommend import Recommendation, Recommender
+from fame.models.fame import Fame, FameConfig
+from fame.models.sasrec import SASRec, SASRecConfig
+from fame.serving.explanation import WIDTH, Expert, Explanation, Facet, explain, facet_labels, terminal_view
+from fame.serving.exported import Catalogue, ExportedModel
+from fame.serving.picture import picture
+from fame.serving.recommender import Recommendation, Recommender
 from tests.commands import call, write_config
+from tests.fame import paper
 from tests.fame.helpers import randomise
-from tests.fame.naive import NaiveFame
+from tests.fame.paper_weights import paper_weights
 
 ITEMS, LENGTH = 12, 5
 
@@ -42,27 +44,25 @@ def fame(seed: int = 0, **settings: object) -> Fame:
     )
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("facet_norm", ["facet", "joint"])
 @pytest.mark.parametrize("residual", [True, False])
 @torch.no_grad()
-def test_every_figure_is_that_of_the_papers_loops(residual, norm):
-    model = fame(residual=residual, norm=norm, positions="relative")
-    history, naive, block = [3, 1, 7, 7, 12], NaiveFame(model), model.blocks[-1]
-    found, t = explain(recommender(model), history, ITEMS), len(history) - 1
-    gate, scores_HV = naive.facet_scores(history, t)
-    x = naive.into_experts(block, naive.before_last_block(history))
+def test_every_figure_is_that_of_the_papers_loops(residual, facet_norm):
+    model = fame(attention_residual=residual, facet_norm=facet_norm, positions="relative")
+    history, weights = [3, 1, 7, 7, 12], paper_weights(model)
+    items, t = [number - 1 for number in history], len(history) - 1
+    found = explain(recommender(model), history, ITEMS)
+    gate, scores_HV = paper.gate(weights, items, t), paper.facet_scores(weights, items)
     for h, facet in enumerate(found.facets):
         assert facet.weight == pytest.approx(float(gate[h]), abs=1e-12)
         for item in facet.alone:
             assert item.score == pytest.approx(float(scores_HV[h, int(item.id[1:])]), abs=1e-10)
-        outputs = [naive.attend(block.attention, x, t, h, n) for n in range(3)]
-        assert [expert.weight for expert in facet.experts] == pytest.approx(
-            list(map(float, naive.router(block, outputs, h))), abs=1e-12
-        )
+        shares = list(map(float, paper.router_shares(weights, items, t, h)))
+        assert [expert.weight for expert in facet.experts] == pytest.approx(shares, abs=1e-12)
         for n, expert in enumerate(facet.experts):
-            expected = list(map(float, naive.attention(block.attention, x, t, h, n)))
+            expected = list(map(float, paper.expert_attention(weights, items, t, h, n)))
             assert expert.attention == pytest.approx(expected, abs=1e-12)
-    scores_V = naive.scores(history, t)
+    scores_V = paper.scores(weights, items)
     for item, parts in zip(found.items, found.parts, strict=True):
         v = int(item.id[1:])
         assert item.score == pytest.approx(float(scores_V[v]), abs=1e-10)

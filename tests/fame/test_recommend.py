@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fame import recommend, train
-from fame.export import load_model
-from fame.recommend import Recommender, history_of_ids, history_of_user, split_ids
+from fame.serving.exported import load_model
+from fame.serving.recommender import Recommender, history_of_ids, history_of_user, split_ids
 from tests.commands import Done, call, write_config, write_lines
 
 ITEMS = [f"{number:03d}" for number in range(1, 13)]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fame import train
-from fame.config_tree import read_experiment
+from fame.config.tree import read_experiment
 from fame.errors import UserError
-from fame.fit import read_trained
+from fame.training.fit import read_trained
 from tests.commands import Done, call, write_config, write_lines
 from tests.fame.helpers import TIMINGS
 

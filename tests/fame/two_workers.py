@@ -11,16 +11,16 @@ import torch
 from torch import distributed
 
 from fame.artifacts import LocalFolder
-from fame.batches import device_values
+from fame.datasets.batches import device_values
 from fame.errors import DivergedError
-from fame.evaluate import Evaluator
-from fame.fit import fit, read_trained
-from fame.parallel import Workers
-from fame.pipeline import stages
+from fame.evaluation.evaluator import Evaluator
 from fame.registry import models
-from fame.stage import StageRun, State
+from fame.runtime.parallel import Workers
+from fame.training.fit import fit, read_trained
+from fame.training.loop import StageRun, State
+from fame.training.stages import stages
 from tests.fame.helpers import CPU, timeless
-from tests.fame.test_fit import TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
+from tests.fame.training.test_fit import TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 
 
 def main(folder: Path, rank: int) -> None:

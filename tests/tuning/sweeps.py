@@ -20,8 +20,8 @@ from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning.faults import FAULT
-from tuning.search import LOST, RAY_ID
-from tuning.study_file import open_journal
+from tuning.study.file import open_journal
+from tuning.study.trials import LOST, RAY_ID
 
 SOURCES = Path(__file__).parents[2]
 TINY = (

@@ -11,11 +11,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from fame.fit import read_trained
-from fame.ranks import RANKS, Ranks
+from fame.evaluation.ranks import RANKS, Ranks
+from fame.training.fit import read_trained
 from tests.tuning.sweeps import METRIC, TINY, Sweeps, wait_until
-from tuning.dashboards.journal import open_read_only
-from tuning.search import LOST, RAY_ID
+from tuning.study.reading import open_read_only
+from tuning.study.trials import LOST, RAY_ID
 from tuning.trial.checkpoints import Kept
 
 pytestmark = pytest.mark.slow

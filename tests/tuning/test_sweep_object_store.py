@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from fame.errors import EXIT_USER_ERROR
 from tests.tuning.object_stores import BUCKET, S3, s3_server
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree, wait_until
-from tuning.search import RAY_ID
+from tuning.study.trials import RAY_ID
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 
 from tests.fame.text.conftest import save_tiny_bert
 from tests.tuning.sweeps import Sweeps, assert_agree, wait_until
-from tuning.search import RAY_ID
-from tuning.stages import ATTRIBUTE, Uses, from_metrics, metrics
+from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics, to_metrics
+from tuning.study.trials import RAY_ID
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def uses(sweeps: Sweeps, name: str) -> dict[str, Uses]:
         for stage, one in from_metrics(reported).items():
             assert one.computed + one.shared == 1
             found[stage] = found.get(stage, Uses()) + one
-    expected = metrics(found)
+    expected = to_metrics(found)
     assert {key: parent.data.metrics[key] for key in expected} == pytest.approx(expected)
     return found
 

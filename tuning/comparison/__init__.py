@@ -1,7 +1,8 @@
 """Comparing sweeps: `python tuning/compare.py`.
 
-sweeps.py      what MLflow knows of sweeps and their exported models, found by name
-pairs.py       whether the models may be compared, and which of two is better, user by user
-tables.py      the same on the terminal
-html.py        and as a page
+    sweeps.py   sweeps and their exported models, read from MLflow
+    pairs.py    whether two models may be compared, and which one is better user by user
+    view.py     the comparison on the terminal and as a page
+
+Outside code imports from the modules.
 """

@@ -1,4 +1,4 @@
-"""Which of two exported models is better on the same users, and whether they may be compared at all."""
+"""Compares exported models on the same users, and checks that they may be compared."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fame.datasets.sequences import Part
 from fame.errors import UserError
-from fame.ranks import Ranks
-from fame.sequences import Part
-from fame.significance import bootstrap_interval, holm, permutation_test
+from fame.evaluation.ranks import Ranks
+from fame.evaluation.significance import bootstrap_interval, holm, permutation_test
 from tuning.comparison.sweeps import Sweep
 
 PART: Part = "test"
-"""Users are compared by their test items; validation chose the models."""
+"""Users are compared by their test items. Validation chose the models."""
 
 
 class Ranked(Protocol):
-    """What is compared: a sweep's model, or any that has ranks."""
+    """Something with ranks of users: a sweep's model, for example."""
 
     @property
     def ranks(self) -> Ranks | None: ...
@@ -32,7 +32,7 @@ class Pair:
     second: int
     """Places in the list of sweeps."""
     difference: float
-    """Of the mean over users; positive if the first is better."""
+    """Difference of the means over users; positive if the first is better."""
     low: float
     high: float
     """95 % interval of the difference."""
@@ -43,7 +43,7 @@ class Pair:
 
 
 def check_comparable(sweeps: Sequence[Sweep]) -> None:
-    """Raise `UserError` unless all were evaluated on the same data by the same rules, as far as that is known."""
+    """Raise `UserError` unless all sweeps were evaluated on the same data by the same rules, as far as known."""
     first = sweeps[0]
     for other in sweeps[1:]:
         names = f"'{first.name}' and '{other.name}' cannot be compared"
@@ -60,9 +60,9 @@ def check_comparable(sweeps: Sequence[Sweep]) -> None:
 
 
 def compare(sweeps: Sequence[Ranked], metric: str, against: int | None = None) -> list[Pair]:
-    """All pairs of sweeps that have ranks, or those of all others with the one at `against`, on the test items of all users.
+    """Compare all pairs of sweeps with ranks on the test items of all users.
 
-    Fewer tests need less adjustment: whoever asks about one model should name it.
+    With `against`, compare all others with that one sweep. Fewer tests need less adjustment.
     """
     values = {
         place: one.ranks.metric(metric, PART).numpy() for place, one in enumerate(sweeps) if one.ranks is not None
@@ -97,7 +97,7 @@ def _data(sweep: Sweep) -> str:
 
 
 def _rules(sweep: Sweep) -> Mapping[str, Any]:
-    """By what the model was evaluated; an older export tells only what its configuration does."""
+    """Return the rules of a model's evaluation. An older export has those of its configuration only."""
     if sweep.ranks is not None:
         return sweep.ranks.rules
     return {"exclude_seen": sweep.settings["evaluate.exclude_seen"]}

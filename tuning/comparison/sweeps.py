@@ -1,4 +1,4 @@
-"""Sweeps and their exported models as MLflow has them, on any tracking server."""
+"""Sweeps and their exported models, read from MLflow on any tracking server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config_tree import read_yaml
+from fame.config.tree import read_yaml
 from fame.errors import UserError, nearest
-from fame.provenance import mask_credentials
-from fame.ranks import RANKS, Ranks
+from fame.evaluation.ranks import RANKS, Ranks
+from fame.runtime.provenance import mask_credentials
 from tuning.space import flatten
 from tuning.tracking.runs import children, search
 from tuning.tracking.store import be_patient, check_tracking_uri, in_one_line
@@ -28,13 +28,13 @@ BEST = "best"
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What a sweep's trials took."""
+    """The effort of a sweep's trials."""
 
     trials: Mapping[str, int]
-    """How many ended in which way."""
+    """Number of trials by the way they ended."""
     epochs: int
     train_seconds: float
-    """Of all epochs that were computed, not taken over from another trial."""
+    """Seconds of all epochs that were computed. Epochs taken over from another trial are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +47,14 @@ class Sweep:
     """Milliseconds since 1970."""
     model: str
     metric: str
-    """Validation metric that it searched by."""
+    """Validation metric that the sweep searched by."""
     fingerprint: str
     settings: Mapping[str, Any]
     """The exported configuration, with dotted keys."""
     results: Mapping[str, Any]
     """Its `metrics.json`."""
     ranks: Ranks | None
-    """None if it was exported by a version that did not keep them."""
+    """None for an export of an early version."""
     effort: Effort
 
 
@@ -79,10 +79,10 @@ class Store:
             ]
 
     def find(self, names: Sequence[str]) -> tuple[list[Sweep], list[str]]:
-        """The sweeps of these names, and for the name of an experiment all of its sweeps.
+        """Return the sweeps of these names. The name of an experiment stands for all of its sweeps.
 
-        Also returns why sweeps of an experiment are left out. Raises `UserError` for a name that is not there or is
-        not the only one, and for a sweep without a model.
+        Also return why sweeps of an experiment are left out. Raises `UserError` for a name that is missing or not unique,
+        and for a sweep without a model.
         """
         runs: dict[str, Run] = {}
         optional = set()
@@ -108,7 +108,7 @@ class Store:
         return sweeps, notes
 
     def _named(self, name: str) -> list[Run]:
-        """The sweep of a name, or of ``EXPERIMENT/NAME``."""
+        """Return the sweep of a name, or of ``EXPERIMENT/NAME``."""
         exact = [run for run in self.runs if f"{self._experiment(run)}/{run.data.tags['sweep']}" == name]
         found = exact or [run for run in self.runs if run.data.tags["sweep"] == name]
         if len(found) > 1:
@@ -156,7 +156,7 @@ class Store:
             for trial in trials
             for point in self.client.get_metric_history(trial.info.run_id, "train_seconds")
         ]
-        # Epochs of a backbone that was taken over are reported with the times of who computed it.
+        # A trial that took a backbone over reports the epochs with the times of the trial that computed it.
         shared = run.data.metrics.get("stage_backbone_seconds_saved", 0.0)
         return Effort(
             trials=collections.Counter(trial.data.tags.get("status", "unknown") for trial in trials),
@@ -166,7 +166,7 @@ class Store:
 
 
 class NoModelError(UserError):
-    """A sweep has not exported a model, or not yet."""
+    """A sweep has exported no model, or not yet."""
 
 
 def _is_server(uri: str) -> bool:
@@ -174,7 +174,7 @@ def _is_server(uri: str) -> bool:
 
 
 def _existing(uri: str, shown: str) -> str:
-    """The address of a database, which must be there: nothing is made by looking."""
+    """Return the address of a database, which must exist: looking makes nothing."""
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.is_file():
         raise UserError(f"tracking URI '{shown}': there is no file {path}; run a sweep first, or name another store")

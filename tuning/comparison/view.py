@@ -1,4 +1,4 @@
-"""What a comparison shows, on the terminal and as a page."""
+"""A comparison on the terminal and as a page."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.errors import UserError
-from fame.seeds import mean_sd
-from fame.significance import RESAMPLES
+from fame.evaluation.seeds import mean_sd
+from fame.evaluation.significance import RESAMPLES
 from tuning.comparison.pairs import Pair, check_comparable, compare
 from tuning.comparison.sweeps import Sweep
 from tuning.pages import render
-from tuning.tables import Column, Table, clock, columns
+from tuning.pages.tables import Column, Table, clock, columns
 
 LEVEL = 0.05
-"""Largest adjusted p-value of a difference that is called clear."""
+"""Largest adjusted p-value of a clear difference."""
 NOT_SHOWN = ("data.dir", "data.path", "data.items", "data.columns", "data.fingerprint", "train.threads")
-"""Settings that say where a training ran, not what it was."""
+"""Settings of the place of a training. They do not decide its result."""
 ENDED = {"finished": "finished", "pruned": "stopped", "failed": "failed", "interrupted": "interrupted"}
 MOST_COLUMNS = 6
-"""Sweeps that stand side by side; more stand one below the other."""
+"""Most sweeps side by side. More sweeps stand one below the other."""
 MARGIN = 3
 """Per cent at both sides of the picture of intervals."""
 
@@ -36,9 +36,9 @@ class Comparison:
 
     @classmethod
     def of(cls, sweeps: Sequence[Sweep], metric: str | None, against: str | None = None) -> Comparison:
-        """Compare by a metric, or by the one that all sweeps searched by; all pairs, or all others with the sweep `against`.
+        """Compare by a metric, or by the metric that all sweeps searched by.
 
-        Raises `UserError` if they cannot be.
+        All pairs are compared, or all others with the sweep `against`. Raises `UserError` if they cannot be compared.
         """
         letters = string.ascii_uppercase
         if len(sweeps) > len(letters):
@@ -58,7 +58,7 @@ class Comparison:
         return [table for table in found if table.rows]
 
     def page(self, notes: Sequence[str]) -> str:
-        """A self-contained HTML page."""
+        """Return a self-contained HTML page."""
         data = self.sweeps[0].results["dataset"]
         return render(
             "compare.html",
@@ -111,7 +111,7 @@ class Comparison:
 
     @property
     def _many(self) -> bool:
-        """Whether a column for each sweep is too narrow for a number: each is then a line."""
+        """Whether there are too many sweeps for a column each. Each sweep is then a line."""
         return len(self.sweeps) > MOST_COLUMNS
 
     def _significance(self) -> Table:
@@ -139,7 +139,7 @@ class Comparison:
         )
 
     def _forest(self) -> list[dict[str, Any]]:
-        """The intervals as a picture: places in per cent of its width."""
+        """Return the intervals as a picture, with places in per cent of its width."""
         low = min([0.0, *(pair.low for pair in self.pairs)])
         width = max([0.0, *(pair.high for pair in self.pairs)]) - low
 
@@ -179,7 +179,7 @@ class Comparison:
 
 
 def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
-    """Where the sweep of this name is. Raises `UserError` if it is not there once, or has nothing to be compared by."""
+    """Return the place of the sweep of this name. Raises `UserError` if there is not exactly one, or it has no ranks."""
     if name is None:
         return None
     places = [place for place, one in enumerate(sweeps) if name in (one.name, f"{one.experiment}/{one.name}")]
@@ -191,7 +191,7 @@ def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
 
 
 def _value(sweep: Sweep, part: str, metric: str) -> str:
-    """A metric of the exported model: of several seeds mean and standard deviation."""
+    """Return a metric of the exported model: mean and standard deviation for several seeds."""
     results = sweep.results
     if metric in results[part]:
         return mean_sd(results["seeds"][part][metric]) if "seeds" in results else f"{results[part][metric]:.4f}"
@@ -205,5 +205,5 @@ def _setting(settings: Mapping[str, Any], key: str) -> str:
 
 
 def _listed(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Those of the settings that it has, in one line."""
+    """Return those settings that a sweep has, in one line."""
     return ", ".join(f"{key} {_setting(settings, key)}" for key in keys if key in settings)

@@ -7,9 +7,9 @@ import threading
 
 from fame.command_line import CommandParser
 from fame.errors import UserError, run_command
-from tuning.dashboards import dashboards
-from tuning.options import DEFAULTS
-from tuning.storage import Storage, newest, shown
+from tuning.dashboards.serving import dashboards
+from tuning.plan.options import DEFAULTS
+from tuning.storage.layout import Storage, newest, shown
 from tuning.tracking.store import check_tracking_uri
 
 

@@ -15,8 +15,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna_dashboard
 
-from tuning.dashboards import HOST
-from tuning.dashboards.journal import open_read_only
+from tuning.dashboards.serving import HOST
+from tuning.study.reading import open_read_only
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Places that cannot be written: a disk that is full, over its quota or read-only."""
+"""Disks that cannot be written: full, over their quota or read-only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame.errors import UserError
-from tuning.object_store import is_of_store
+from tuning.storage.object_store import is_of_store
 
 RESERVE, RESERVED = ".reserve", 8 << 20
 """Name and bytes of the file that keeps space in a sweep's folder."""
@@ -20,12 +20,12 @@ CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def cannot_write(error: BaseException) -> bool:
-    """Whether nothing but the place that was written to is at fault."""
+    """Whether the error is the fault of the disk alone."""
     return isinstance(error, OSError) and error.errno in CANNOT_WRITE
 
 
 def why(error: OSError) -> str:
-    """What is wrong with the place, as few words."""
+    """Return the problem of the place in few words."""
     return {
         errno.ENOSPC: "no space left on the device",
         errno.EDQUOT: "the disk quota is used up",
@@ -34,17 +34,17 @@ def why(error: OSError) -> str:
 
 
 def described(error: OSError, path: str | Path | None = None) -> str:
-    """One line: what cannot be written, why, and how much space is left there."""
+    """Return a line with the place that cannot be written, the reason, and the space that is left there."""
     path = path or error.filename
     place = f"{path}: " if path else ""
     return f"{place}{why(error)}{_free(path)}"
 
 
 def in_a_line(record: logging.LogRecord) -> bool:
-    """Filter for a logger: what cannot be written is a line, not a traceback."""
+    """Logging filter that turns the traceback of a disk error into a line."""
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and is_of_store(error):
-        return False  # `tuning.mirror`, which writes there just before Tune does, says it
+        return False  # `tuning.study.mirror`, which writes there just before Tune does, says it
     if error is None or not cannot_write(error):
         return True
     print(f"cannot save Tune's state ({why(error)}): what it saved before stays", file=sys.stderr)
@@ -53,7 +53,7 @@ def in_a_line(record: logging.LogRecord) -> bool:
 
 @contextlib.contextmanager
 def reserved(folder: Path) -> Iterator[None]:
-    """Around a sweep, as `reserve`; what is left of it goes at the end."""
+    """Keep the reserve as long as the block lasts."""
     reserve(folder)
     try:
         yield
@@ -62,9 +62,9 @@ def reserved(folder: Path) -> Iterator[None]:
 
 
 def reserve(folder: Path) -> None:
-    """Keep some space for the last words of a sweep whose disk is full: Tune's state and the study's last line.
+    """Reserve space for Tune's state and the study's last line in case the disk fills up.
 
-    Raises `UserError` if there is not even that much.
+    Raises `UserError` if there is not that much space.
     """
     try:
         with (folder / RESERVE).open("wb") as file:
@@ -79,7 +79,7 @@ def reserve(folder: Path) -> None:
 
 
 def release(folder: Path) -> bool:
-    """Give the reserve back; False if there was none."""
+    """Give the reserve back. Return whether there was one."""
     try:
         (folder / RESERVE).unlink()
         return True
@@ -88,7 +88,7 @@ def release(folder: Path) -> bool:
 
 
 def _free(path: str | Path | None) -> str:
-    """How much is free where a local path is, or was going to be."""
+    """Return the free space at a local path, which need not exist."""
     folder = Path(path) if path is not None and "://" not in str(path) else None
     while folder is not None and not folder.exists():
         folder = None if folder == folder.parent else folder.parent

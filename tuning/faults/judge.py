@@ -1,30 +1,30 @@
-"""Which kind of fault an exception is: the only place that decides it."""
+"""Decides which kind of fault an exception is. No other module does."""
 
 from __future__ import annotations
 
 import torch
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
-from ray.train.v2._internal.exceptions import RayTrainError, WorkerHealthCheckFailedError
 
 from fame.errors import DivergedError, UserError
-from tuning.faults import Fault, Kind
 from tuning.faults.disk import cannot_write, described
-from tuning.faults.memory import KilledForMemoryError
-from tuning.object_store import explained, is_of_store
+from tuning.faults.fault import Fault, FaultKind
+from tuning.ray_internals.memory_monitor import KilledForMemoryError
+from tuning.ray_internals.train_errors import RayTrainError, WorkerHealthCheckFailedError
+from tuning.storage.object_store import explained, is_of_store
 
 ALLOCATOR = "can't allocate memory"
-"""In the message of torch's allocator for the CPU, which raises no exception of its own."""
+"""Words in the message of torch's CPU allocator, which has no exception of its own."""
 MONITOR = "running low on memory"
-"""In what Ray says of a process that its memory monitor has killed."""
+"""Words in Ray's message about a process that its memory monitor has killed."""
 PEERS = ("gloo", "NCCL", "Connection reset by peer", "Connection closed by peer")
-"""In the message of torch's collectives when another worker of the trial is gone."""
-FIRST: tuple[Kind, ...] = ("infeasible", "storage", "diverged", "failed", "lost")
-"""Of the faults of a trial's workers the one that the others follow from comes first."""
+"""Words in the message of torch's collectives when another worker of the trial is gone."""
+FIRST: tuple[FaultKind, ...] = ("infeasible", "storage", "diverged", "failed", "lost")
+"""Order of the faults of a trial's workers: the first causes the others."""
 
 
 def judge(error: BaseException, place: str | None = None) -> Fault:
-    """The fault that an exception is; `place` is what was written to if it does not say that itself."""
+    """Return the fault that an exception is. `place` is the place that was written to, if the exception names none."""
     if isinstance(error, WorkerGroupError):
         found = [judge(each, place) for each in error.worker_failures.values()]
         return min(found, key=lambda fault: FIRST.index(fault.kind))
@@ -44,13 +44,16 @@ def judge(error: BaseException, place: str | None = None) -> Fault:
 
 
 def judge_text(text: str) -> Fault:
-    """The fault that Tune has kept as text alone: the memory monitor's while an actor starts, and Tune's own errors."""
+    """Return the fault of an error that Tune has as text only.
+
+    These are kills by the memory monitor while an actor starts, and Tune's own errors.
+    """
     lines = text.strip().splitlines() or ["no reason is known"]
     monitor = [line for line in lines if MONITOR in line]
     return Fault(kind="infeasible", reason=monitor[-1]) if monitor else Fault(kind="failed", reason=lines[-1])
 
 
-def _kind(error: BaseException) -> Kind:
+def _kind(error: BaseException) -> FaultKind:
     text = str(error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError, OutOfMemoryError, KilledForMemoryError)):
         return "infeasible"
@@ -66,7 +69,7 @@ def _kind(error: BaseException) -> Kind:
 
 
 def line(error: BaseException) -> str:
-    """An exception as one line: as the last of its traceback, without the module of its class."""
+    """Return an exception as the last line of its traceback, without the module of its class."""
     text = " ".join(str(error).split())
     if isinstance(error, (DivergedError, UserError)):
         return text  # meant for people

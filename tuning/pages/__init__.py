@@ -1,37 +1,12 @@
-"""Self-contained HTML pages: templates with one style, filled in and written whole or not at all."""
+"""HTML pages and tables, which look the same on the terminal.
 
-from __future__ import annotations
+    page.py       fills a template and writes the page
+    tables.py     tables for the terminal and for pages, and the clock format
+    *.html        the templates
 
-import os
-from pathlib import Path
-from typing import Any
+Outside code imports `render` and `write_page` from here, and tables from `tables`.
+"""
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tuning.pages.page import render, write_page
 
-from fame.errors import UserError
-
-TEMPLATES = Path(__file__).parent
-
-
-def render(template: str, **values: Any) -> str:
-    """The page of a template (`compare.html`, `report.html`); everything filled in is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(values)
-
-
-def write_page(path: Path, page: str) -> None:
-    """Replace the file by the page. Raises `UserError` if it cannot be written."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free space or choose another place") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+__all__ = ["render", "write_page"]

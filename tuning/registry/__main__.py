@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fame.command_line import CommandParser
 from fame.errors import run_command
-from fame.provenance import mask_credentials
-from tuning.options import DEFAULTS
-from tuning.registry import register, version_tags
+from fame.runtime.provenance import mask_credentials
+from tuning.plan.options import DEFAULTS
+from tuning.registry.register import register, version_tags
 from tuning.tracking.store import be_patient, check_tracking_uri, connect, in_one_line
 
 

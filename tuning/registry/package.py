@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fame
-from fame.export import load_model
 from fame.index.inverted import INDEX
+from fame.serving.exported import load_model
 
 CODE = Path(__file__).with_name("served_model.py")
 NEEDED, FOR_INDEX = ("mlflow", "torch", "numpy", "safetensors", "pyyaml"), ("faiss-cpu",)
-"""What loading and serving import, and for a model with an index."""
+"""Packages that loading and serving import, and those that an index needs."""
 EXAMPLE_ITEMS = 3
 BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 REMARKS = ("mlflow.types.type_hints", "mlflow.models.signature", "mlflow.store.model_registry.abstract_store")

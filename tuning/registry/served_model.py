@@ -1,4 +1,4 @@
-"""What an exported model does when MLflow serves it. MLflow copies this file into the model ("models from code").
+"""Answers requests for an exported model in MLflow's server. MLflow copies this file into the model.
 
     POST /invocations  {"inputs": [{"history": ["id", …], "top": 10}, …]}
     →  {"predictions": [{"items": [{"id": …, "title": …, "score": …}, …],
@@ -15,15 +15,15 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel, ConfigDict, Field
 
-from fame.explain import facet_labels
-from fame.recommend import load_recommender
+from fame.serving.explanation import facet_labels
+from fame.serving.recommender import load_recommender
 
 TOP, MOST = 10, 1000
-"""Items of an answer: where the query does not say, and at most."""
+"""Items of an answer: by default, and at most."""
 
 
 class Query(BaseModel):
-    """Whose next items, and how many."""
+    """A request: a history, and the number of items."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class Query(BaseModel):
 
 
 class Item(BaseModel):
-    """A recommended item; without a score if it is recommended because it is popular."""
+    """A recommended item. An item that is recommended because it is popular has no score."""
 
     id: int | str
     title: str
@@ -40,14 +40,14 @@ class Item(BaseModel):
 
 
 class Facet(BaseModel):
-    """How much a facet counted."""
+    """The weight of a facet."""
 
     name: str
     weight: float
 
 
 class Answer(BaseModel):
-    """What one query gets."""
+    """The answer to one query."""
 
     items: list[Item]
     facets: list[Facet]
@@ -62,7 +62,7 @@ class ServedModel(PythonModel):
         self.recommender = load_recommender(Path(context.artifacts["best"]))
 
     def predict(self, model_input: list[Query]) -> list[Answer]:
-        """An answer for each query."""
+        """Return an answer for each query."""
         number = self.recommender.number
         known = [[n for id in query.history if (n := number(id)) is not None] for query in model_input]
         tops = [query.top or TOP for query in model_input]

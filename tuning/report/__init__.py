@@ -1,9 +1,11 @@
-"""A sweep as one page: `runs/NAME/report.html`, written while it runs and when it has ended.
+"""A sweep as one page: `runs/NAME/report.html`, written during the sweep and at its end.
 
-figures.py     the plots, by plotly; parallel coordinates and importances are Optuna's own
-savings.py     what early stopping spared
-edges.py       parameters whose best value lies at the end of their range
-page.py        the page, which needs no network
-callback.py    writes it while the sweep runs
-__main__.py    `python -m tuning.report NAME`
+    figures.py    the plots
+    savings.py    the time that early stopping saved
+    edges.py      parameters whose best value lies at the end of their range
+    page.py       the page, which needs no network
+    callback.py   writes the page during the sweep
+    __main__.py   `python -m tuning.report NAME`
+
+Outside code imports from the modules.
 """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fame.command_line import CommandParser
 from fame.errors import UserError, nearest, run_command
-from tuning.options import DEFAULTS, Options
-from tuning.storage import RECORD, Storage, is_remote, root, shown
+from tuning.plan.options import DEFAULTS, Options
+from tuning.storage.layout import RECORD, Storage, is_remote, root, shown
 
 
 def main() -> None:
@@ -20,10 +20,10 @@ def main() -> None:
         raise UserError(f"no sweep '{args.name}' at {shown(storage.shared)}: {hint}")
     import optuna  # here, so that --help need not wait
 
-    from tuning import mirror
-    from tuning.dashboards.journal import open_read_only
-    from tuning.plan import plan_from_record
+    from tuning.plan.sweep_plan import plan_from_record
     from tuning.report.page import statistics_of, write_report
+    from tuning.study import mirror
+    from tuning.study.reading import open_read_only
 
     plan = plan_from_record(storage.read_record(), Options(name=args.name, storage=args.storage), {})
     mirror.fetch(storage)

@@ -1,4 +1,4 @@
-"""Writes the report now and then while a sweep runs."""
+"""Writes the report now and then during a sweep."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from fame.errors import UserError
-from tuning.plan import Plan
-from tuning.search import StudySearch
-from tuning.storage import Storage
+from tuning.plan.sweep_plan import Plan
+from tuning.search.study_search import StudySearch
+from tuning.storage.layout import Storage
 
 EVERY_SECONDS = 30.0
-"""Shortest time between two reports."""
+"""Least seconds between two reports."""
 SHARE = 0.05
-"""Largest share of the driver's time that they take."""
+"""Largest share of the driver's time that reports take."""
 
 
 class ReportCallback(Callback):
@@ -29,7 +29,7 @@ class ReportCallback(Callback):
         self.plan, self.storage, self.search, self.statistics = plan, storage, search, dict(statistics)
 
     def setup(self, **info: Any) -> None:
-        """Here, not where it is made: Tune pickles it, and clocks are those of the running process."""
+        """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         self.due = time.monotonic() + EVERY_SECONDS
 
     def on_trial_result(
@@ -45,7 +45,7 @@ class ReportCallback(Callback):
 
 
 def try_report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any]) -> bool:
-    """Write the report; a sweep does not end because that fails, which is said."""
+    """Write the report and return whether it was written. A failure is printed, and the sweep goes on."""
     from tuning.report.page import write_report  # plotly takes a second to import
 
     try:
@@ -53,7 +53,7 @@ def try_report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Ma
     except UserError as error:
         print(f"no report: {error}", file=sys.stderr)
         return False
-    except Exception as error:  # a page about a sweep of days must not end it, whatever is wrong with it
+    except Exception as error:  # a page about a sweep must not end the sweep, whatever is wrong with the page
         why = " ".join(str(error).split())
         print(f"no report: {type(error).__name__}: {why}; the sweep goes on, please report this", file=sys.stderr)
         return False

@@ -10,11 +10,8 @@ from typing import Any
 
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial, TrialState
 
-from tuning.export import ranked, score
-from tuning.search import RAY_ID
-from tuning.tracking.callback import run_name
+from tuning.study.trials import SweepTrial, ranked, trials_of
 
 CURVES = 60
 """Most learning curves that are drawn: those of the best trials."""
@@ -23,52 +20,52 @@ HEIGHT = 380
 AXIS = {"gridcolor": LINE, "zeroline": False, "automargin": True, "linecolor": LINE}
 
 
-def learning_curves(trials: Sequence[FrozenTrial], metric: str) -> go.Figure:
-    """Validation metric of each trial by epoch; a cross is where a trial was stopped, a dot where it finished."""
+def learning_curves(trials: Sequence[SweepTrial], metric: str) -> go.Figure:
+    """Draw each trial's validation metric by epoch. A cross marks a stopped trial, a dot a finished one."""
     best = trials[0]
     figure = go.Figure()
     for trial in reversed(trials[:CURVES]):  # the best on top
-        epochs, values = zip(*sorted(trial.intermediate_values.items()), strict=True)
-        color = BEST if trial is best else FINISHED if trial.state == TrialState.COMPLETE else STOPPED
-        mark = {TrialState.PRUNED: "x", TrialState.COMPLETE: "circle"}.get(trial.state, "triangle-right-open")
+        epochs, values = zip(*trial.curve.items(), strict=True)
+        color = BEST if trial is best else FINISHED if trial.state == "finished" else STOPPED
+        mark = {"stopped": "x", "finished": "circle"}.get(trial.state, "triangle-right-open")
         figure.add_scatter(
             x=epochs,
             y=values,
             mode="lines+markers",
-            name=_name(trial),
+            name=_label(trial),
             line={"color": color, "width": 2.5 if trial is best else 1.2},
             marker={"symbol": mark, "size": [0] * (len(epochs) - 1) + [9], "color": color},
-            hovertemplate=f"{_name(trial)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+            hovertemplate=f"{_label(trial)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         )
     figure.update_xaxes(title="epoch", rangemode="tozero")
     figure.update_yaxes(title={"text": f"validation {metric}", "standoff": 10})
     return _styled(figure)
 
 
-def by_value(trials: Sequence[FrozenTrial], key: str, label: str, metric: str) -> go.Figure:
-    """Best validation metric of trials by the value of one parameter, and the best of each value as a line."""
-    having = [trial for trial in trials if key in trial.params]
-    values = sorted({trial.params[key] for trial in having})
+def by_value(trials: Sequence[SweepTrial], key: str, label: str, metric: str) -> go.Figure:
+    """Draw the best validation metric of trials by one parameter's value. A line joins the best of each value."""
+    having = [trial for trial in trials if key in trial.point]
+    values = sorted({trial.point[key] for trial in having})
     figure = go.Figure()
-    top = {value: max(score(t) for t in having if t.params[key] == value) for value in values}
+    top = {value: max(t.value for t in having if t.point[key] == value) for value in values}
     figure.add_scatter(
         x=[str(value) for value in values], y=list(top.values()), mode="lines", line={"color": FINISHED, "width": 2},
         name="best", hoverinfo="skip",
     )  # fmt: skip
-    for state, name, color, symbol in (
-        (TrialState.COMPLETE, "finished", FINISHED, "circle"),
-        (TrialState.PRUNED, "stopped", STOPPED, "x"),
-        (TrialState.RUNNING, "running", STOPPED, "triangle-right-open"),
+    for state, color, symbol in (
+        ("finished", FINISHED, "circle"),
+        ("stopped", STOPPED, "x"),
+        ("running", STOPPED, "triangle-right-open"),
     ):
         some = [trial for trial in having if trial.state == state]
         if some:
             figure.add_scatter(
-                x=[str(trial.params[key]) for trial in some],
-                y=[score(trial) for trial in some],
+                x=[str(trial.point[key]) for trial in some],
+                y=[trial.value for trial in some],
                 mode="markers",
-                name=name,
+                name=state,
                 marker={"color": color, "symbol": symbol, "size": 9},
-                text=[_name(trial) for trial in some],
+                text=[_label(trial) for trial in some],
                 hovertemplate="%{text}: %{y:.4f}<extra></extra>",
             )
     order = [str(value) for value in values]
@@ -78,8 +75,8 @@ def by_value(trials: Sequence[FrozenTrial], key: str, label: str, metric: str) -
 
 
 def parallel_coordinates(study: optuna.Study, metric: str) -> go.Figure | None:
-    """Optuna's own, of the trials that finished; None if there are fewer than two."""
-    if len(_finished(study)) < 2:
+    """Return Optuna's own plot of the finished trials. None if there are fewer than two."""
+    if len(_values(study)) < 2:
         return None
     with _quietly():
         figure = optuna.visualization.plot_parallel_coordinate(study, target_name=metric)
@@ -87,9 +84,8 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> go.Figure | None:
 
 
 def importances(study: optuna.Study, metric: str) -> go.Figure | None:
-    """Optuna's own (PED-ANOVA), of the trials that finished; None if they cannot tell."""
-    values = {trial.value for trial in _finished(study)}
-    if len(values) < 2:
+    """Return Optuna's own plot (PED-ANOVA) of the finished trials. None if they have fewer than two values."""
+    if len(set(_values(study))) < 2:
         return None
     with _quietly():
         figure = optuna.visualization.plot_param_importances(study, target_name=metric)
@@ -102,26 +98,26 @@ def importances(study: optuna.Study, metric: str) -> go.Figure | None:
 
 
 def plain(figure: go.Figure) -> dict[str, Any]:
-    """The figure as plain values, for the page's script."""
+    """Return the figure as plain values for the page's script."""
     return json.loads(figure.to_json())
 
 
-def with_curves(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that have a value, best first."""
-    return [trial for trial in ranked(study) if trial.intermediate_values]
+def with_curves(study: optuna.Study) -> list[SweepTrial]:
+    """Return the trials that have a value and a curve, best first."""
+    return [trial for trial in ranked(trials_of(study)) if trial.curve]
 
 
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+def _values(study: optuna.Study) -> list[float]:
+    return [trial.value for trial in trials_of(study) if trial.state == "finished"]
 
 
-def _name(trial: FrozenTrial) -> str:
-    return f"{trial.user_attrs[RAY_ID]} ({run_name(trial.params, trial.user_attrs[RAY_ID])})"
+def _label(trial: SweepTrial) -> str:
+    return f"{trial.id} ({trial.name})"
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Optuna's warnings on the terminal: that it is experimental, and that few trials say little, as the page does."""
+    """Keep Optuna's warnings off the terminal. The page itself says that few trials say little."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)

@@ -15,33 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 
-from fame.seeds import mean_sd
-from tuning import stages
-from tuning.dashboards.journal import open_read_only
-from tuning.export import ranked, score
-from tuning.faults import Fault
-from tuning.final import Final, outcomes
+from fame.evaluation.seeds import mean_sd
 from tuning.pages import render, write_page
-from tuning.plan import Plan
+from tuning.pages.tables import Table, clock, columns
+from tuning.plan.sweep_plan import Plan
 from tuning.report import figures
 from tuning.report.edges import edges
-from tuning.report.savings import Spent, epochs_of, seconds_of, spent
-from tuning.search import LOST, RAY_ID
-from tuning.storage import Storage
-from tuning.tables import Table, clock, columns
-from tuning.tracking.callback import LETTERS, run_name
+from tuning.report.savings import Spent, spent
+from tuning.results.final import Final, repeats
+from tuning.storage.layout import Storage
+from tuning.study.reading import open_read_only
+from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, total_uses, trials_of
 
 SHOWN = 10
-"""Trials in the table of the best."""
-ENDED = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+"""Most trials in the table of the best."""
 BY_VALUE = {
     "model.heads": ("number of heads H", "Number of heads (the paper's Figure 5)"),
     "model.experts": ("number of experts N", "Number of experts (the paper's Figure 6)"),
 }
 PARALLEL_WIDTH = 110
-"""Pixels that an axis of the parallel coordinates needs at the least."""
+"""Least pixels of an axis of the parallel coordinates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +45,14 @@ class Plot:
     title: str
     figure: dict[str, Any]
     width: int = 0
-    """Least width in pixels; where there is less, it is scrolled."""
+    """Least width in pixels. On a narrower page the figure scrolls."""
     note: str = ""
 
 
 def write_report(
     plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None, path: Path | None = None
 ) -> Path:
-    """Write the sweep's report, to `report.html` in its folder unless a path is given; returns where.
+    """Write the sweep's report and return its path: `report.html` in the sweep's folder unless `path` is given.
 
     Raises `UserError` if it cannot be written.
     """
@@ -68,20 +62,16 @@ def write_report(
 
 
 def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any] | None) -> str:
-    """The page's HTML."""
-    trials = [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if RAY_ID in trial.user_attrs and LOST not in trial.user_attrs
-    ]
-    best = next(iter(ranked(study)), None)
+    """Return the page's HTML."""
+    trials = trials_of(study)
+    best = next(iter(ranked(trials)), None)
     used = spent(trials, plan.space, datetime.now())
-    over = sum(trial.state in ENDED for trial in trials)
+    over = sum(trial.ended for trial in trials)
     tables = [
-        _best_trials(plan, study),
-        _final(plan, storage, study),
+        _best_trials(plan, trials),
+        _final(plan, storage, trials),
         _faults(trials),
-        _time(study, used),
+        _time(trials, used),
         _space(plan),
         _dataset(statistics),
     ]
@@ -93,7 +83,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
         f"by validation {metric}; written {time.strftime('%Y-%m-%d %H:%M:%S')}"
         + ("" if over >= plan.trials else ", while trials are left"),
         cards=_cards(plan, trials, best, used, over),
-        warnings=edges(plan.space, best.params) if best is not None else [],
+        warnings=edges(plan.space, best.point) if best is not None else [],
         plots=_plots(plan, study),
         tables=[table for table in tables if table is not None],
         plotly=_plotly(),
@@ -101,16 +91,16 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
 
 
 def _cards(
-    plan: Plan, trials: list[FrozenTrial], best: FrozenTrial | None, used: Spent, over: int
+    plan: Plan, trials: list[SweepTrial], best: SweepTrial | None, used: Spent, over: int
 ) -> list[tuple[str, str, str]]:
-    """What is to be seen first: a number, what it is, and a remark."""
-    counts = collections.Counter(_how(trial) for trial in trials)
+    """Return the cards at the top: a number, its name and a remark each."""
+    counts = collections.Counter(trial.word for trial in trials)
     return [
         (f"{over} / {plan.trials}", "trials ended", ", ".join(f"{n} {how}" for how, n in counts.items())),
         (
-            "–" if best is None else f"{score(best):.4f}",
+            "–" if best is None else f"{best.value:.4f}",
             f"best validation {plan.options.metric}",
-            "" if best is None else run_name(best.params, best.user_attrs[RAY_ID]),
+            "" if best is None else best.name,
         ),
         (clock(used.seconds), "time of trials", f"{used.epochs} epochs"),
         (
@@ -135,7 +125,7 @@ def _plots(plan: Plan, study: optuna.Study) -> list[Plot]:
         )
     ]
     for key, (label, title) in BY_VALUE.items():
-        if len({trial.params[key] for trial in trials if key in trial.params}) > 1:
+        if len({trial.point[key] for trial in trials if key in trial.point}) > 1:
             figure = figures.plain(figures.by_value(trials, key, label, metric))
             plots.append(
                 Plot(title=title, figure=figure, note="The line joins the best of each; all else differs, too.")
@@ -161,32 +151,32 @@ def _plots(plan: Plan, study: optuna.Study) -> list[Plot]:
     return plots
 
 
-def _best_trials(plan: Plan, study: optuna.Study) -> Table | None:
+def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
     now = datetime.now()
     rows = [
         [
-            trial.user_attrs[RAY_ID],
-            run_name(trial.params, trial.user_attrs[RAY_ID]),
-            ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items() if key not in LETTERS),
-            _how(trial),
-            str(epochs_of(trial)),
-            clock(seconds_of(trial, now)),
-            f"{score(trial):.4f}",
+            trial.id,
+            trial.name,
+            ", ".join(f"{key} {_short(value)}" for key, value in trial.point.items() if key not in LETTERS),
+            trial.word,
+            str(trial.epoch),
+            clock(trial.seconds(now)),
+            f"{trial.value:.4f}",
         ]
-        for trial in ranked(study)[:SHOWN]
+        for trial in ranked(trials)[:SHOWN]
     ]
     names = columns(["trial", "", "setting", ""], ["epochs", "time", f"validation {plan.options.metric}"])
     return Table(title="Best trials", columns=names, rows=rows) if rows else None
 
 
-def _final(plan: Plan, storage: Storage, study: optuna.Study) -> Table | None:
+def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | None:
     if not (plan.options.final_top and storage.final.exists and storage.final.study.exists()):
         return None
-    final = Final.of(plan, storage, study)
+    final = Final.of(plan, storage, trials)
     finals = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.final.study))
     rows = []
-    for outcome in outcomes(final, finals):
-        one = outcome.to_dict()
+    for found in repeats(final, trials_of(finals)):
+        one = found.to_dict()
         cells = [run_name(one["params"], one["trial"]), ", ".join(f"{value:.4f}" for value in one["values"])]
         rows.append([one["trial"], *cells, mean_sd(one)])
     names = columns(["trial", "", "validation of each seed"], ["mean ± standard deviation"])
@@ -194,24 +184,21 @@ def _final(plan: Plan, storage: Storage, study: optuna.Study) -> Table | None:
     return Table(title=title, columns=names, rows=rows, note="The best mean is chosen.") if rows else None
 
 
-def _faults(trials: list[FrozenTrial]) -> Table | None:
-    found = [(trial, fault) for trial in trials if (fault := Fault.of(trial.user_attrs)) is not None]
-    rows = [
-        [trial.user_attrs[RAY_ID], run_name(trial.params, ""), fault.kind, fault.reason]
-        for trial, fault in found[-SHOWN:]
-    ]
+def _faults(trials: list[SweepTrial]) -> Table | None:
+    found = [trial for trial in trials if trial.fault is not None]
+    rows = [[t.id, run_name(t.point, ""), t.fault.kind, t.fault.reason] for t in found[-SHOWN:]]
     title = f"Trials that went wrong ({len(found)})"
     return Table(title=title, columns=columns(["trial", "", "what", "reason"], []), rows=rows) if rows else None
 
 
-def _time(study: optuna.Study, used: Spent) -> Table:
+def _time(trials: list[SweepTrial], used: Spent) -> Table:
     rows = [
         ["trials, together", f"{clock(used.seconds)} for {used.epochs} epochs"],
         [
             "early stopping",
             f"{used.stopped} trials stopped: at most {used.epochs_spared} epochs, about {clock(used.seconds_spared)}, not trained",
         ],
-        *([f"stage {name}", str(uses)] for name, uses in stages.total(study).items()),
+        *([f"stage {name}", str(uses)] for name, uses in total_uses(trials).items()),
     ]
     return Table(title="Time, and what was saved", columns=columns(["", ""], []), rows=rows)
 
@@ -236,24 +223,19 @@ def _dataset(statistics: Mapping[str, Any] | None) -> Table | None:
     return Table(title="Dataset", columns=names, rows=rows)
 
 
-def _how(trial: FrozenTrial) -> str:
-    fault = Fault.of(trial.user_attrs)
-    return ENDED.get(trial.state, "running") if fault is None else fault.kind
-
-
 def _short(value: object) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 @cache
 def _plotly() -> str:
-    """plotly.js as base64 of its compressed text: 2 MB instead of 5. The page's script unpacks it."""
+    """Return plotly.js compressed, as base64: 2 MB instead of 5. The page's script unpacks it."""
     from plotly.offline import get_plotlyjs
 
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
 
 
 def statistics_of(storage: Storage) -> dict[str, Any] | None:
-    """Of the dataset, as the exported model has them; None if none is exported."""
+    """Return the dataset's statistics from the exported model. None if no model is exported."""
     path = storage.best / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8"))["dataset"]["statistics"] if path.is_file() else None

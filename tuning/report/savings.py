@@ -1,4 +1,4 @@
-"""Time of a sweep's trials, and what stopping the bad ones early spared."""
+"""The time of a sweep's trials, and the time that early stopping saved."""
 
 from __future__ import annotations
 
@@ -6,52 +6,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from optuna.trial import FrozenTrial, TrialState
-
-from fame.config_tree import experiment_from_dict
-from tuning.faults import FAULT
+from fame.config.tree import experiment_from_dict
 from tuning.space import Space
+from tuning.study.trials import SweepTrial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What the trials took, and did not take."""
+    """The time that trials took, and the time that they did not take."""
 
     seconds: float
-    """Of all trials together, from their start to their end, waiting included."""
+    """Seconds of all trials together, from their start to their end. Waiting is included."""
     epochs: int
     stopped: int
     """Trials that were stopped early."""
     epochs_spared: int
-    """Most epochs that those would have gone on for; patience may have ended them before."""
+    """Most epochs that stopped trials would have had. Patience may have ended them before."""
     seconds_spared: float
-    """At the speed that each of them had."""
+    """The time of these epochs, at the speed of each trial."""
 
 
-def spent(trials: Sequence[FrozenTrial], space: Space, now: datetime) -> Spent:
-    """Over a sweep's trials; those that still run count until `now`."""
-    stopped = [t for t in trials if t.state == TrialState.PRUNED and FAULT not in t.user_attrs and epochs_of(t)]
-    left = [max(0, most_epochs(space, t) - epochs_of(t)) for t in stopped]
+def spent(trials: Sequence[SweepTrial], space: Space, now: datetime) -> Spent:
+    """Add up a sweep's trials. Running trials count until `now`."""
+    stopped = [trial for trial in trials if trial.state == "stopped" and trial.epoch]
+    left = [max(0, most_epochs(space, trial) - trial.epoch) for trial in stopped]
     return Spent(
-        seconds=sum(seconds_of(t, now) for t in trials),
-        epochs=sum(map(epochs_of, trials)),
+        seconds=sum(trial.seconds(now) for trial in trials),
+        epochs=sum(trial.epoch for trial in trials),
         stopped=len(stopped),
         epochs_spared=sum(left),
-        seconds_spared=sum(seconds_of(t, now) / epochs_of(t) * n for t, n in zip(stopped, left, strict=True)),
+        seconds_spared=sum(t.seconds(now) / t.epoch * n for t, n in zip(stopped, left, strict=True)),
     )
 
 
-def epochs_of(trial: FrozenTrial) -> int:
-    return max(trial.intermediate_values, default=0)
-
-
-def seconds_of(trial: FrozenTrial, now: datetime) -> float:
-    if trial.datetime_start is None:
-        return 0.0
-    return ((trial.datetime_complete or now) - trial.datetime_start).total_seconds()
-
-
-def most_epochs(space: Space, trial: FrozenTrial) -> int:
-    """Epochs of a trial that nobody stops, over its stages."""
-    experiment = experiment_from_dict(space.experiment(trial.params))
+def most_epochs(space: Space, trial: SweepTrial) -> int:
+    """Return the epochs of a trial that runs to its end, over its stages."""
+    experiment = experiment_from_dict(space.experiment(trial.point))
     return experiment.train.epochs + experiment.backbone.epochs

@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler
 
 from tuning.faults import FAULT
-from tuning.schedulers.restart import leave_note, restart_of
+from tuning.trial.restart import leave_note, restart_of
 
 
 class HyperBand(HyperBandScheduler):

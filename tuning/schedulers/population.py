@@ -26,10 +26,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from tuning.faults import FAULT
-from tuning.schedulers import QUARTER, changeable
-from tuning.schedulers.restart import Restart, leave_note, milestone_name, point_of, restart_of
+from tuning.schedulers.limits import QUARTER, changeable
 from tuning.space import Space
 from tuning.space.domains import Domain, is_number
+from tuning.trial.restart import Restart, leave_note, milestone_name, point_of, restart_of
 
 RESAMPLED = 0.25
 """Share of settings that are drawn anew instead of moved a little."""

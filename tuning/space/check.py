@@ -1,4 +1,4 @@
-"""What is checked of a search space before a sweep starts; each finding is a `UserError`."""
+"""Checks of a search space before a sweep starts. Each finding is a `UserError`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fame.errors import UserError, nearest
-from tuning.space import Space
 from tuning.space.domains import Condition, is_number
+from tuning.space.space import Space
 
 DRAWS = 5_000
 """Random configurations among which a space too large to list must have an allowed one."""

@@ -58,7 +58,7 @@ class Choices:
         return rng.choice(self.choices)
 
     def arguments(self) -> dict[str, Any]:
-        """Of Optuna's `suggest_<kind>` and `<Kind>Distribution`, which agree; so for the ranges."""
+        """Return the arguments of Optuna's `suggest_<kind>` and `<Kind>Distribution`, which agree."""
         return {"choices": self.choices}
 
 

@@ -19,11 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fame.config_tree import key_lines, read_yaml, set_key
+from fame.config.recipes import with_recipe
+from fame.config.tree import assign, key_lines, read_yaml
 from fame.errors import UserError, nearest
-from tuning.space import Space, flatten
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
+from tuning.space.space import Space, flatten
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -33,13 +34,22 @@ def shipped_spaces() -> list[str]:
     return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
-def default_space(model: str) -> str:
-    """Name of the shipped space for a sweep of `model` that names none: the model's own, else `default`."""
-    return model if model in shipped_spaces() else "default"
+QUICK = "quick"
+"""The shipped space of a demonstration, which a sweep takes that names no data."""
+
+
+def default_space(model: str, names_data: bool) -> str:
+    """Return the name of the shipped space for a sweep of `model` that names none.
+
+    FAME on the embedded data is the demonstration. A model without a space of its own is searched in FAME's.
+    """
+    if model not in shipped_spaces():
+        return "fame" if names_data else QUICK
+    return QUICK if model == "fame" and not names_data else model
 
 
 def read_space(source: str | Path) -> Space:
-    """Read and check a space: a file, or the name of a shipped one (`default`, `paper`, …).
+    """Read and check a space: a file, or the name of a shipped one (`fame`, `paper`, …).
 
     Raises `UserError` that names the file and the key for anything wrong with it.
     """
@@ -64,7 +74,7 @@ def space_from_dict(tree: Any, source: str = "space", lines: Mapping[str, int] |
             if not isinstance(content, sections[name]):
                 kind = "list" if sections[name] is list else "mapping"
                 raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=tree.get("base", {}), search={}, source=source, lines=lines or {})
+    space = Space(base=with_recipe(tree.get("base", {})), search={}, source=source, lines=lines or {})
     search = {}
     for key, settings in tree.get("search", {}).items():
         with inside(space.place(key)):
@@ -100,10 +110,12 @@ def fix(space: Space, settings: Mapping[str, Any]) -> Space:
     Keys that existed only under another value of a fixed key are no longer searched either.
     Start points keep their other keys; one that is no longer possible is dropped.
     """
-    settings = flatten(settings)
     base = copy.deepcopy(dict(space.base))
-    for key, value in settings.items():
-        set_key(base, key, value)
+    given: dict[str, Any] = {}
+    for key, value in flatten(settings).items():
+        assign(base, key, value)
+        assign(given, key, value)
+    settings = flatten(given)
     fixed = replace(space, base=base, search={}, start=())
     fixed = replace(fixed, search=space.left_to_search(settings, fixed.fixed))
     check_keys(fixed)

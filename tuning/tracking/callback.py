@@ -1,91 +1,45 @@
-"""Ray Tune's events as runs in MLflow."""
+"""Notes Tune's events for MLflow."""
 
 from __future__ import annotations
 
-import math
-import numbers
-from collections.abc import Mapping
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
-from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
-from tuning.faults import FAULT, Fault
-from tuning.schedulers.restart import fault_noted, point_of
-from tuning.tracking import TRIAL, Status, Tracker, opened
-
-LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
-"""Parameters that a run's name shows, by the paper's letters."""
-
-NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch"}
-"""Numbers of a report that describe Ray's processes, and the epoch, which is the step."""
-
-
-def run_name(params: Mapping[str, Any], trial_id: str) -> str:
-    """``H2 N4 D64``; the trial's id where the search looks at none of these."""
-    words = [f"{letter}{params[key]}" for key, letter in LETTERS.items() if key in params]
-    return " ".join(words) or trial_id
-
-
-def numbers_of(report: Mapping[str, Any]) -> dict[str, float]:
-    """What of a report are metrics."""
-    return {
-        key: float(value)
-        for key, value in report.items()
-        if isinstance(value, numbers.Real) and not isinstance(value, bool) and key not in NOT_METRICS
-    }
-
-
-def tags_of(fault: Fault | None) -> dict[str, str]:
-    """What tells of a fault."""
-    return {} if fault is None else {"failure": fault.kind, "error": fault.reason}
+from tuning.faults import FAULT
+from tuning.tracking.projection import Projection, opened
+from tuning.trial.restart import point_of
 
 
 class TrackingCallback(Callback):
-    """Give it to `tune.RunConfig(callbacks=[...])`; it needs an open tracker.
+    """Give it to `tune.RunConfig(callbacks=[...])`. It needs an open projection.
 
-    Tune pickles it into the sweep's folder. The copy holds the sweep's name, no connection and no
-    password, and uses the tracker that the restoring process opened under that name.
+    Tune pickles it into the sweep's folder. The copy holds the sweep's name, no connection and no password. It uses the
+    projection that the restoring process opened under that name.
     """
 
-    def __init__(self, tracker: Tracker, metric: str, kind: str = TRIAL) -> None:
-        self._sweep = tracker.sweep
-        self._metric = metric
-        self._kind = kind
+    def __init__(self, projection: Projection) -> None:
+        self._sweep = projection.sweep
 
     @property
-    def tracker(self) -> Tracker:
+    def projection(self) -> Projection:
         return opened(self._sweep)
 
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.projection.check()
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._start(trial)
+        self.projection.reports.begin(trial.trial_id, point_of(trial.config))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if FAULT in result:  # what it carries beside the reason is for the scheduler
-            return
-        self.tracker.log_epoch(trial.trial_id, int(result["epoch"]), numbers_of(result))
+        if FAULT not in result:  # its numbers are for the scheduler
+            self.projection.reports.note(trial.trial_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        result = trial.last_result or {}
-        if (fault := Fault.of(result)) is not None:
-            self._end(trial, "failed", tags_of(fault))
-        else:  # Tune sets the trial's status after this call
-            self._end(trial, "finished" if result.get("finished") else "pruned")
+        self.projection.reports.end(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """It could not tell why itself."""
-        self._end(trial, "failed", tags_of(fault_noted(trial.config)))
-
-    def _start(self, trial: Trial) -> None:
-        name = run_name(trial.config, trial.trial_id)
-        self.tracker.start_trial(trial.trial_id, point_of(trial.config), name, self._kind)
-
-    def _end(self, trial: Trial, status: Status, tags: Mapping[str, object] | None = None) -> None:
-        if not self.tracker.knows(trial.trial_id):  # it ended before it started here: paused, or its actor died
-            self._start(trial)
-        result = trial.last_result or {}
-        value = math.nan if FAULT in result else result.get(f"best_{self._metric}", math.nan)
-        self.tracker.end_trial(trial.trial_id, status, value, tags)
+        self.projection.reports.end(trial.trial_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 METRICS_PER_BATCH = 1000
-"""With the other entries of a request, too."""
+"""Most metrics and other entries of a request together."""
 ENTRIES_PER_BATCH = 100
 """Parameters, or tags."""
 NAME_LENGTH = 250
@@ -22,11 +22,11 @@ PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 """MLflow's limits (`mlflow.utils.validation`)."""
 PAGE = 200
-"""Runs per answer to a search; a thousand with all they have can take longer than a request may."""
+"""Runs per answer to a search. A thousand runs can take longer than a request may."""
 
 
 def metric_name(name: str) -> str:
-    """The name of a metric (or parameter, or tag) in MLflow: ``ndcg@10`` is ``ndcg_at_10``.
+    """Return the name of a metric, parameter or tag in MLflow: ``ndcg@10`` is ``ndcg_at_10``.
 
     MLflow takes letters, digits, ``_ - . : /`` and spaces; anything else becomes ``_``.
     """
@@ -34,27 +34,30 @@ def metric_name(name: str) -> str:
 
 
 def texts(values: Mapping[str, object], length: int) -> dict[str, str]:
-    """Names and values as MLflow takes them: valid names, texts that are not too long."""
+    """Return names and values as MLflow takes them: valid names, and texts that are not too long."""
     texts = {metric_name(k): v if isinstance(v, str) else json.dumps(v, default=str) for k, v in values.items()}
     return {key: text if len(text) <= length else text[: length - 1] + "…" for key, text in texts.items()}
 
 
 def current_params(run: Run) -> dict[str, str]:
-    """Parameters with the changes that tags note."""
+    """Return a run's parameters with the changes that its tags note."""
     return {key: run.data.tags.get(f"now.{key}", value) for key, value in run.data.params.items()}
 
 
 @dataclass(kw_only=True)
 class Batch:
-    """What one run is to get, sent in as few requests as MLflow's limits allow."""
+    """Writes for one run, sent in as few requests as MLflow's limits allow."""
 
     params: dict[str, str] = field(default_factory=dict)
     metrics: list[Metric] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
 
     def add_metrics(self, metrics: Mapping[str, float], step: int, when: int) -> None:
-        """Numbers at a step. One that is not finite becomes the tag ``not_finite.NAME``: MLflow stores infinity
-        as 1.8e308, which spoils the axis of every chart."""
+        """Add numbers at a step.
+
+        A number that is not finite becomes the tag ``not_finite.NAME``. MLflow stores infinity as 1.8e308, which spoils
+        the axis of every chart.
+        """
         from mlflow.entities import Metric
 
         for key, value in metrics.items():
@@ -64,7 +67,7 @@ class Batch:
                 self.tags[metric_name(f"not_finite.{key}")] = f"{value} at epoch {step}"
 
     def send(self, client: MlflowClient, run_id: str) -> None:
-        """Write all of it, after which the batch is empty."""
+        """Write the batch. It is empty afterwards."""
         from mlflow.entities import Param, RunTag
 
         params = [Param(key, value) for key, value in self.params.items()]
@@ -79,7 +82,7 @@ class Batch:
 
 
 def changed_params(known: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What a run that has `known` lacks, as parameters and as tags.
+    """Return the parameters and tags that a run with `known` lacks.
 
     Parameters cannot be overwritten in MLflow: a new value (population based training) is a tag.
     """
@@ -88,13 +91,13 @@ def changed_params(known: Mapping[str, str], wanted: Mapping[str, str]) -> tuple
 
 
 def like(tag: str, value: str) -> str:
-    """A filter on a tag. MLflow cannot escape quotes, so they become a wildcard; `find` compares exactly."""
+    """Return a filter on a tag. MLflow cannot escape quotes, so they become a wildcard. `find` compares exactly."""
     pattern = re.sub(r"['\"\\]", "_", value)
     return f"tags.{tag} LIKE '{pattern}'"
 
 
 def find(client: MlflowClient, experiment_id: str, query: str, tags: Mapping[str, str]) -> Run | None:
-    """The oldest run that matches the query and has exactly these tags."""
+    """Return the oldest run that matches the query and has exactly these tags."""
     for run in search(client, experiment_id, query):
         if all(run.data.tags.get(key) == value for key, value in tags.items()):
             return run
@@ -102,7 +105,7 @@ def find(client: MlflowClient, experiment_id: str, query: str, tags: Mapping[str
 
 
 def children(client: MlflowClient, experiment_id: str, parent_id: str) -> list[Run]:
-    """Runs below another one, oldest first, deleted ones too."""
+    """Return the runs below another one, oldest first, deleted ones too."""
     return search(client, experiment_id, f"tags.`mlflow.parentRunId` = '{parent_id}'", deleted=True)
 
 

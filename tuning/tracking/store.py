@@ -1,6 +1,6 @@
-"""Where MLflow keeps the runs: checks a tracking address and opens it, or says in one line why not.
+"""MLflow's store: checks a tracking address and opens it, or says in one line why not.
 
-Two kinds are taken: ``sqlite:///FILE`` (embedded) and ``http(s)://HOST`` (an MLflow server).
+Two kinds of addresses are accepted: ``sqlite:///FILE`` (embedded) and ``http(s)://HOST`` (an MLflow server).
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fame.errors import UserError
-from fame.provenance import mask_credentials
+from fame.runtime.provenance import mask_credentials
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-PATIENCE = {
+CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""MLflow asks once and waits so many seconds, instead of several minutes, and prints no address with its password.
+"""Settings of MLflow's client: one request of at most 20 seconds instead of minutes, and no printed passwords.
 
-Its client takes these settings from the environment at each request, from nowhere else."""
+The client reads them from the environment at each request, and from nowhere else."""
 LOCK_SECONDS = 5
-"""Longest wait for a database that another process writes to."""
+"""Most seconds to wait for a database that another process writes to."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
-"""MLflow's codes for what would fail again however often it is asked. Others come from a store that is not well, too:
-a server whose database is away says BAD_REQUEST."""
+"""MLflow's codes for requests that would fail again. Other codes may come from a store with a temporary fault: a server
+without its database says BAD_REQUEST."""
 
 
 class StoreAwayError(UserError):
-    """Nobody answers at the address, or not at the moment."""
+    """Nobody answers at the address at the moment."""
 
 
 def check_tracking_uri(uri: str) -> str:
-    """The address with its path made absolute. Raises `UserError` for one that cannot be used.
+    """Return the address with an absolute path. Raises `UserError` for an address that cannot be used.
 
-    Looks at the text and, for sqlite, at the file; does not ask a server.
+    The check reads the text and, for sqlite, the file. It asks no server.
     """
     shown = mask_credentials(uri)
     scheme, separator, rest = uri.partition("://")
@@ -75,10 +75,10 @@ def check_tracking_uri(uri: str) -> str:
 
 
 def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[MlflowClient, str]:
-    """A client of a checked address, and the id of the experiment, made if there is none.
+    """Return a client of a checked address and the id of the experiment, which is made if it is missing.
 
-    Artifacts of a sqlite store go to `mlartifacts` beside the database unless a location is
-    given; a server knows its own place. Raises `UserError` if the experiment was deleted.
+    Artifacts of a sqlite store go to `mlartifacts` beside the database unless a location is given. A server knows its own
+    place. Raises `UserError` if the experiment was deleted.
     """
     # Two processes that fill the same new database at once break each other.
     alone = contextlib.nullcontext()
@@ -112,7 +112,7 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
 
 @contextlib.contextmanager
 def in_one_line(uri: str) -> Iterator[None]:
-    """What MLflow raises as `UserError`, as `StoreAwayError` if it may answer later."""
+    """Turn MLflow's errors into a `UserError`, or a `StoreAwayError` if the store may answer later."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -128,16 +128,16 @@ def in_one_line(uri: str) -> Iterator[None]:
 
 
 def be_patient() -> None:
-    """Set `PATIENCE`, where the user has not set something else, for the rest of the process.
+    """Set `CLIENT_SETTINGS` for the rest of the process, except those that the user has set.
 
-    Not around each request: another thread may read the environment at that moment, which C does not allow.
+    They are not set around each request: another thread may read the environment at that moment, which C does not allow.
     """
-    for name, value in PATIENCE.items():
+    for name, value in CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 def is_refusal(error: BaseException, uri: str) -> bool:
-    """Whether MLflow itself says that it will never take this write."""
+    """Whether MLflow itself says that it will never accept this write."""
     from mlflow.exceptions import MlflowException, RestException
 
     # Of a server, what is not MLflow's own answer comes from a proxy before it.
@@ -146,7 +146,7 @@ def is_refusal(error: BaseException, uri: str) -> bool:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the store did not answer, or said that it cannot at the moment: worth another try later."""
+    """Whether the store did not answer, or cannot at the moment. Another try later makes sense."""
     import requests
 
     if getattr(error, "error_code", None) == "TEMPORARILY_UNAVAILABLE":
@@ -162,7 +162,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong, short: the innermost reason's first line, without passwords."""
+    """Return the first line of the innermost reason of an error, without passwords."""
     while error.__context__ is not None:
         error = error.__context__
     text = str(error).strip() or type(error).__name__
@@ -189,7 +189,7 @@ def _check_database(file: Path, shown: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the only lock on a folder; the lock goes with the process and leaves no file."""
+    """Hold the only lock on a folder. The lock ends with the process and leaves no file."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,31 +1,20 @@
-"""Carries records out in MLflow: many in few requests, each with the effect of once.
+"""MLflow's side: the runs that are there, and the writes that bring them up to date.
 
-What MLflow has is found out when it is connected to, by the runs' tags, and kept up to date from then on. After a
-request that failed it is not known whether it took effect, so what it was about is asked for again.
+The runs are read when the store is connected to, and kept in mind from then on. After a request that failed nobody
+knows whether it took effect. Then the connection is dropped, and the next one reads the runs again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fame.provenance import mask_credentials
-from tuning.tracking.records import (
-    OpenTrialsEnd,
-    Record,
-    SweepEnd,
-    SweepFile,
-    SweepStart,
-    SweepValues,
-    TrialEpoch,
-    TrialRecord,
-    TrialStart,
-)
-from tuning.tracking.runs import Batch, changed_params, children, current_params, find, like
-from tuning.tracking.store import connect, first_line, in_one_line, is_refusal
+from tuning.tracking.reports import EpochMetrics
+from tuning.tracking.runs import Batch, changed_params, children, current_params, find, like, metric_name
+from tuning.tracking.store import connect, first_line, in_one_line
+from tuning.tracking.wanted import WantedRun, WantedSweep, milliseconds
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,61 +23,72 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MLFLOW_STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-"""MLflow has no status for a pruned run; the tag `status` tells it from a finished one."""
+"""MLflow has no status for a pruned run. The tag `status` distinguishes it from a finished one."""
 EPOCHS = "epochs"
 """Tag of a trial that has ended: its last epoch in MLflow."""
 
 
 @dataclass(kw_only=True)
 class Child:
-    """A trial's run, as far as it is known."""
+    """A trial's run in MLflow."""
 
     run_id: str
     status: str
-    """The tag: `running`, or how it ended."""
-    params: dict[str, str]
-    """With changes; dropped once the trial has ended."""
+    params: dict[str, str] | None
+    """With changes. None for an ended run: MLflow is asked if they are needed again."""
     last_epoch: int
-    epochs: set[int] | None = None
-    """Those that the run has; None where it has to be asked."""
+    """Last epoch of an ended run."""
+    epochs: set[int] | None
+    """Epochs that the run has; None if MLflow has to be asked."""
 
     @classmethod
     def of(cls, run: Run) -> Child:
-        tags = run.data.tags
-        last = int(tags.get(EPOCHS, 0))
-        params = current_params(run)
-        return cls(run_id=run.info.run_id, status=tags.get("status", "running"), params=params, last_epoch=last)
+        tags, status = run.data.tags, run.data.tags.get("status", "running")
+        if MLFLOW_STATUS.get(status) != run.info.status:  # a kill came between the tag and the end of the run
+            status = "running"
+        return cls(
+            run_id=run.info.run_id,
+            status=status,
+            params=current_params(run) if status == "running" else None,
+            last_epoch=int(tags.get(EPOCHS, 0)),
+            epochs=None,
+        )
+
+    def has(self, wanted: WantedRun) -> bool:
+        """Whether a running run has the status and the settings that it has to have."""
+        return self.status == wanted.status and (self.params or {}).items() >= wanted.params.items()
+
+    def agrees(self, wanted: WantedRun) -> bool:
+        """Whether an ended run is as it has to be."""
+        return self.status == wanted.status and self.last_epoch == max(wanted.epochs, default=0)
 
 
 @dataclass(kw_only=True)
 class Connection:
-    """MLflow's client, and what it said there is of the sweep."""
+    """MLflow's client, and the sweep's runs there."""
 
     client: MlflowClient
     experiment_id: str
     parent_id: str
     children: dict[str, Child] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
-    """Trials whose runs somebody has deleted: they stay so."""
+    """Trials whose runs a user has deleted. They stay deleted."""
 
 
 class Writer:
-    """Writes one sweep to the store at a checked address; `folder` is that of the sweep's files."""
+    """Writes one sweep to the store at a checked address. `metric` is in every epoch of a trial."""
 
-    def __init__(self, uri: str, experiment: str, sweep: str, folder: Path, artifact_location: str | None) -> None:
-        self.uri, self.experiment, self.sweep, self.folder = uri, experiment, sweep, folder
-        self.connection: Connection | None = None
+    def __init__(self, uri: str, experiment: str, sweep: str, metric: str, artifact_location: str | None) -> None:
+        self.uri, self.experiment, self.sweep, self.metric = uri, experiment, sweep, metric
         self._artifact_location = artifact_location
-        self._epochs: dict[str, set[int]] = {}
 
     def connect(self) -> Connection:
-        """Find what is there, and make what is missing (store, experiment, the sweep's run).
+        """Find the runs that are there, and make the store, the experiment and the sweep's run if they are missing.
 
-        Raises `UserError` if the address cannot be used, `StoreAwayError`, which is one, if nobody answers.
+        Raises `UserError` if the address cannot be used, and its kind `StoreAwayError` if nobody answers.
         """
         with in_one_line(self.uri):
-            self.connection = self._connect()
-        return self.connection
+            return self._connect()
 
     def _connect(self) -> Connection:
         client, experiment_id = connect(self.uri, self.experiment, self._artifact_location)
@@ -101,175 +101,99 @@ class Writer:
             trial = run.data.tags.get("trial")
             if run.info.lifecycle_stage == "deleted":
                 connection.deleted.add(trial)
-            elif trial is not None:  # it is not a run that a user has put below the sweep's
-                child = connection.children.setdefault(trial, Child.of(run))
-                if child.status != "running":
-                    child.params = {}
+            elif trial is not None:  # else a user has put the run below the sweep's
+                connection.children.setdefault(trial, Child.of(run))
         connection.deleted -= connection.children.keys()
-        for trial, epochs in self._epochs.items():  # those that this process wrote are known
-            if trial in connection.children:
-                connection.children[trial].epochs = epochs
         return connection
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Carry records out, those of each run in their order.
-
-        What MLflow refuses is left out with a warning. Any other error is raised, and means that all of the records
-        have to be written again.
-        """
-        connection = self.connection or self.connect()
-        sweep: list[Record] = []
-        trials: dict[str, list[Record]] = {}
-        for record in records:
-            if isinstance(record, TrialRecord):
-                trials.setdefault(record.trial, []).append(record)
-            elif isinstance(record, OpenTrialsEnd):
-                self._write_trials(connection, trials)
-                trials = {}
-                self._end_open_trials(connection, record)
-            else:
-                sweep.append(record)
-        self._write_trials(connection, trials)
-        self._attempt(connection, None, sweep)  # last, for it may be its end
-
-    def _write_trials(self, connection: Connection, trials: dict[str, list[Record]]) -> None:
-        for trial, records in trials.items():
-            if trial not in connection.deleted:
-                self._attempt(connection, trial, records)
-
-    def _attempt(self, connection: Connection, trial: str | None, records: Sequence[Record]) -> None:
-        """Write the records of one run; if MLflow refuses them, one by one, to leave out only what it means."""
-        try:
-            if trial is None:
-                self._write_sweep(connection, records)
-            else:
-                self._write_trial(connection, trial, records)
-        except Exception as error:
-            self._epochs.pop(trial or "", None)
-            if not is_refusal(error, self.uri):
-                self.connection = None
-                raise
-            if trial in connection.children:
-                connection.children[trial].epochs = None
-            if len(records) > 1:
-                for record in records:
-                    self._attempt(connection, trial, [record])
-                return
-            whose = f"trial {trial}" if trial else "the sweep"
-            log.warning("MLflow refuses a write of %s (%s): left out", whose, first_line(error))
-
-    def _write_trial(self, connection: Connection, trial: str, records: Sequence[TrialRecord]) -> None:
-        client = connection.client
-        batch = Batch()
-        new: set[int] = set()
-
-        def send(child: Child) -> None:
-            batch.send(client, child.run_id)
-            if new:
-                child.epochs = self._known_epochs(client, child) | new
-                self._epochs[trial] = child.epochs
-                new.clear()
-
-        for record in records:
-            if isinstance(record, TrialStart):
-                child = self._started(connection, record)
-                params, tags = changed_params(child.params, record.params)
-                batch.params |= params
-                batch.tags |= tags
-                child.params |= record.params
-                continue
-            child = connection.children.get(trial) or self._create(connection, trial, trial, record.when, {})
-            if isinstance(record, TrialEpoch):
-                if record.epoch not in self._known_epochs(client, child) and record.epoch not in new:
-                    batch.add_metrics(record.metrics, record.epoch, record.when)
-                    new.add(record.epoch)
-                continue
-            last = max(self._known_epochs(client, child) | new, default=0)
-            batch.tags |= record.tags | {"status": record.status, EPOCHS: str(last)}
-            send(child)
-            client.set_tag(child.run_id, "mlflow.runName", record.name)
-            client.set_terminated(child.run_id, MLFLOW_STATUS[record.status], record.when)
-            child.status, child.last_epoch = record.status, last
-        send(child)
-        if child.status != "running":  # of a thousand trials a few run
-            child.params, child.epochs = {}, None
-            self._epochs.pop(trial, None)
-
-    def _started(self, connection: Connection, record: TrialStart) -> Child:
-        child = connection.children.get(record.trial)
+    def missing_epochs(self, connection: Connection, wanted: WantedRun) -> set[int]:
+        """Return the epochs that a trial's run lacks."""
+        child = connection.children.get(wanted.trial)
         if child is None:
-            return self._create(connection, record.trial, record.name, record.when, record.tags)
-        if child.status != "running" or not child.params:
-            run = connection.client.get_run(child.run_id)
-            connection.children[record.trial] = child = Child.of(run)
-            connection.client.update_run(child.run_id, status="RUNNING", name=record.name)
-            connection.client.set_tag(child.run_id, "status", "running")
-            child.status = "running"
-        return child
+            return set(wanted.epochs)
+        return set(wanted.epochs) - self._epochs(connection.client, child)
 
-    def _create(self, connection: Connection, trial: str, name: str, when: int, tags: dict[str, str]) -> Child:
-        tags = {"sweep": self.sweep, "trial": trial, "kind": "trial", "status": "running", **tags}
-        tags["mlflow.parentRunId"] = connection.parent_id
-        run = connection.client.create_run(connection.experiment_id, when, tags=tags, run_name=name)
-        child = Child(run_id=run.info.run_id, status="running", params={}, last_epoch=0, epochs=set())
-        connection.children[trial] = child
-        return child
+    def write_trial(
+        self,
+        connection: Connection,
+        wanted: WantedRun,
+        epochs: Mapping[int, EpochMetrics],
+        kind: str,
+        tags: Mapping[str, str],
+    ) -> None:
+        """Bring a trial's run up to date. `tags` are those that a new run gets."""
+        client, batch = connection.client, Batch()
+        child = connection.children.get(wanted.trial) or self._create(connection, wanted, kind, tags)
+        if child.params is None:
+            child.params = current_params(client.get_run(child.run_id))
+        if child.status != "running" and child.status != wanted.status:
+            client.update_run(child.run_id, status="RUNNING", name=wanted.name)
+            batch.tags["status"] = child.status = "running"
+        params, changes = changed_params(child.params, wanted.params)
+        batch.params |= params
+        batch.tags |= changes
+        for epoch, found in epochs.items():
+            # The search's metric comes last: an epoch that has it has all others.
+            ordered = {key: value for key, value in found.metrics.items() if key != self.metric}
+            batch.add_metrics(ordered | {self.metric: found.metrics[self.metric]}, epoch, found.when)
+        if wanted.status != "running":
+            last = max(self._epochs(client, child) | epochs.keys(), default=0)
+            batch.tags |= wanted.tags | {"status": wanted.status, EPOCHS: str(last)}
+        batch.send(client, child.run_id)
+        child.params = {**child.params, **wanted.params}
+        if wanted.status == "running":
+            child.epochs = self._epochs(client, child) | epochs.keys()
+        else:
+            client.set_tag(child.run_id, "mlflow.runName", wanted.name)
+            client.set_terminated(child.run_id, MLFLOW_STATUS[wanted.status], wanted.ended)
+            # Of a thousand trials a few run: nothing more is kept of this one.
+            child.status, child.last_epoch, child.params, child.epochs = wanted.status, last, None, None
 
-    def _known_epochs(self, client: MlflowClient, child: Child) -> set[int]:
-        if child.epochs is None:
-            keys = client.get_run(child.run_id).data.metrics
-            histories = [client.get_metric_history(child.run_id, key) for key in keys]
-            child.epochs = {point.step for history in histories for point in history}
-        return child.epochs
-
-    def _end_open_trials(self, connection: Connection, record: OpenTrialsEnd) -> None:
+    def interrupt_others(self, connection: Connection, known: set[str]) -> None:
+        """End runs that are still running in MLflow and belong to no trial of the study."""
         for trial, child in connection.children.items():
-            if child.status == "running":
-                status = record.outcomes.get(trial, "interrupted")
-                last = max(self._known_epochs(connection.client, child), default=0)
-                batch = Batch(tags={"status": status, EPOCHS: str(last)})
-                batch.send(connection.client, child.run_id)
-                connection.client.set_terminated(child.run_id, MLFLOW_STATUS[status], record.when)
-                child.status, child.last_epoch, child.epochs = status, last, None
+            if trial not in known and child.status == "running":
+                last = max(self._epochs(connection.client, child), default=0)
+                Batch(tags={"status": "interrupted", EPOCHS: str(last)}).send(connection.client, child.run_id)
+                connection.client.set_terminated(child.run_id, MLFLOW_STATUS["interrupted"], milliseconds(None))
+                child.status, child.last_epoch, child.epochs = "interrupted", last, None
 
-    def _write_sweep(self, connection: Connection, records: Sequence[Record]) -> None:
+    def begin_sweep(self, connection: Connection, wanted: WantedSweep) -> None:
+        """Write the sweep's own run at its start, or when it goes on."""
         client, run_id = connection.client, connection.parent_id
-        batch = Batch()
-        for record in records:
-            if isinstance(record, SweepValues):
-                if record.params:
-                    run = client.get_run(run_id)
-                    params, tags = changed_params(current_params(run), record.params)
-                    batch.params |= params
-                    batch.tags |= tags
-                batch.tags |= record.tags
-                batch.add_metrics(record.metrics, 0, record.when)
-                continue
-            batch.send(client, run_id)
-            if isinstance(record, SweepStart):
-                self._start_sweep(client, run_id, record)
-            elif isinstance(record, SweepFile):
-                self._log_file(client, run_id, record)
-            elif isinstance(record, SweepEnd):
-                Batch(tags=record.tags | {"status": record.status}).send(client, run_id)
-                client.set_terminated(run_id, MLFLOW_STATUS[record.status], record.when)
-        batch.send(client, run_id)
-
-    def _start_sweep(self, client: MlflowClient, run_id: str, record: SweepStart) -> None:
         run = client.get_run(run_id)
         if run.info.status != "RUNNING":
             client.update_run(run_id, status="RUNNING")
-        # The first start's tags stay; what differs now (command, commit, machine) goes beside them.
+        # The first start's tags stay. What differs now (command, commit, machine) goes beside them.
         known = run.data.tags
-        tags = {key if known.get(key, text) == text else f"resumed.{key}": text for key, text in record.tags.items()}
-        Batch(tags=tags | {"status": "running"}).send(client, run_id)
+        tags = {key if known.get(key, text) == text else f"resumed.{key}": text for key, text in wanted.tags.items()}
+        params, changes = changed_params(current_params(run), wanted.params)
+        Batch(params=params, tags=tags | changes | {"status": "running"}).send(client, run_id)
 
-    def _log_file(self, client: MlflowClient, run_id: str, record: SweepFile) -> None:
-        path = self.folder / record.path
-        if path.is_file():
+    def end_sweep(self, connection: Connection, wanted: WantedSweep) -> None:
+        """Write the sweep's own run at its end."""
+        client, run_id = connection.client, connection.parent_id
+        when = milliseconds(None)
+        for path, folder in wanted.files:
             try:
-                client.log_artifact(run_id, str(path), record.folder)
+                client.log_artifact(run_id, str(path), folder)
             except Exception as error:  # each kind of artifact store has its own
                 raise OSError(f"artifact store: {first_line(error)}") from error
-        else:  # a later export has replaced it, and is recorded itself
-            log.warning("%s is no longer there: MLflow at %s does not get it", path, mask_credentials(self.uri))
+        batch = Batch(tags=wanted.end_tags | {"status": wanted.status})
+        batch.add_metrics(wanted.metrics, 0, when)
+        batch.send(client, run_id)
+        client.set_terminated(run_id, MLFLOW_STATUS[wanted.status], when)
+
+    def _create(self, connection: Connection, wanted: WantedRun, kind: str, tags: Mapping[str, str]) -> Child:
+        tags = {"sweep": self.sweep, "trial": wanted.trial, "kind": kind, "status": "running", **tags}
+        tags["mlflow.parentRunId"] = connection.parent_id
+        run = connection.client.create_run(connection.experiment_id, wanted.began, tags=tags, run_name=wanted.name)
+        child = Child(run_id=run.info.run_id, status="running", params={}, last_epoch=0, epochs=set())
+        connection.children[wanted.trial] = child
+        return child
+
+    def _epochs(self, client: MlflowClient, child: Child) -> set[int]:
+        if child.epochs is None:
+            history = client.get_metric_history(child.run_id, metric_name(self.metric))
+            child.epochs = {point.step for point in history}
+        return child.epochs

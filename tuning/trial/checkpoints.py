@@ -1,8 +1,8 @@
 """A trial's checkpoints in the sweep's storage, in the layout of Ray Train, whichever trainer wrote them.
 
-A file system can lose what was written last: then the checkpoint before is the one to go on from, which is
-why two are kept, and Ray Train's list of them is written anew. Ray Train itself gives a trial up if its list is
-cut off, or names a checkpoint that is not there, and goes on from one that cannot be read until it fails.
+A file system can lose its last writes. So two checkpoints are kept, and the trial continues from the older one if the newer
+is damaged. Ray Train itself gives a trial up if its list of checkpoints is cut off or names a missing one. It fails at a
+checkpoint that cannot be read.
 """
 
 from __future__ import annotations
@@ -10,76 +10,55 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyarrow import fs
 from ray import train
 from ray.train import Checkpoint
-from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import CheckpointManager
-from ray.train.v2._internal.execution.storage import StorageContext
-from ray.train.v2._internal.execution.training_report import _TrainingReport
 
-from fame.checkpoint import load_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint
 from fame.errors import UserError
-from fame.fit import CHECKPOINT
+from fame.training.fit import CHECKPOINT, Trained, read_trained
+from tuning.ray_internals.train_checkpoints import Bookkeeping, StorageContext
 
 T = TypeVar("T")
 
 KEPT = 2
-"""Checkpoints of a trial that are kept: the newest, and the one before in case it is damaged."""
+"""Checkpoints of a trial that are kept: the newest, and the one before."""
 MILESTONE = "milestone"
 """Key of a report: whether its checkpoint is kept for other trials."""
 MILESTONES = 10
-"""Most milestones of a trial that are kept; more than it has, for workers run ahead before they are paused."""
+"""Most milestones of a trial that are kept. Workers run ahead before they are paused."""
 
 
 def checkpoint_config(interval: int) -> train.CheckpointConfig:
-    """The newest checkpoint is always kept, and carries the best weights, too."""
+    """Return the rules of keeping checkpoints. The newest one is always kept, and has the best weights, too."""
     if not interval:
         return train.CheckpointConfig(num_to_keep=KEPT)
     return train.CheckpointConfig(num_to_keep=MILESTONES, checkpoint_score_attribute=MILESTONE)
 
 
-class Checkpoints(CheckpointManager):
-    """Ray Train's own book-keeping, without the trainer around it.
+class Checkpoints(Bookkeeping):
+    """A trial's checkpoints, kept as Ray Train keeps them.
 
-    So whatever reads a trial's folder (the export, a resumed sweep, another trial of a population)
-    finds the same files, whichever trainer wrote them.
+    Whatever reads a trial's folder finds the same files, whichever trainer wrote them.
     """
 
     def __init__(self, folder: str, trial_id: str, interval: int) -> None:
-        self.storage = StorageContext(storage_path=folder, experiment_dir_name=trial_id)
-        super().__init__(checkpoint_config(interval), self.storage)
-
-    @property
-    def newest(self) -> Checkpoint | None:
-        result = self.latest_checkpoint_result
-        return None if result is None else result.checkpoint
-
-    def add(self, state: Path, metrics: dict[str, Any], name: str | None = None) -> None:
-        """Copy the folder `state` to storage as the newest checkpoint, and drop those that are not kept."""
-        name = name or self.storage.make_default_checkpoint_dir_name()
-        self.register(self.storage.persist_current_checkpoint(Checkpoint.from_directory(state), name), metrics)
-
-    def register(self, checkpoint: Checkpoint, metrics: dict[str, Any]) -> None:
-        """List a checkpoint that is in storage as the newest."""
-        self.register_checkpoint(_TrainingReport(checkpoint=checkpoint, metrics=metrics, validation=False))
-
-    def _notify(self) -> None:
-        """Nobody waits for a checkpoint here; Ray's own needs the event loop of its controller."""
+        super().__init__(folder, trial_id, checkpoint_config(interval))
 
 
 class Kept:
-    """What a trial has in storage, read without Ray Train, which trusts its list."""
+    """A trial's checkpoints in storage, read without Ray Train, which trusts its list."""
 
     def __init__(self, folder: str, trial_id: str) -> None:
         self.storage = StorageContext(storage_path=folder, experiment_dir_name=trial_id, read_only=True)
         self.files: fs.FileSystem = self.storage.storage_filesystem
 
     def newest(self, read: Callable[[Path], T]) -> tuple[str | None, T | None, list[str]]:
-        """Name and content of the newest checkpoint that can be read, and what is wrong with newer ones.
+        """Return name and content of the newest readable checkpoint, and the damage of newer ones.
 
-        `read` takes a folder and raises `UserError` if it cannot.
+        `read` reads a folder and raises `UserError` if it cannot.
         """
         damage: list[str] = []
         listed = self.listed()
@@ -94,7 +73,7 @@ class Kept:
         return None, None, damage
 
     def listed(self) -> list[str] | None:
-        """Names on Ray Train's list, newest first; None if the list is damaged."""
+        """Return the names on Ray Train's list, newest first; None if the list is damaged."""
         path = self.storage.checkpoint_manager_snapshot_path
         if not self.files.get_file_info(path).is_file:
             return []
@@ -107,7 +86,7 @@ class Kept:
             return None
 
     def folders(self) -> list[str]:
-        """Names of all checkpoints that are there, listed or not, whole or not."""
+        """Return the names of all checkpoints, listed or not, whole or not."""
         selector = fs.FileSelector(self.storage.experiment_fs_path, allow_not_found=True)
         return [info.base_name for info in self.files.get_file_info(selector) if info.type == fs.FileType.Directory]
 
@@ -118,7 +97,7 @@ class Kept:
         self.files.delete_dir(self._at(name))
 
     def _found(self) -> list[str]:
-        """Names of all checkpoints, by the time they were written, newest first."""
+        """Return the names of all checkpoints by their time, newest first."""
         files = {name: self.files.get_file_info(f"{self._at(name)}/{CHECKPOINT}") for name in self.folders()}
         return sorted((name for name, file in files.items() if file.is_file), key=lambda name: -files[name].mtime_ns)
 
@@ -126,8 +105,16 @@ class Kept:
         return self.storage.build_checkpoint_path_from_name(name)
 
 
+def read_trial(trials: str, trial_id: str) -> Trained | None:
+    """Return the newest readable checkpoint of a trial, or None if it has none."""
+    name, trained, damage = Kept(trials, trial_id).newest(read_trained)
+    if damage:
+        print(f"trial {trial_id}: {'; '.join(damage)}; {f'{name} is used' if name else 'it is skipped'}")
+    return trained
+
+
 def mend(folder: str, trial_id: str, interval: int) -> str | None:
-    """Leave a trial that is about to go on only what it can go on from; returns what was wrong, as a line."""
+    """Remove the checkpoints from which a trial cannot continue. Return the damage as a line."""
     kept = Kept(folder, trial_id)
     listed = kept.listed()
     newest, header, damage = kept.newest(lambda local: load_checkpoint(local / CHECKPOINT)[1])

@@ -1,11 +1,11 @@
-"""Trials of one worker in Tune's own actors, which go from trial to trial.
+"""Trials of one worker in Tune's own actors, one trial after another.
 
-A `TorchTrainer` starts three processes for a trial; here a process that has imported torch and has
-the dataset takes the next trial at once. What a trial leaves in the process is cleared between two:
-its model, its scratch folder and GPU memory. Random states need nothing: each epoch seeds its own.
+A `TorchTrainer` starts three processes for a trial. Here a process that has imported torch and has the dataset takes the
+next trial at once. Between two trials the model, the scratch folder and GPU memory are cleared. Random states need no
+clearing, because each epoch seeds its own.
 
-A trial begins with its first step, not where it is handed over: Tune starts a trial that fails in a step again,
-and gives up one whose process could not be reset, though it was the storage that did not answer.
+A trial begins with its first step, not in `reset_config`. Tune restarts a trial that fails in a step, but gives up a trial
+whose process could not be reset, even if only the storage did not answer.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tuning.trial.loop import Place, reports
 from tuning.trial.plan import TrialPlan
 
 ENDED = {RESULT_DUPLICATE: True}
-"""How a trainable tells Tune that it had nothing to add to its last report."""
+"""The result that tells Tune that there is nothing to add to the last report."""
 
 
 def trainable(plan: TrialPlan) -> Any:
-    """What Tune runs for each trial. The actor trains, so it takes what a worker takes."""
+    """Return the class that Tune runs for each trial. The actor trains, so it takes a worker's resources."""
     return tune.with_resources(tune.with_parameters(InlineTrial, plan=plan), plan.worker_resources)
 
 
@@ -36,11 +36,11 @@ class InlineTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:
         self.plan, self.dataset = plan, ray.get(plan.dataset)
-        gc.freeze()  # Ray, torch and the dataset are there to stay: between two trials only theirs is looked through
+        gc.freeze()  # Ray, torch and the dataset stay: the collector looks through the trials' objects only
         self.settings, self.reports = config, None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Called with the next trial, or one that goes on, in place of `setup`."""
+        """Tune calls this in place of `setup` with the next trial, or a trial that continues."""
         self.cleanup()
         self.settings, self.reports = new_config, None
         return True
@@ -56,7 +56,7 @@ class InlineTrial(tune.Trainable):
         return report.metrics
 
     def cleanup(self) -> None:
-        """Drop the trial, wherever it was stopped."""
+        """Drop the trial, wherever it stopped."""
         if self.reports is None:
             return
         self.reports.close()
@@ -65,11 +65,11 @@ class InlineTrial(tune.Trainable):
             torch.cuda.empty_cache()
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Tune asks for one when it pauses a trial; that of the last epoch is in storage already."""
+        """Tune asks for a checkpoint when it pauses a trial. The last epoch's is in storage already."""
         return {}
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """A trial that goes on has read its newest checkpoint from storage."""
+        """A trial that continues reads its newest checkpoint from storage."""
 
     def _begin(self) -> None:
         self.device = torch.device("cuda" if self.plan.gpus_per_worker else "cpu")

@@ -1,7 +1,7 @@
-"""The training of one trial as a generator of reports, whoever runs it.
+"""The training of one trial, as a generator of reports.
 
-A runner (`torch_trainer`, `inline`) says where the trial runs, hands over its newest checkpoint, and
-for every report first keeps the checkpoint that comes with it, then passes the metrics on to Tune.
+A runner (`torch_trainer`, `inline`) says where the trial runs and hands over its newest checkpoint. For every report it
+keeps the checkpoint first, then passes the metrics on to Tune.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from typing import Any
 import torch
 from ray.train import Checkpoint
 
-from fame.adopt import adopt
 from fame.config import Experiment
 from fame.datasets import Dataset
 from fame.errors import DivergedError
-from fame.export import resolve
-from fame.fit import CHECKPOINT, fit, read_trained
-from fame.parallel import Workers
-from fame.pipeline import recipes
-from fame.stage import EpochReport
+from fame.runtime.parallel import Workers
+from fame.training.adopt import adopt
+from fame.training.fit import CHECKPOINT, fit, read_trained
+from fame.training.loop import EpochReport
+from fame.training.resolve import resolve
+from fame.training.stages import recipes
 from tuning.faults import ENDS, MENDED, end
 from tuning.faults.judge import judge
-from tuning.faults.pulse import Pulse, Watched
-from tuning.remote_folder import open_folder
-from tuning.schedulers.restart import Restart, fault_noted, milestone_name, point_of, restart_of
-from tuning.scratch import scratch_folder
-from tuning.stages import reported_uses
-from tuning.storage import below
+from tuning.storage.layout import below
+from tuning.storage.remote_folder import open_folder
+from tuning.study.stage_uses import reported_uses
 from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.pulse import BeatingFolder, Pulse
+from tuning.trial.restart import Restart, fault_noted, milestone_name, point_of, restart_of
+from tuning.trial.scratch import scratch_folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a trial runs."""
+    """The place where a trial runs."""
 
     trial_id: str
     device: torch.device
     previous: Checkpoint | None
-    """The newest checkpoint of this trial, if it is started again."""
+    """The newest checkpoint of a restarted trial."""
     mended: str | None = None
-    """What was wrong with its checkpoints."""
+    """The damage of its checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a trial tells after an epoch, or of its end."""
+    """A trial's report after an epoch, or at its end."""
 
     metrics: dict[str, Any]
     state: Path | None = None
-    """Folder to keep as a checkpoint; it changes once the next report is asked for."""
+    """Folder to keep as a checkpoint. It changes when the next report is asked for."""
     name: str | None = None
-    """Name that the checkpoint has to have, if any."""
+    """Name that the checkpoint must have, if any."""
 
 
 def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place) -> Iterator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch.
 
-    The last one tells what went wrong, if the same settings would meet it again. All workers meet a loss that is
-    not finite; what one of several meets alone has to end the others, so it is raised, as is what can heal.
+    The last report tells a fault that the same settings would meet again. All workers meet a loss that is not finite. A
+    fault of one worker among several is raised, because it has to end the others. Faults that can heal are raised, too.
     """
     torch.set_num_threads(plan.cpus_per_worker)  # for each trial: what ran here before may have changed it
     workers = Workers.current(place.device)
@@ -89,7 +89,7 @@ def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place:
 
 
 def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
-    """The last report of a trial that is over; None for one that is not."""
+    """Return the last report of a trial that is over; None for another trial."""
     fault = fault_noted(config)
     return None if fault is None else end(fault, restart_of(config).seen, plan.metric)
 
@@ -97,13 +97,13 @@ def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
 def _epochs(
     config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place, workers: Workers, pulse: Pulse
 ) -> Iterator[Report]:
-    """The reports of a training that nothing happens to."""
+    """Yield the reports of a training without faults."""
     restart = restart_of(config)
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
-    shared = Watched(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
+    shared = BeatingFolder(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
     with scratch_folder(place.trial_id) as folder:
         for report in restore(folder, experiment, plan, restart, place.previous)[restart.seen :]:
-            # What was reported while the sweep's driver was away, or had just paused the trial, never reached it.
+            # Reports made while the driver was away, or had just paused the trial, never reached it.
             yield Report(metrics=reported_metrics(report, plan.metric) | reported_uses(folder))
         kept = None
         training = fit(
@@ -122,7 +122,7 @@ def _epochs(
 
 
 def _version(folder: Path) -> tuple[int, int] | None:
-    """Tells checkpoints apart: all reports of a stage that was taken over come with the same one."""
+    """Identify a checkpoint. All reports of a stage that was taken over come with the same one."""
     path = folder / CHECKPOINT
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
@@ -134,7 +134,7 @@ def _with_state(
     state: Path | None,
     uses: Mapping[str, float],
 ) -> Report:
-    """An epoch's report with the checkpoint in `state`; a milestone's is named for others to find it."""
+    """Return an epoch's report with the checkpoint in `state`. A milestone has a name, so that other trials find it."""
     metrics, name = reported_metrics(report, plan.metric) | uses, None
     if plan.interval:
         metrics[MILESTONE] = report.epoch % plan.interval == 0
@@ -145,7 +145,7 @@ def _with_state(
 def restore(
     folder: Path, experiment: Experiment, plan: TrialPlan, restart: Restart, previous: Checkpoint | None
 ) -> list[EpochReport]:
-    """Put the state that the trial goes on from into `folder`; returns its history."""
+    """Put the state that the trial continues from into `folder`, and return its history."""
     if previous is not None:
         previous.to_directory(folder)
         trained = read_trained(folder)
@@ -159,7 +159,7 @@ def restore(
 
 
 def reported_metrics(report: EpochReport, metric: str) -> dict[str, Any]:
-    """An epoch's report as the flat result that Tune, the search and MLflow see."""
+    """Return an epoch's report as the flat result for Tune, the search and MLflow."""
     return {
         **report.validation,
         f"best_{metric}": report.best,

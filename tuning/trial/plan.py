@@ -1,4 +1,4 @@
-"""What all trials of a sweep share, and the experiment of one of them."""
+"""The settings that all trials of a sweep share, and the experiment of one trial."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict, set_key
+from fame.config.tree import experiment_from_dict, set_key
 
 if TYPE_CHECKING:
     import ray
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialPlan:
-    """What all trials of a sweep share."""
+    """The settings that all trials of a sweep share."""
 
     base: Mapping[str, Any]
-    """Settings of every trial, as nested dictionaries; a trial's own point is set into them."""
+    """Settings of every trial, as nested dictionaries. A trial's own point is set into them."""
     dataset: ray.ObjectRef
-    """The prepared dataset, once in the object store."""
+    """The prepared dataset in Ray's object store."""
     folder: str
-    """Where trials keep their checkpoints, each in a folder of its id: a path or URI that every node reaches."""
+    """Folder of the trials' checkpoints, a path or URI that every node reaches. Each trial has a folder in it."""
     metric: str
     """Validation metric that the search maximises."""
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
     hang_after: float = 0
-    """Seconds without a sign of life after which a trial's processes are ended; 0 asks for no signs."""
+    """Seconds without a sign of life after which a trial's processes are ended. 0 asks for no signs."""
     stages: str | None = None
-    """Path or URI of the folder in which trials share stages; None if they share none."""
+    """Path or URI of the folder in which trials share stages. None if they share none."""
     interval: int = 0
-    """Epochs between the checkpoints that are kept for other trials to start from; 0 keeps none."""
+    """Epochs between the checkpoints that other trials can start from. 0 keeps none."""
 
     @property
     def worker_resources(self) -> dict[str, float]:
-        """What one worker takes, in Ray's words."""
+        """The resources of one worker, in Ray's words."""
         gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}
         return {"CPU": self.cpus_per_worker, **gpus}
 
 
 def trial_experiment(base: Mapping[str, Any], point: Mapping[str, Any]) -> Experiment:
-    """The experiment of the trial at `point`."""
+    """Return the experiment of the trial at `point`."""
     tree = {key: dict(value) if isinstance(value, Mapping) else value for key, value in base.items()}
     for key, value in point.items():
         set_key(tree, key, value)

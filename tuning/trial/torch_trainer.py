@@ -1,11 +1,10 @@
-"""Trials by Ray Train: a Tune function that runs a `TorchTrainer`, whose workers run the training.
+"""Trials by Ray Train: a Tune function that runs a `TorchTrainer`, whose workers train.
 
-The function lives in a small actor of its own, which only waits. The trainer's run has a stable name,
-so that a trial that is started again after a crash resumes from its last checkpoint by itself.
+The function lives in a small actor of its own, which only waits. The trainer's run has a stable name. So a trial that
+restarts after a crash resumes from its last checkpoint.
 
-Reports go from the trainer to Tune through the function, one after the other. Ray's own `TuneReportCallback` has
-another thread hand them over: if the trainer is through before Tune has asked for its last report (Tune is busy, the
-epochs are short), that thread waits for ever for the place that the function's end has taken.
+Reports go from the trainer through the function to Tune, one after another. Ray's own `TuneReportCallback` uses another
+thread for that. If the trainer ends before Tune has asked for its last report, that thread waits for ever.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ from tuning.trial.plan import TrialPlan
 
 HEAD = "node:__internal_head__"
 DRIVER_RESOURCES = {"CPU": 0, HEAD: 0.001}
-"""What a trial's own actor takes. It only waits: a CPU of its own would starve the workers (deadlock).
+"""Resources of a trial's own actor. It only waits: a CPU of its own would starve the workers (deadlock).
 On the head node it outlives the death of a worker node."""
 POLL_SECONDS = 0.2
 
 
 def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
-    """What Tune runs for each trial."""
+    """Return the function that Tune runs for each trial."""
     needed = DRIVER_RESOURCES if at_a_time is None else driver_resources(at_a_time)
     return tune.with_resources(tune.with_parameters(run_trial, plan=plan), needed)
 
 
 def driver_resources(at_a_time: int) -> dict[str, float]:
-    """As `DRIVER_RESOURCES`, but only so many trials have an actor at a time.
+    """Return `DRIVER_RESOURCES` for a limited number of actors at a time.
 
-    For schedulers that pause trials: Tune counts paused trials where it limits the search, not here.
-    Some of the head node is left for actors of Ray's own, 0.001 each: one for all trainers, and one for
-    each trainer, also for a little while after its end. Without it no trainer starts.
+    Schedulers that pause trials need this: Tune counts paused trials where it limits the search, not here. Some of the
+    head node is left for actors of Ray's own, 0.001 each: one for all trainers, and one for each trainer, also for a short
+    time after its end. Without it no trainer starts.
     """
     share = 0.95 / at_a_time - 0.003
     return {**DRIVER_RESOURCES, HEAD: max(DRIVER_RESOURCES[HEAD], math.floor(share * 10_000) / 10_000)}
@@ -74,7 +73,7 @@ def run_trial(config: dict[str, Any], plan: TrialPlan) -> None:
 
 
 class Forward(UserCallback):
-    """Puts what the first worker reports into a queue; called in the trainer's own process."""
+    """Puts the first worker's reports into a queue. Ray calls it in the trainer's own process."""
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
@@ -84,7 +83,7 @@ class Forward(UserCallback):
 
 
 def reported(trainer: TorchTrainer, queue: Queue) -> Iterator[dict[str, Any]]:
-    """Fit, and yield every report as it comes; raises what fitting raises after the last one."""
+    """Fit, and yield every report as it comes. An error of fitting is raised after the last report."""
     errors: list[BaseException] = []
 
     def fit() -> None:
@@ -108,7 +107,7 @@ def reported(trainer: TorchTrainer, queue: Queue) -> Iterator[dict[str, Any]]:
 
 
 def train_loop(config: dict[str, Any]) -> None:
-    """What each worker of a trial runs."""
+    """The training on each worker of a trial."""
     plan: TrialPlan = config["plan"]
     place = Place(
         trial_id=train.get_context().get_experiment_name(),

@@ -18,7 +18,7 @@ def folder_of(kind: str, path: Path) -> Folder:
         return LocalFolder(path / "stages")
     from pyarrow import fs
 
-    from tuning.remote_folder import RemoteFolder
+    from tuning.storage.remote_folder import RemoteFolder
 
     return RemoteFolder(*fs.FileSystem.from_uri(f"mock:///{uuid.uuid4().hex}/stages"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from fame.artifacts import Artifact, LocalFolder, Recipe, claims
 from fame.artifacts.claims import claim
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
 from tests.fame.artifacts.places import artifact
 from tests.fame.helpers import CPU
 

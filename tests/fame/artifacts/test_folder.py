@@ -10,7 +10,7 @@ from fame.artifacts import Artifact, Folder
 from fame.errors import UserError
 from tests.fame.artifacts.places import KINDS, artifact, folder_of
 from tests.fame.helpers import same_tensors
-from tuning import remote_folder
+from tuning.storage import remote_folder
 
 
 @pytest.fixture(params=KINDS)

@@ -14,7 +14,7 @@ from fame.artifacts import LocalFolder
 from fame.artifacts import lease as module
 from fame.artifacts.lease import Lease, died_here
 from tests.fame.artifacts.places import KINDS, folder_of
-from tuning import remote_folder
+from tuning.storage import remote_folder
 
 OWNER = """
 import sys, time

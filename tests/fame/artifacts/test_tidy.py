@@ -11,7 +11,7 @@ import pytest
 from fame.artifacts import remove_abandoned
 from fame.artifacts.lease import Lease, machine, started
 from tests.fame.artifacts.places import KINDS, artifact, folder_of
-from tuning import remote_folder
+from tuning.storage import remote_folder
 
 
 @pytest.mark.parametrize("kind", KINDS)

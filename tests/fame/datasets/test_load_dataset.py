@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fame.config import DataConfig
-from fame.config_tree import to_dict
+from fame.config.tree import to_dict
 from fame.datasets import TextColumn, load_dataset, store
 from fame.errors import UserError
 from fame.registry import datasets

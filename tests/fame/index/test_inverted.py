@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from fame.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import Experiment
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
-from fame.export import Catalogue, ExportedModel
 from fame.index import __main__ as command
 from fame.index.inverted import INDEX, Index, check_sum, lengthened, read_index, write_index
-from fame.model import Fame
-from fame.recommend import Recommender, load_recommender
+from fame.models.fame import Fame
+from fame.serving.exported import Catalogue, ExportedModel
+from fame.serving.recommender import Recommender, load_recommender
 from tests.commands import call
 
 faiss = pytest.importorskip("faiss", reason="no faiss-cpu: pip install faiss-cpu")
@@ -91,7 +91,7 @@ def exported(tmp_path: Path) -> tuple[Path, Experiment]:
     """A folder with weights and catalogue as a training leaves them; random weights do for recommending."""
     import json
 
-    from fame.config_tree import to_dict, write_yaml
+    from fame.config.tree import to_dict, write_yaml
 
     settings = experiment_from_dict({"model": {"name": "fame", "dim": 16}, "data": {"max_length": 8}})
     torch.manual_seed(0)

@@ -10,10 +10,11 @@ import torch
 
 from fame.config import DataConfig, Experiment, TextConfig
 from fame.datasets import Dataset, load_dataset
-from fame.export import build_model, export_model
-from fame.fit import Trained, fit, read_trained
-from fame.parallel import Workers
+from fame.models.build import build_model
+from fame.runtime.parallel import Workers
+from fame.serving.export import export_model
 from fame.text.disentanglement import measure
+from fame.training.fit import Trained, fit, read_trained
 from tests.fame.helpers import CPU, experiment
 
 HEADS = 2

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fame.checkpoint import load_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint
 from fame.errors import UserError
 from fame.text import __main__ as command
 

@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from fame.artifacts import LocalFolder
-from fame.checkpoint import load_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint
 from fame.config import TextConfig
 from fame.errors import UserError
-from fame.export import export_model, load_model
-from fame.fit import CHECKPOINT, fit, read_trained
-from fame.model import Fame, FameConfig, SASRec, SASRecConfig
-from fame.parallel import Workers
-from fame.pipeline import stages
-from fame.sharing import items_from_text, read_uses
-from fame.stage import StageRun
+from fame.models.fame import Fame, FameConfig
+from fame.models.sasrec import SASRec, SASRecConfig
+from fame.runtime.parallel import Workers
+from fame.serving.export import export_model
+from fame.serving.exported import load_model
 from fame.text.start import ItemStart, text_recipe
+from fame.training.fit import CHECKPOINT, fit, read_trained
+from fame.training.loop import StageRun
+from fame.training.shared_stages import items_from_text, read_uses
+from fame.training.stages import stages
 from tests.fame.helpers import CPU, experiment, same_tensors, timeless
 
 HEADS, DIM = 2, 8

@@ -12,9 +12,9 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from fame.config import EvaluateConfig
-from fame.config_tree import experiment_from_dict, to_dict, write_yaml
-from fame.ranks import RANKS, Ranks, rules
-from fame.seeds import over_seeds
+from fame.config.tree import experiment_from_dict, to_dict, write_yaml
+from fame.evaluation.ranks import RANKS, Ranks, rules
+from fame.evaluation.seeds import over_seeds
 
 USERS = 800
 METRICS = ("hr@10", "ndcg@10")

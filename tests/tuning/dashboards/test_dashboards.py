@@ -17,9 +17,10 @@ import pytest
 
 from fame.errors import EXIT_USER_ERROR
 from tests.commands import call
-from tuning.dashboards import SOURCES, __main__
-from tuning.storage import Storage
-from tuning.study_file import open_journal
+from tuning.dashboards import __main__
+from tuning.dashboards.serving import SOURCES
+from tuning.storage.layout import Storage
+from tuning.study.file import open_journal
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ray.tune.utils import flatten_dict
 from fame.errors import DivergedError, UserError
 from tuning.faults import Fault, end
 from tuning.faults.judge import judge, judge_text
-from tuning.faults.memory import KilledForMemoryError
+from tuning.ray_internals.memory_monitor import KilledForMemoryError
 
 MONITOR = "Task was killed due to the node running low on memory.\nMemory on the node was 7.6GB / 8.0GB"
 

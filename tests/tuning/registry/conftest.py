@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fame.config_tree import experiment_from_dict
+from fame.config.tree import experiment_from_dict
 from fame.datasets import Dataset, load_dataset
-from fame.export import export_model, resolve
-from fame.fit import Trained, fit, read_trained
-from fame.parallel import Workers
+from fame.runtime.parallel import Workers
+from fame.serving.export import export_model
+from fame.training.fit import Trained, fit, read_trained
+from fame.training.resolve import resolve
 from tests.commands import TINY
 from tests.fame.helpers import CPU
 

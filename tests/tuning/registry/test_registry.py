@@ -12,7 +12,8 @@ import pytest
 
 from fame.errors import UserError
 from tests.commands import call
-from tuning.registry import CHALLENGER, CHAMPION, Registered, __main__, register, register_best, verdict, version_tags
+from tuning.registry import __main__
+from tuning.registry.register import CHALLENGER, CHAMPION, Registered, register, register_best, verdict, version_tags
 from tuning.tracking.store import connect
 
 BASE = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10", "validation.ndcg_at_10": "0.25"}

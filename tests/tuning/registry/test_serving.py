@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fame.export import load_model
-from fame.recommend import Recommender
+from fame.serving.exported import load_model
+from fame.serving.recommender import Recommender
 from tests.tuning.mlflow_server import Server, free_port
 from tuning.registry import Registered, register_best
 

@@ -10,10 +10,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from tuning.options import parse
-from tuning.plan import Plan, make_plan
-from tuning.search import StudySearch
-from tuning.storage import Storage
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import Plan, make_plan
+from tuning.search.study_search import StudySearch
+from tuning.storage.layout import Storage
 
 SPACE = """
 base: {train: {epochs: 4}}

@@ -7,6 +7,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
 from tuning.report import figures
+from tuning.study.trials import RAY_ID
 
 
 def test_a_condition_that_few_trials_meet_is_no_warning_on_the_terminal():
@@ -17,6 +18,8 @@ def test_a_condition_that_few_trials_meet_is_no_warning_on_the_terminal():
         params = {"model.similarity": kind} | ({"model.temperature": 0.2} if kind == "cosine" else {})
         known = {"model.similarity": similarity, "model.temperature": temperature}
         distributions = {key: known[key] for key in params}
-        study.add_trial(create_trial(params=params, distributions=distributions, value=0.1 * number))
+        attributes = {RAY_ID: str(number)}
+        made = create_trial(params=params, distributions=distributions, value=0.1 * number, user_attrs=attributes)
+        study.add_trial(made)
     figure = figures.importances(study, "ndcg@10")
     assert set(figure.data[0].y) == {"model.similarity", "model.temperature"}

@@ -21,6 +21,7 @@ from tuning.report.edges import edges
 from tuning.report.page import report, write_report
 from tuning.report.savings import spent
 from tuning.space.file import space_from_dict
+from tuning.study.trials import SweepTrial
 
 
 def test_it_says_what_the_study_has(swept: Swept):
@@ -102,7 +103,7 @@ def test_what_was_not_trained_is_counted_at_the_speed_of_each_trial():
     space = space_from_dict({"base": {"train": {"epochs": 10}}, "search": {"backbone.epochs": {"choices": [0, 4]}}})
     began = datetime(2026, 1, 1)
 
-    def trial(state: TrialState, epochs: int, seconds: float, backbone: int) -> optuna.trial.FrozenTrial:
+    def trial(state: TrialState, epochs: int, seconds: float, backbone: int) -> SweepTrial:
         made = create_trial(
             state=state,
             value=0.1 if state == TrialState.COMPLETE else None,
@@ -111,7 +112,7 @@ def test_what_was_not_trained_is_counted_at_the_speed_of_each_trial():
             intermediate_values=dict.fromkeys(range(1, epochs + 1), 0.1),
         )
         made.datetime_start, made.datetime_complete = began, began + timedelta(seconds=seconds)
-        return made
+        return SweepTrial(made)
 
     found = spent(
         [

@@ -1,17 +1,77 @@
-"""One database for the tests of a file, and one server."""
+"""One database for the tests of a file, one server, and sweeps whose studies are filled by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from tests.tuning.mlflow_server import Server
-from tuning.tracking import Tracker
+from tuning.faults import FAULT, Fault
+from tuning.study.trials import LOST, RAY_ID, SweepTrial, all_trials
+from tuning.tracking.projection import Projection
 
-SPOOL = "mlflow-waiting.jsonl"
-Open = Callable[..., Tracker]
+METRIC = "ndcg@10"
+STATES = {
+    "running": TrialState.RUNNING,
+    "finished": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+class Sweep:
+    """A study in memory, and its projection: what Tune's callbacks and the search do to both."""
+
+    def __init__(self, projection: Projection, study: optuna.Study, folder: Path) -> None:
+        self.projection, self.study, self.folder = projection, study, folder
+        projection.follow(self.trials, str(folder))
+
+    def trials(self) -> list[SweepTrial]:
+        return all_trials(self.study)
+
+    def begin(self, trial: str, point: Mapping[str, object] | None = None) -> None:
+        """A trial is proposed, if the study does not have it, and Tune starts it."""
+        point = {"x": 1} if point is None else point
+        if trial not in {one.id for one in self.trials()}:
+            domains = {key: optuna.distributions.CategoricalDistribution([value]) for key, value in point.items()}
+            self.study.add_trial(
+                optuna.create_trial(
+                    state=TrialState.RUNNING, params=dict(point), distributions=domains, user_attrs={RAY_ID: trial}
+                )
+            )
+        self.projection.reports.begin(trial, point)
+
+    def report(self, trial: str, epoch: int, value: float, **metrics: float) -> None:
+        number = self._number(trial)
+        if epoch not in self.study.trials[number].intermediate_values:
+            self.study._storage.set_trial_intermediate_value(self._id(trial), epoch, value)
+        self.projection.reports.note(trial, {"epoch": epoch, METRIC: value, **metrics})
+
+    def end(self, trial: str, status: str, fault: Fault | None = None) -> None:
+        if fault is not None:
+            self.study._storage.set_trial_user_attr(self._id(trial), FAULT, str(fault))
+        values = self.study.trials[self._number(trial)].intermediate_values
+        value = max(values.values(), default=0.0) if status == "finished" else None
+        self.study.tell(self._number(trial), value, state=STATES[status])
+        self.projection.reports.end(trial)
+
+    def lose(self, trial: str) -> None:
+        """A kill came before Tune knew the trial."""
+        self.study._storage.set_trial_user_attr(self._id(trial), LOST, True)
+        self.study.tell(self._number(trial), state=TrialState.FAIL)
+
+    def _number(self, trial: str) -> int:
+        return next(one.number for one in self.study.trials if one.user_attrs.get(RAY_ID) == trial)
+
+    def _id(self, trial: str) -> int:
+        return self.study.trials[self._number(trial)]._trial_id
+
+
+Open = Callable[..., Sweep]
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +94,22 @@ def experiment(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_tracker(uri: str, experiment: str, tmp_path: Path) -> Iterator[Open]:
-    """`Tracker.open` of a sweep in its folder below `tmp_path`, after the end of the process that had it."""
-    opened: dict[str, Tracker] = {}
+def open_sweep(uri: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open a sweep, as after the end of the process that had it. Its study stays."""
+    monkeypatch.setattr("tuning.tracking.projection.EVERY_SECONDS", 0.05)
+    opened: dict[str, Sweep] = {}
 
-    def open(sweep: str, tags: dict | None = None, *, uri: str = uri, resume: bool = False) -> Tracker:
-        if sweep in opened:
-            opened.pop(sweep)._delivery.close()
-        folder = tmp_path / f"sweep-{sweep.encode().hex()}"
-        opened[sweep] = Tracker.open(uri, experiment, sweep, tags or {}, folder / SPOOL, resume=resume)
-        return opened[sweep]
+    def open(name: str, tags: Mapping[str, object] | None = None, *, uri: str = uri, resume: bool = False) -> Sweep:
+        study = optuna.create_study(direction="maximize")
+        if name in opened:
+            opened[name].projection.close()
+            study = opened[name].study
+        projection = Projection.open(
+            uri, experiment, name, METRIC, tags=tags or {}, params={"trials": 8}, resume=resume
+        )
+        opened[name] = Sweep(projection, study, tmp_path / f"sweep-{name.encode().hex()}" / "trials")
+        return opened[name]
 
     yield open
-    for tracker in opened.values():
-        tracker._delivery.close()
+    for sweep in opened.values():
+        sweep.projection.close()

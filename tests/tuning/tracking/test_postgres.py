@@ -15,13 +15,13 @@ from tests.tuning.tracking.conftest import Open
 from tests.tuning.tracking.seen import Seen
 
 # They run here once more, with this file's fixtures.
-from tests.tuning.tracking.test_tracker import (  # noqa: F401
+from tests.tuning.tracking.test_projection import (  # noqa: F401
+    test_a_server_that_is_away_gets_all_when_it_is_back,
+    test_a_sweep_goes_on_without_its_server_and_the_next_process_brings_it_up_to_date,
     test_a_sweep_is_a_parent_with_a_child_per_trial,
     test_an_answer_that_gets_lost,
     test_many_parameters_changed_parameters_and_numbers_that_are_not_finite,
     test_resume_finds_the_same_runs_and_doubles_no_epoch,
-    test_values_wait_while_the_server_is_away,
-    test_what_waits_outlives_its_process_and_is_written_once,
 )
 
 pytestmark = [
@@ -54,19 +54,19 @@ def uri(server: Server) -> str:
     return server.uri
 
 
-def test_values_wait_while_the_database_is_away(
-    open_tracker: Open, postgres: Postgres, uri: str, experiment: str
+def test_a_database_that_is_away_gets_all_when_it_is_back(
+    open_sweep: Open, postgres: Postgres, uri: str, experiment: str
 ) -> None:
-    tracker = open_tracker("s")
-    tracker.start_trial("a", {"x": 1}, "one")
-    assert tracker.flush() == 0
+    sweep = open_sweep("s")
+    sweep.begin("a")
+    assert sweep.projection.update()
     postgres.stop()
     for epoch in range(1, 20):
-        tracker.log_epoch("a", epoch, {"loss": 1.0 / epoch})
-    tracker.end_trial("a", "finished", 0.5)
-    assert tracker.flush(0.5) == 20
+        sweep.report("a", epoch, 0.1, loss=1.0 / epoch)
+    sweep.end("a", "finished")
+    assert not sweep.projection.update(0.5)
     postgres.start()
-    assert tracker.flush(60) == 0
+    assert sweep.projection.update(60)
     seen = Seen(uri, experiment, "s")
     assert seen.history("a", "loss") == [(epoch, 1.0 / epoch) for epoch in range(1, 20)]
     assert seen.statuses() == {"a": ("FINISHED", "finished")}
@@ -91,4 +91,3 @@ def test_a_sweep_whose_database_and_server_are_killed(tmp_path, postgres: Postgr
     parent, runs = sweeps.runs("p")
     assert parent.info.status == "FINISHED" and len(runs) == 4
     assert sweeps.client().list_artifacts(parent.info.run_id, "best")
-    assert not (sweeps.folder / "runs/p/mlflow-waiting.jsonl").exists()

@@ -12,9 +12,9 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 
 from fame.errors import UserError
-from tests.tuning.tracking.conftest import SPOOL, Open
+from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
-from tuning.tracking import Tracker
+from tuning.tracking.projection import Projection
 from tuning.tracking.store import check_tracking_uri, is_refusal
 
 
@@ -41,12 +41,12 @@ def test_unusable_addresses(address: str, rule: str) -> None:
     assert Path(__file__).read_bytes() == before
 
 
-def test_a_deleted_experiment_is_named(open_tracker: Open, uri: str, experiment: str) -> None:
-    assert open_tracker("x").flush() == 0
+def test_a_deleted_experiment_is_named(open_sweep: Open, uri: str, experiment: str) -> None:
+    assert open_sweep("x").projection.update()
     seen = Seen(uri, experiment, "x")
     seen.client.delete_experiment(seen.experiment_id)
     with pytest.raises(UserError, match=r"was deleted; bring it back with: .* restore"):
-        open_tracker("y")
+        open_sweep("y")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_servers_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for port in ports.values():
             started = time.monotonic()
             with pytest.raises(UserError, match=r"is not reachable .*; start the server, or use") as caught:
-                Tracker.open(f"http://me:secret@127.0.0.1:{port}", "e", "s", {}, tmp_path / "s" / SPOOL)
+                Projection.open(f"http://me:secret@127.0.0.1:{port}", "e", "s", METRIC, tags={}, params={})
             assert time.monotonic() - started < 10
             assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
     finally:
@@ -100,7 +100,7 @@ def test_a_server_that_is_something_else(tmp_path: Path) -> None:
     threading.Thread(target=web.serve_forever, daemon=True).start()
     try:
         with pytest.raises(UserError, match="cannot be used"):
-            Tracker.open(f"http://127.0.0.1:{web.server_port}", "e", "s", {}, tmp_path / "s" / SPOOL)
+            Projection.open(f"http://127.0.0.1:{web.server_port}", "e", "s", METRIC, tags={}, params={})
     finally:
         web.shutdown()
         web.server_close()

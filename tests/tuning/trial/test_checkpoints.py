@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fame.fit import CHECKPOINT
+from fame.training.fit import CHECKPOINT
 from tests.tuning.trial.test_inline import SMALL, actor, alone, stable, steps
-from tuning.export import read_trial
 from tuning.faults import MENDED
-from tuning.trial.checkpoints import Checkpoints, Kept, mend
+from tuning.trial.checkpoints import Checkpoints, Kept, mend, read_trial
 from tuning.trial.plan import TrialPlan
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
@@ -100,7 +99,7 @@ def test_the_export_takes_the_checkpoint_before(plan: TrialPlan, capsys: pytest.
     assert said.startswith(f"trial a: {file} is not a checkpoint") and said.endswith(f"; {older.name} is used\n")
     truncate(older)
     assert read_trial(plan.folder, "a") is None
-    assert capsys.readouterr().out.endswith("; it is passed over\n")
+    assert capsys.readouterr().out.endswith("; it is skipped\n")
     assert read_trial(plan.folder, "unknown") is None
 
 

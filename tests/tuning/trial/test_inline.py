@@ -14,14 +14,14 @@ import pytest
 import torch
 from ray.tune.result import TRIAL_INFO
 
-from fame.export import resolve
-from fame.fit import fit
+from fame.training.fit import fit
+from fame.training.resolve import resolve
 from tests.fame.helpers import CPU, TIMINGS
-from tuning.export import read_trial
-from tuning.schedulers.restart import NOTE, Restart
 from tuning.trial import inline, loop
+from tuning.trial.checkpoints import read_trial
 from tuning.trial.inline import ENDED, InlineTrial
 from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.restart import NOTE, Restart
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fame.stage import StageRun
+from fame.training.loop import StageRun
 from tests.tuning.trial.test_inline import actor, configured, stable, steps
-from tuning.export import read_trial
-from tuning.stages import from_metrics, metrics
-from tuning.trial.checkpoints import Checkpoints
+from tuning.study.stage_uses import from_metrics, to_metrics
+from tuning.trial.checkpoints import Checkpoints, read_trial
 from tuning.trial.inline import InlineTrial
 from tuning.trial.plan import TrialPlan
 
@@ -32,7 +31,7 @@ def plan(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> TrialPlan:
 
 
 def without_uses(result: dict) -> dict:
-    return {key: value for key, value in stable(result).items() if key not in metrics(from_metrics(result))}
+    return {key: value for key, value in stable(result).items() if key not in to_metrics(from_metrics(result))}
 
 
 def test_a_trial_that_takes_over_reports_every_epoch_once_and_keeps_each_state_once(

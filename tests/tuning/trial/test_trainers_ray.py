@@ -28,7 +28,7 @@ def test_both_trainers_give_the_same_numbers(tmp_path: Path) -> None:
 BUSY = """
 import time
 from ray import tune
-from tuning.progress import ProgressCallback
+from tuning.terminal.progress import ProgressCallback
 from tuning.sweep import main
 from fame.errors import run_command
 

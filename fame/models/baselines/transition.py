@@ -1,0 +1,138 @@
+"""Transitions: a Markov chain over items; a line of sanity, without training.
+
+Letters: B batch, T time, R targets, V items, C some of the items, P pairs that occur, E those of them that start with the
+last items of a batch.
+
+What came after an item in the training parts comes after it again. With c(u→v) the weighted number of times that v
+follows u, at distances d up to `window`, each counted 1/d ("sequential rules", Ludewig & Jannach, 2018), and P(v) the
+items' popularity,
+
+    score_v = log P(v | u),   P(v | u) = (c(u→v) + μ P(v)) / (Σ_w c(u→w) + μ),   u the last item of the history.
+
+`window: 1` is the chain itself. Pairs that occur are kept, sorted, and no table of V × V. The score is no dot product,
+so the model brings a `Scorer`; its query is the number of the last item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fame.config import require
+from fame.datasets.batches import Batch
+from fame.datasets.sequences import HELD_OUT, Sequences
+from fame.losses.objective import Objective
+from fame.models.base import EXACT, EpochStart, SequentialModel
+from fame.models.baselines.popularity import CountingConfig, log_popularity
+from fame.models.scoring import EVERY, Scorer
+from fame.registry import models
+
+PAIRS = ("pairs_P", "counts_P")
+"""Buffers whose size the data decide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitionConfig(CountingConfig):
+    """What followed the last item, most often first."""
+
+    name: Literal["transition"] = "transition"  # type: ignore[assignment]
+    window: int = 1
+    """Largest distance at which an item counts as one that follows."""
+    smoothing: float = 1.0
+    """μ, how many transitions the items' popularity is worth."""
+
+    def __post_init__(self) -> None:
+        require(self.window >= 1, "model.window", self.window, "must be at least 1")
+        require(self.smoothing > 0, "model.smoothing", self.smoothing, "must be positive")
+
+
+@models.register("transition")
+class Transition(SequentialModel, Scorer):
+    """Items score by how often they followed the last one; the model is its own scorer."""
+
+    Config = TransitionConfig
+
+    def __init__(self, config: TransitionConfig, item_count: int, max_length: int) -> None:
+        super().__init__()
+        self.config, self.item_count = config, item_count
+        self.register_buffer("log_popularity_V", torch.zeros(item_count))
+        self.register_buffer("totals_V", torch.zeros(item_count))
+        self.register_buffer("pairs_P", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("counts_P", torch.zeros(0))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        for name in PAIRS:
+            setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def start_epoch(self, epoch: EpochStart) -> None:
+        pairs, counts = transitions(epoch.sequences, self.config.window)
+        self.pairs_P = torch.from_numpy(pairs).to(self.pairs_P)
+        self.counts_P = torch.from_numpy(counts).to(self.counts_P)
+        first_P = self.pairs_P.div(self.item_count, rounding_mode="floor")
+        self.totals_V = torch.zeros_like(self.totals_V).index_add_(0, first_P, self.counts_P)
+        self.log_popularity_V.copy_(log_popularity(epoch.sequences))
+
+    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        return items_BT[..., None]
+
+    def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
+        """The cross entropy of the probabilities; `objective` has no part in it."""
+        last_R, targets_R = self.queries(batch)[:, 0] - 1, batch.targets_R - 1
+        return -self._log_probability(self._count(last_R * self.item_count + targets_R), last_R, targets_R).sum()
+
+    def scorer(self) -> Scorer:
+        return self
+
+    def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
+        last_B = queries_BD[:, 0] - 1
+        asked_C = torch.arange(self.item_count, device=last_B.device)[items]
+        items_C, place_of_C = asked_C.unique(return_inverse=True)
+        row_E, item_E, count_E = self._followers(last_B)
+        place_E = torch.searchsorted(items_C, item_E).clamp(max=len(items_C) - 1)
+        found_E = items_C[place_E] == item_E
+        counts_BC = self.counts_P.new_zeros(len(last_B), len(items_C))
+        counts_BC[row_E[found_E], place_E[found_E]] = count_E[found_E]
+        return self._log_probability(counts_BC, last_B[:, None], items_C)[:, place_of_C]
+
+    def _followers(self, last_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of all that followed the last items (from 0): the row, the item that followed, and its count, each [E]."""
+        begin_B, end_B = (torch.searchsorted(self.pairs_P, (last_B + n) * self.item_count) for n in (0, 1))
+        length_B = end_B - begin_B
+        row_E = torch.repeat_interleave(length_B)
+        within_E = torch.arange(len(row_E), device=last_B.device) - (length_B.cumsum(0) - length_B)[row_E]
+        pair_E = begin_B[row_E] + within_E
+        return row_E, self.pairs_P[pair_E] % self.item_count, self.counts_P[pair_E]
+
+    def _count(self, pairs_R: Tensor) -> Tensor:
+        """Counts of pairs, 0 for those that do not occur, [R]."""
+        if not len(self.pairs_P):
+            return self.counts_P.new_zeros(len(pairs_R))
+        place_R = torch.searchsorted(self.pairs_P, pairs_R).clamp(max=len(self.pairs_P) - 1)
+        return self.counts_P[place_R] * (self.pairs_P[place_R] == pairs_R)
+
+    def _log_probability(self, counts: Tensor, last: Tensor, items: Tensor) -> Tensor:
+        smoothing = self.config.smoothing
+        expected = smoothing * self.log_popularity_V[items].exp()
+        return (counts + expected).log() - (self.totals_V[last] + smoothing).log()
+
+
+def transitions(sequences: Sequences, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs that occur in the training parts, and their counts c, float32.
+
+    The pair u→v is the number (u − 1) · V + v − 1, int64; pairs are sorted.
+    """
+    values = sequences.values.astype(np.int64) - 1
+    left = np.repeat(sequences.offsets[1:] - HELD_OUT, sequences.lengths) - np.arange(len(values))
+    keys, weights = [], []
+    for distance in range(1, window + 1):
+        (first,) = np.nonzero(left > distance)  # both lie in the training part of the same user
+        keys.append(values[first] * sequences.item_count + values[first + distance])
+        weights.append(np.full(len(first), 1 / distance))
+    pairs, which = np.unique(np.concatenate(keys), return_inverse=True)
+    counts = np.bincount(which, weights=np.concatenate(weights), minlength=len(pairs))
+    return pairs, counts.astype(np.float32)

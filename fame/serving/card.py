@@ -1,0 +1,116 @@
+"""The model card that is written beside an exported model."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from fame.config import Experiment
+from fame.config.tree import to_dict
+from fame.evaluation.seeds import mean_sd
+
+PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "max_length")
+"""Settings of `data` that the card shows; where the data lie is in `config.yaml`."""
+
+
+def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) -> str:
+    """Markdown: what the model is, on which data, with which settings, how good, how to repeat it."""
+    data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
+    about = metrics["provenance"]
+    results = "\n".join(
+        f"| {name} | {metrics['validation'][name]:.4f} | {metrics['test'][name]:.4f} |"
+        for name in metrics["validation"]
+    )
+    settings = "\n".join(
+        f"| {section}.{key} | {value} |"
+        for section in ("data", "model", "train", "text", "backbone", "evaluate")
+        for key, value in to_dict(getattr(experiment, section)).items()
+        if section != "data" or key in PREPARATION
+    )
+    repeat = (
+        "does not reach these results: settings changed during the training, after epoch "
+        + ", ".join(str(change["epoch"]) for change in metrics["changes"])
+        + " (`changes` in metrics.json), and config.yaml has the last ones."
+        if "changes" in metrics
+        else "reaches the same validation metric; bit for bit on the same kind of CPU with the same number of workers."
+    )
+    place = shlex.quote(str(folder))
+    provenance = "\n".join(f"| {key} | {value} |" for key, value in about.items())
+    return f"""# {experiment.model.name} on {data["name"]}
+
+A sequential recommender: given the items a user has interacted with, oldest first, it scores every
+item of the catalogue as the next one. Epoch {metrics["best_epoch"]} of {metrics["epochs"]} was the best on
+validation {metrics["metric"]} and is the one exported. The test metrics were computed once, for this model.
+
+| metric | validation | test |
+| --- | ---: | ---: |
+{results}
+
+Leave-one-out, ranked among all {statistics["items"]:,} items, items of the history
+{"left out" if experiment.evaluate.exclude_seen else "kept"}; seed {experiment.seed}.
+{_over_seeds(metrics)}{_final(metrics)}
+## Use
+
+    python -m fame.recommend --model {place} --user ID
+    python -m fame.recommend --model {place} --history ID,ID
+
+## Data
+
+{data["name"]}, recipe `{data["recipe"]}`, fingerprint `{data["fingerprint"]}`: {statistics["users"]:,} users,
+{statistics["items"]:,} items, {statistics["actions"]:,} interactions, {statistics["average_length"]:.1f} a user.
+
+## Repeat
+
+    python -m fame.train --config {shlex.quote(str(folder / "config.yaml"))}
+
+{repeat}
+
+## Settings
+
+| setting | value |
+| --- | --- |
+{settings}
+
+## Provenance
+
+| | |
+| --- | --- |
+{provenance}
+"""
+
+
+def _over_seeds(metrics: dict[str, Any]) -> str:
+    """The same configuration with other seeds, if it was trained with any."""
+    if "seeds" not in metrics:
+        return ""
+    seeds = metrics["seeds"]
+    rows = "\n".join(
+        f"| {name} | {mean_sd(seeds['validation'][name])} | {mean_sd(seeds['test'][name])} |" for name in seeds["test"]
+    )
+    return f"""
+The same configuration with seeds {", ".join(map(str, seeds["seeds"]))}, mean ± standard deviation:
+
+| metric | validation | test |
+| --- | ---: | ---: |
+{rows}
+"""
+
+
+def _final(metrics: dict[str, Any]) -> str:
+    """The configurations that it was chosen from by their mean over seeds, if it was."""
+    if "final" not in metrics:
+        return ""
+    rows = "\n".join(
+        f"| {one['trial']} | {', '.join(f'{key} {value}' for key, value in one['params'].items())} "
+        f"| {len(one['seeds'])} | {mean_sd(one)} |"
+        for one in metrics["final"]
+    )
+    return f"""
+The best configurations of the sweep were trained again with these seeds, and the one with the best mean was chosen;
+the model is that of its best seed on validation.
+
+| trial | configuration | seeds | validation {metrics["metric"]} |
+| --- | --- | ---: | ---: |
+{rows}
+"""

@@ -1,0 +1,134 @@
+"""The folder that a training leaves: a configuration that repeats it and a model that serves.
+
+    config.yaml          the complete experiment; `python -m fame.train --config` repeats it
+    model.safetensors    weights of the best epoch
+    items.json           ids and titles of the catalogue, popularity in training
+    metrics.json         validation, test (computed once, here), history, provenance
+    ranks.safetensors    rank of every user's held-out item, to compare with other models (`fame.evaluation.ranks`)
+    probe.svg            which head knows which facet, for items that started from text
+    README.md            model card
+
+The folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fame.artifacts.checkpoint import save_checkpoint
+from fame.config import Experiment
+from fame.config.tree import to_dict, write_yaml
+from fame.datasets import Dataset
+from fame.datasets.sequences import PARTS
+from fame.evaluation.final import Evaluation, evaluate_weights
+from fame.evaluation.ranks import RANKS, Ranks, rules
+from fame.evaluation.seeds import over_seeds
+from fame.models.build import build_model
+from fame.runtime.files import replacing, writing
+from fame.runtime.parallel import Workers
+from fame.runtime.provenance import provenance
+from fame.serving.card import model_card
+from fame.training.fit import Trained
+
+if TYPE_CHECKING:
+    from fame.text.disentanglement import Disentanglement
+
+
+def export_model(
+    folder: Path,
+    trained: Trained,
+    dataset: Dataset,
+    extra: dict[str, Any] | None = None,
+    repeats: Sequence[Trained] = (),
+) -> dict[str, Any]:
+    """Evaluate the best weights and write the folder, in place of one that is there.
+
+    `repeats` are trainings of the same configuration with other seeds: their metrics and ranks join those of
+    the model. Returns what `metrics.json` holds; `extra` is added to it. Raises `UserError` if the folder
+    cannot be written.
+    """
+    experiment, weights = trained.experiment, trained.weights
+    found = {
+        one.experiment.seed: evaluate_weights(one.experiment, dataset, one.weights, Workers.current())
+        for one in sorted((trained, *repeats), key=lambda one: one.experiment.seed)
+    }
+    ours = found[experiment.seed]
+    facets = _disentanglement(experiment, dataset, weights)
+    last = trained.history[-1]
+    metrics = {
+        "metric": experiment.train.metric,
+        **ours.metrics,
+        "by_frequency": ours.by_frequency,
+        **({"seeds": _summary(found)} if repeats else {}),
+        "best_epoch": last.best_epoch,
+        "epochs": last.epoch,
+        "seed": experiment.seed,
+        "train_seconds": sum(report.train_seconds for report in trained.history),
+        "dataset": {
+            "name": dataset.config.name,
+            "recipe": dataset.config.recipe,
+            "fingerprint": dataset.fingerprint,
+            "items_fingerprint": dataset.items_fingerprint,
+            "statistics": dict(dataset.statistics),
+        },
+        **({"facets": names} if (names := _trained_facets(experiment, dataset)) else {}),
+        **({"changes": [dataclasses.asdict(change) for change in trained.changes]} if trained.changes else {}),
+        **({"disentanglement": facets.to_dict()} if facets else {}),
+        **(extra or {}),
+        "provenance": provenance(),
+        "history": [dataclasses.asdict(report) for report in trained.history],
+    }
+    items, counts = dataset.items, dataset.train_counts[1:].tolist()
+    titles = [items.title(number) for number in range(1, len(items) + 1)]
+    catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
+    header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
+    header["facets"] = metrics.get("facets", [])
+    ranks = Ranks(
+        fingerprint=dataset.fingerprint,
+        rules=rules(experiment.evaluate),
+        by_seed={seed: one.ranks for seed, one in found.items()},
+    )
+    with writing(folder), replacing(folder) as temporary:
+        (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
+        save_checkpoint(temporary / "model.safetensors", weights, header)
+        ranks.write(temporary / RANKS)
+        (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
+        (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        if facets:
+            (temporary / "probe.svg").write_text(facets.heat_map(dataset.config.name), encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
+    return metrics
+
+
+def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:
+    """What `metrics.json` has of several seeds: mean, standard deviation and values of every metric."""
+    parts = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
+    return {"seeds": list(found), **parts}
+
+
+def _trained_facets(experiment: Experiment, dataset: Dataset) -> list[list[str]]:
+    if not experiment.text.epochs:
+        return []
+    from fame.text.pretrain import trained_facets
+
+    heads, _ = experiment.model.item_blocks()
+    return trained_facets(experiment.text, heads, dataset.items, dataset.facets)
+
+
+def _disentanglement(experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor]) -> Disentanglement | None:
+    """Of the heads' item vectors after training; None for a model that did not start from text."""
+    if not experiment.text.enabled:
+        return None
+    from fame.text.disentanglement import measure
+
+    heads, _ = experiment.model.item_blocks()
+    with torch.no_grad():
+        table_VD = build_model(experiment, dataset.sequences.item_count, weights).item_facets()
+    return measure(experiment.text, dataset, table_VD, heads)

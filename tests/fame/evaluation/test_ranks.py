@@ -1,0 +1,61 @@
+"""Ranks of a final evaluation as a file, and metrics of single users."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from fame.artifacts.checkpoint import save_checkpoint
+from fame.config import EvaluateConfig
+from fame.errors import UserError
+from fame.evaluation.ranks import Ranks, cutoff, rules
+
+SEEDS = {
+    3: {"validation": torch.tensor([0.0, 2.5, 7.0]), "test": torch.tensor([1.0, 0.0, 99.5])},
+    1: {"validation": torch.tensor([4.0, 4.0, 4.0]), "test": torch.tensor([3.0, 10.0, 0.0])},
+}
+
+
+@pytest.fixture
+def ranks() -> Ranks:
+    return Ranks(fingerprint="abc", rules=rules(EvaluateConfig()), by_seed=SEEDS)
+
+
+def test_what_is_written_is_read_back(ranks, tmp_path: Path):
+    ranks.write(tmp_path / "ranks.safetensors")
+    back = Ranks.read(tmp_path / "ranks.safetensors")
+    assert (back.fingerprint, back.rules, list(back.by_seed)) == ("abc", ranks.rules, [3, 1])
+    for seed, parts in SEEDS.items():
+        assert all(torch.equal(back.by_seed[seed][part], ranks_U) for part, ranks_U in parts.items())
+
+
+def test_a_users_metric_is_its_mean_over_seeds(ranks):
+    assert ranks.metric("hr@10", "test").tolist() == [1.0, 0.5, 0.5]
+    first, second = (1 / math.log2(3) + 1 / math.log2(5)) / 2, 0.5
+    assert ranks.metric("ndcg@10", "test").tolist() == pytest.approx([first, second, 0.5])
+
+
+def test_rules_tell_evaluations_apart_that_cannot_be_compared():
+    assert rules(EvaluateConfig(exclude_seen=False)) != rules(EvaluateConfig())
+    assert rules(EvaluateConfig(cutoffs=(1, 2))) == rules(EvaluateConfig())  # any cutoff can be read off a rank
+
+
+@pytest.mark.parametrize("name", ["ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@1.5", "mrr@10", "hr@ten", "hr@²", ""])
+def test_another_metric_is_refused_by_name(name):
+    with pytest.raises(UserError, match="must be hr@K or ndcg@K") as caught:
+        cutoff(name)
+    assert f"'{name}'" in str(caught.value)
+
+
+def test_another_file_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="no such checkpoint"):
+        Ranks.read(tmp_path / "ranks.safetensors")
+    save_checkpoint(tmp_path / "model.safetensors", {"w": torch.zeros(1)}, {"model": "fame"})
+    with pytest.raises(UserError, match="holds no ranks of a final evaluation"):
+        Ranks.read(tmp_path / "model.safetensors")
+    (tmp_path / "ranks.safetensors").write_bytes(b"half")
+    with pytest.raises(UserError, match="is damaged"):
+        Ranks.read(tmp_path / "ranks.safetensors")

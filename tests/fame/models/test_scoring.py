@@ -1,0 +1,40 @@
+"""Scores by dot product: of all items, of some, and whether they are finite."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame.models.scoring import DotProduct, Scorer
+
+
+@given(queries=st.integers(1, 4), items=st.integers(1, 9), seed=st.integers(0, 99))
+def test_a_score_is_the_dot_product_with_the_items_row(queries, items, seed):
+    generator = torch.Generator().manual_seed(seed)
+    q, table = torch.randn(queries, 3, generator=generator), torch.randn(items, 3, generator=generator)
+    scorer = DotProduct(table)
+    expected = torch.tensor(
+        [[sum(a * b for a, b in zip(x, y, strict=True)) for y in table.tolist()] for x in q.tolist()]
+    )
+    assert scorer.item_count == items
+    torch.testing.assert_close(scorer.scores(q), expected)
+    torch.testing.assert_close(scorer.scores(q, slice(1, items)), expected[:, 1:])
+    some = torch.randint(items, (5,), generator=generator)
+    torch.testing.assert_close(scorer.scores(q, some), expected[:, some])
+    out = torch.empty(queries, items)
+    assert scorer.scores(q, out=out) is out
+    torch.testing.assert_close(out, expected)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
+def test_scores_that_are_not_finite_are_found_without_them(bad):
+    queries = torch.tensor([[1.0, 2.0], [1.0, bad]])
+    assert DotProduct(torch.full((3, 2), 1e15)).finite(queries).tolist() == [True, False]
+    assert DotProduct(torch.tensor([[0.0, 1.0], [bad * 1e30, 0.0]])).finite(queries[:1]).tolist() == [False]
+
+
+def test_other_scorers_ask_the_queries():
+    assert Scorer().finite(torch.tensor([[1.0], [float("nan")]])).tolist() == [True, False]
+    assert Scorer().finite(torch.tensor([[3]])).tolist() == [True]

@@ -1,0 +1,53 @@
+"""What a sweep's own Ray leaves is found again and removed, and nobody else's is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tuning.machines.local_ray import MARK, processes, remove, session_folder
+from tuning.storage.layout import Storage
+
+LONGEST_SOCKET_PATH = 107
+SOCKET = "session_2026-11-24_08-15-15_123456_1234567/sockets/plasma_store.1"
+
+
+def start(folder: Path, code: str = "import time; time.sleep(600)") -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", code], env=os.environ | {MARK: str(folder)})
+
+
+def test_each_sweep_has_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    places = [Storage.of(storage, name) for storage in ("runs", "s3://bucket") for name in ("a", "b")]
+    assert len({session_folder(place) for place in places}) == 4
+    assert session_folder(places[0]) == session_folder(Storage.of("./runs", "a"))
+    assert len(str(session_folder(places[0]) / SOCKET)) <= LONGEST_SOCKET_PATH
+
+
+def test_what_a_killed_driver_left_is_ended_and_removed(tmp_path: Path) -> None:
+    folder, other = tmp_path / "session", tmp_path / "session2"
+    folder.mkdir()
+    (folder / "log").touch()
+    ours, theirs = start(folder), start(other)
+    try:
+        while not processes(folder) or not processes(other):  # a new process is its parent's copy for a moment
+            time.sleep(0.01)
+        assert processes(folder) == [ours.pid]
+        remove(folder, 0.0)
+        assert ours.wait() != 0 and theirs.poll() is None
+        assert not folder.exists() and processes(folder) == []
+    finally:
+        for process in (ours, theirs):
+            process.kill()
+            process.wait()
+
+
+def test_processes_are_given_time_to_end(tmp_path: Path) -> None:
+    process = start(tmp_path / "s", "import time; time.sleep(0.5)")
+    remove(tmp_path / "s", 60.0)
+    assert process.wait() == 0

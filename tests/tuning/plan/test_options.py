@@ -1,0 +1,117 @@
+"""The command line of a sweep: what was given, what is a default, and what cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fame.errors import UserError
+from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, _parser, parse, plain_name
+
+
+def test_nothing_given_is_every_default():
+    assert parse([]) == (DEFAULTS, {})
+
+
+def test_only_what_was_given_is_kept_apart_even_if_it_is_the_default():
+    options, given = parse(["--seed", "0", "--set", "a.b=1", "--set", "c.d=2", "--gpus-per-worker", "0", "--resume"])
+    assert given == {"seed": 0, "set": ("a.b=1", "c.d=2"), "gpus_per_worker": 0.0, "resume": True}
+    assert options == Options(set=("a.b=1", "c.d=2"), gpus_per_worker=0.0, resume=True)
+
+
+def test_data_options_are_settings_of_the_data():
+    args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
+    args += ["--facets", "brand, price:8"]
+    options, given = parse(args)
+    assert given == {"data": options.data}
+    assert options.data.keys() == DATA_OPTIONS.keys()
+    assert options.data["data.name"] == "clicks"
+    assert options.data["data.columns"] == {"user": "u", "item": "i", "time": "t"}
+    assert options.data["text.facets"] == ["brand", "price:8"]
+    assert parse(["--dataset", "beauty"])[0].data == {"data.name": "beauty"}
+
+
+def test_every_option_has_a_line_of_help_and_is_in_the_options():
+    actions = [action for action in _parser()._actions if action.dest != "help"]
+    data = {option.removeprefix("--").replace("-", "_") for option in DATA_OPTIONS.values()}
+    assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
+    assert all(action.help for action in actions)
+    text = " ".join(_parser().format_help().split())
+    for key in ("model", "metric", "seed", "sampler", "scheduler", "workers", "cpus_per_worker", "storage"):
+        assert f"(default: {getattr(DEFAULTS, key)})" in text
+
+
+@pytest.mark.parametrize("name", ["a", "beauty-fame-20260101-120000", "a.b_c-D", "Größe", "007"])
+def test_plain_names_are_taken(name):
+    assert Options(name=name).name == name
+
+
+def test_the_folder_of_shared_stages_is_no_name():
+    with pytest.raises(UserError, match=r"--name stages: .* choose another name"):
+        Options(name="stages")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "a?b", "a#b", "a%20b", "a\nb", "../x"]
+)
+def test_other_names_are_refused_and_made_plain(name):
+    with pytest.raises(UserError, match=r"--name .*must be a plain folder name"):
+        Options(name=name)
+    assert Options(name=plain_name(name)).name
+
+
+def test_ray_client_is_refused():
+    with pytest.raises(UserError, match="a sweep runs on a node of its cluster, not through Ray Client"):
+        Options(address="ray://head:10001")
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 1, 2, 8.0])
+def test_shares_of_one_gpu_and_whole_gpus_are_taken(share):
+    assert Options(gpus_per_worker=share).gpus_per_worker == share
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), float("inf")])
+def test_other_shares_are_refused(share):
+    with pytest.raises(UserError, match=r"--gpus-per-worker .*must"):
+        Options(gpus_per_worker=share)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--workers 2", "--trainer inline --workers 2: an inline trial is one process; leave --workers out"),
+        ("--scheduler pbt --concurrent 1", "--trainer inline --concurrent 1: with --scheduler pbt, which pauses"),
+        ("--scheduler hyperband --concurrent 2", "raise --cpus-per-worker, or use --trainer torch"),
+    ],
+)
+def test_what_inline_trials_cannot_do_is_an_error(args, words):
+    with pytest.raises(UserError) as caught:
+        parse(["--trainer", "inline", *args.split()])
+    assert words in str(caught.value)
+    assert parse(["--trainer", "torch", *args.split()])
+
+
+@pytest.mark.parametrize("args", ["", "--workers 1 --concurrent 1", "--scheduler pbt", "--gpus-per-worker 0.25"])
+def test_what_inline_trials_can_do_is_taken(args):
+    assert parse(["--trainer", "inline", *args.split()])[0].trainer == "inline"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--final-seeds 3", "--final-seeds 3: is about the last step, which --final-top K asks for"),
+        ("--final-top -1", "--final-top -1: must be at least 0"),
+        ("--final-top 2 --final-seeds 0", "--final-seeds 0: must be at least 1"),
+        ("--final-top 2 --scheduler pbt", "--final-top 2 with --scheduler pbt: its trials change their settings"),
+    ],
+)
+def test_a_last_step_that_cannot_be_is_an_error(args, words):
+    with pytest.raises(UserError) as caught:
+        parse(args.split())
+    assert words in str(caught.value)
+
+
+def test_there_is_no_last_step_unless_asked_for():
+    assert Options().final_top == 0
+    assert parse(["--final-top", "3"])[0].final_top == 3

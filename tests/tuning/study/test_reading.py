@@ -1,0 +1,74 @@
+"""The dashboard's view of a study: what whole lines say, and no way to write."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from threading import Thread
+
+import optuna
+import pytest
+
+from tuning.dashboards.servers import study_pages
+from tuning.dashboards.serving import free_ports
+from tuning.study.file import open_journal
+from tuning.study.reading import ReadOnlyError, open_read_only
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    """A study of three trials at `study.log`, as a sweep writes it."""
+    storage, _ = open_journal(tmp_path / "study.log")
+    study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
+    study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=3)
+    return study
+
+
+def test_what_the_sweep_writes_is_seen_and_half_a_line_is_not(study, tmp_path):
+    view = optuna.load_study(study_name="mine", storage=open_read_only(tmp_path / "study.log"))
+    assert [trial.value for trial in view.trials] == [trial.value for trial in study.trials]
+    study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=1)
+    assert len(view.trials) == 4
+    with (tmp_path / "study.log").open("ab") as file:
+        file.write(b'{"op_code": 4, "worker')
+    assert len(view.trials) == 4
+
+
+def test_nothing_can_be_written(study, tmp_path):
+    before = (tmp_path / "study.log").read_bytes()
+    view = optuna.load_study(study_name="mine", storage=open_read_only(tmp_path / "study.log"))
+    with pytest.raises(ReadOnlyError, match="the sweep alone writes its study"):
+        view.set_user_attr("note", "mine")
+    with pytest.raises(ReadOnlyError):
+        view.ask()
+    assert (tmp_path / "study.log").read_bytes() == before
+
+
+def test_optunas_dashboard_shows_it_and_cannot_write_either(study, tmp_path):
+    before = (tmp_path / "study.log").read_bytes()
+    (port,) = free_ports(1)
+    with study_pages(tmp_path / "study.log", port) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies") as answer:
+                (found,) = json.load(answer)["study_summaries"]
+            assert found["study_name"] == "mine"
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/dashboard/") as answer:
+                assert b"<html" in answer.read().lower()
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/api/studies/{found['study_id']}/note",
+                json.dumps({"body": "x", "version": 1}).encode(),
+                {"content-type": "application/json"},
+                method="PUT",
+            )
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request)
+            refused.value.close()
+            assert refused.value.code >= 400
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (tmp_path / "study.log").read_bytes() == before

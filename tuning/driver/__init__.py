@@ -1,0 +1,14 @@
+"""The driver: the process that runs a sweep.
+
+    run.py              runs a planned sweep, from its start or after an interruption
+    lock.py             one driver at a time
+    interrupt.py        Ctrl-C
+    restoring.py        what a killed sweep needs besides Tune's own state
+    sweep_run.py        the sweep's own run in MLflow
+    fault_callback.py   decides what follows from a trial's fault
+    hang.py             ends processes of trials that hang
+    tune_files.py       Tune's working files on this machine
+    tune_settings.py    Tune's environment variables and loggers
+
+`tuning/sweep.py` calls `run_sweep`. Nothing else imports from here.
+"""

@@ -1,0 +1,154 @@
+"""Running a planned sweep on Ray, from its start or after it was interrupted or killed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+from collections.abc import Iterator, Sequence
+
+from fame.artifacts.lease import Lease
+from fame.datasets import Dataset
+from tuning.dashboards import dashboards
+from tuning.driver import tune_files
+from tuning.driver.sweep_run import end_run, open_projection
+from tuning.driver.trials import Trials
+from tuning.faults import disk
+from tuning.machines import resources
+from tuning.machines.local_ray import session_folder
+from tuning.machines.resources import Resources, Room
+from tuning.machines.watch import TakenOverError, Watch, watched
+from tuning.plan.sweep_plan import Plan
+from tuning.registry import register_best
+from tuning.report.callback import try_report
+from tuning.results.best import export_best
+from tuning.results.final import KIND, Final, export_final
+from tuning.schedulers import SCHEDULERS
+from tuning.search.study_search import StudySearch
+from tuning.storage.layout import Storage
+from tuning.study import mirror
+from tuning.study.trials import total_uses
+from tuning.terminal import summary, view
+from tuning.tracking.projection import Projection
+from tuning.tracking.store import check_tracking_uri
+from tuning.trial import TRAINERS
+
+
+def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease]) -> int:
+    """Run the rest of the sweep, export the best, print the table, and return the exit code.
+
+    `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or if Ray's head is.
+    """
+    options, resumed = plan.options, storage.exists
+    if options.address is None:  # a mistake in them need not wait until Ray has started
+        resources.plan(options, resources.found())
+    import_aside("mlflow.tracking")
+    with (
+        contextlib.ExitStack() as when_ray_has_ended,
+        resources.cluster(
+            options.address, session_folder(storage), TRAINERS[options.trainer].dashboard, options.verbose
+        ),
+        watched(storage.name, leases, summary.resume_command(plan, storage)) as watch,
+    ):
+        share = resources.plan(options, resources.found())
+        projection = open_projection(plan, storage, dataset)
+        with ends_interrupted(projection, watch):
+            if resumed:
+                mirror.fetch(storage)
+            else:
+                storage.create(plan.to_record(dataset.fingerprint))
+            if not options.quiet:
+                summary.print_plan(plan, dataset, share, storage)
+            with disk.reserved(storage.local):
+                search = open_study(plan, storage, share)
+                when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
+                try:
+                    with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
+                        interrupted = Trials(plan, storage, dataset, share, projection, search).run(resumed)
+                        final = None if interrupted else Final.of(plan, storage, search.record.trials())
+                        if final is not None:
+                            again, interrupted = run_final(final, dataset, share, projection, when_ray_has_ended)
+                finally:
+                    tune_files.remove()
+    # Ray has ended, so nothing writes checkpoints any more.
+    trials = search.record.trials()
+    with ends_interrupted(projection, watch), mirror.unless_away(storage):
+        best = None
+        mirror.push(storage)
+        if final is not None:
+            mirror.push(final.storage)
+            if not interrupted:
+                best = export_final(final, again.record.trials(), storage, dataset)
+        best = best or export_best(trials, storage, dataset)
+    try_report(plan, storage, search.study, dataset.statistics)
+    end_run(projection, storage, best, interrupted, total_uses(trials))
+    registered = None
+    if best is not None and not interrupted:
+        registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
+    summary.print_results(plan, storage, trials, best, projection, registered)
+    return summary.conclude(plan, storage, trials, interrupted)
+
+
+def run_final(
+    final: Final, dataset: Dataset, share: Resources, projection: Projection, when_ray_has_ended: contextlib.ExitStack
+) -> tuple[StudySearch, bool]:
+    """Run the rest of the last step. Return its search, and whether it ended early."""
+    storage = final.storage
+    if final.resumed:
+        storage.check_owner()
+        mirror.fetch(storage)
+    view.view().line(f"final: {final}")
+    with disk.reserved(storage.local):
+        search = open_study(final.plan, storage, share)
+        when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
+        return search, Trials(final.plan, storage, dataset, share, projection, search, KIND).run(final.resumed)
+
+
+@contextlib.contextmanager
+def pages(plan: Plan, storage: Storage) -> Iterator[None]:
+    """Serve the dashboards as long as the block lasts, if they were asked for."""
+    if not plan.options.dashboard:
+        yield
+        return
+    uri = check_tracking_uri(plan.options.tracking_uri)
+    with dashboards(storage.study, uri, storage.local / "dashboards.log") as addresses:
+        print(f"pages  {addresses}", flush=True)
+        yield
+
+
+def import_aside(module: str) -> None:
+    """Import a module in a thread. MLflow takes seconds, in which Ray can start."""
+    threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
+
+
+@contextlib.contextmanager
+def ends_interrupted(projection: Projection, watch: Watch) -> Iterator[None]:
+    """Leave no run RUNNING for ever if the block is cut short, also by a second Ctrl-C."""
+
+    def close() -> None:
+        projection.finish("interrupted")
+
+    watch.close = close
+    try:
+        yield
+    except TakenOverError:  # the runs go on elsewhere
+        raise
+    except BaseException:
+        close()
+        raise
+
+
+def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
+    """Open the sweep's study, new or as it was left."""
+    pauses = SCHEDULERS[plan.options.scheduler].pauses
+    return StudySearch(
+        plan.space,
+        storage.study,
+        name=storage.name,
+        sampler=plan.options.sampler,
+        seed=plan.options.seed,
+        metric=plan.options.metric,
+        trials=plan.trials,
+        # Paused trials count here, too. A scheduler that pauses limits the number of actors instead.
+        room=None if pauses else Room(share),
+    )

@@ -1,0 +1,136 @@
+"""Ends a driver that cannot go on, with a line that says why and what to do.
+
+Without it, a driver whose head has died hangs for a minute. Then Ray aborts it at any point and prints its stacks. And a
+driver on a machine that was suspended would write into the files of the driver that took over its sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from fame.artifacts.lease import Lease
+from fame.errors import EXIT_FAILED
+
+LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""Ray's variable: seconds without an answer of the head after which Ray aborts the driver. 60 if unset."""
+SHARE = 0.5
+"""Share of that time after which the head counts as dead."""
+NODE_SECONDS = 5.0
+"""Seconds after which Ray's process on the driver's own machine counts as dead. It never comes back."""
+POLL_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+REACT_SECONDS = 5.0
+"""Seconds for the main thread to react. It cannot react while it waits for an answer within Ray."""
+LAST_SECONDS = 30.0
+"""Most seconds for the main thread to close its files and runs."""
+
+
+class CannotGoOnError(BaseException):
+    """The reason why a driver ends, in one line. It is no `Exception`: Tune would take it for a trial's error."""
+
+
+class TakenOverError(CannotGoOnError):
+    """Another driver runs the sweep now and owns its runs and files."""
+
+
+@contextlib.contextmanager
+def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]:
+    """Watch Ray and the sweep's lock as long as the block lasts. Raises `CannotGoOnError` in the main thread.
+
+    `resume` is the command that continues the sweep.
+    """
+    watch = Watch(sweep, leases, resume)
+    before = signal.signal(signal.SIGUSR2, watch.end)
+    thread = threading.Thread(target=watch.run, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    except Exception as error:  # Ray's own errors can come before the patience is over
+        if (why := watch.silent()) is not None:
+            raise CannotGoOnError(why) from error
+        raise
+    finally:
+        watch.ended.set()
+        thread.join()  # it may be about to send the signal
+        signal.signal(signal.SIGUSR2, before)
+
+
+class Watch:
+    """Checks the head, this machine's node and the sweep's lock in a thread of its own."""
+
+    def __init__(self, sweep: str, leases: Sequence[Lease], resume: str) -> None:
+        import ray
+
+        context = ray.get_runtime_context()
+        (node,) = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
+        self.head, self.node = context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+        self.sweep, self.leases, self.resume = sweep, leases, resume
+        self.ended, self.reacted = threading.Event(), threading.Event()
+        self.close: Callable[[], None] | None = None
+        """Closes the sweep's runs if the main thread does not react."""
+        self.error: CannotGoOnError | None = None
+
+    def run(self) -> None:
+        patience = {self.head: SHARE * float(os.environ.get(LIMIT, 60)), self.node: NODE_SECONDS}
+        answered = dict.fromkeys(patience, time.monotonic())
+        while not self.ended.wait(POLL_SECONDS):
+            answered |= {address: time.monotonic() for address in patience if answers(address)}
+            if any(lease.lost for lease in self.leases):
+                self._stop(TakenOverError(f"sweep '{self.sweep}' was taken over by another driver, and goes on there"))
+            elif any(time.monotonic() - answered[address] >= patience[address] for address in patience):
+                self._stop(CannotGoOnError(self.silent() or self._died("node of this machine", self.node)))
+
+    def silent(self) -> str | None:
+        """Return the part of Ray that does not answer, and the next step. None if all answer."""
+        if not answers(self.head):
+            return self._died("head", self.head)
+        return None if answers(self.node) else self._died("node of this machine", self.node)
+
+    def end(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal that `run` sends to the main thread."""
+        assert self.error is not None, "somebody else sent SIGUSR2"
+        self.reacted.set()
+        raise self.error
+
+    def _died(self, what: str, address: str) -> str:
+        return (
+            f"Ray's {what} ({address}) has died or cannot be reached. Nothing that ended is lost, "
+            f"and running trials go on from their last epoch once Ray is up again: {self.resume}"
+        )
+
+    def _stop(self, error: CannotGoOnError) -> None:
+        if self.ended.is_set():
+            return
+        self.error = error
+        os.kill(os.getpid(), signal.SIGUSR2)
+        if self.reacted.wait(REACT_SECONDS):
+            self.ended.wait(LAST_SECONDS)
+        elif self.close is not None and not isinstance(error, TakenOverError):
+            self.close()
+        if not self.ended.is_set():
+            end_at_once(error)
+
+
+def answers(address: str) -> bool:
+    """Whether something listens at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def end_at_once(error: CannotGoOnError) -> None:
+    """End the process at once. Python's regular end would wait for Ray, and Ray for its head."""
+    sys.stdout.flush()
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    os._exit(EXIT_FAILED)

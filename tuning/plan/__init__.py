@@ -1,0 +1,9 @@
+"""The plan of a sweep: options, search space and data, checked before anything starts.
+
+    options.py         the command line
+    credentials.py     moves a password from a tracking address to the environment
+    sweep_plan.py      the checked plan, new or from a sweep's record
+    shared_stages.py   how many runs of shared stages a space needs
+
+Outside code imports from the modules. Importing this folder loads nothing.
+"""

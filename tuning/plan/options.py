@@ -1,0 +1,250 @@
+"""The command line of `tuning/sweep.py`.
+
+Options that were given are kept apart from their defaults. A resumed sweep takes all other options from its record. An
+option that contradicts the record is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fame.command_line import CommandParser
+from fame.datasets.options import add_data_options, data_settings
+from fame.errors import UserError
+from tuning.plan.credentials import without_credentials
+from tuning.schedulers import SCHEDULERS
+from tuning.search import SAMPLERS
+from tuning.storage.layout import STAGES
+from tuning.trial import TRAINERS
+
+FINAL_SEEDS = 5
+"""Seeds of the last step if --final-seeds is not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a sweep, with the defaults of the command line."""
+
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """`data.*` settings given by --dataset, --data-dir, --data, --columns, --items."""
+    model: str = "fame"
+    space: str | None = None
+    set: tuple[str, ...] = ()
+    trials: int | None = None
+    epochs: int | None = None
+    concurrent: int | None = None
+    workers: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: float | None = None
+    trainer: str = "torch"
+    scheduler: str = "asha"
+    sampler: str = "tpe"
+    metric: str = "ndcg@10"
+    seed: int = 0
+    final_top: int = 0
+    final_seeds: int | None = None
+    hang_after: float = 1800.0
+    name: str | None = None
+    storage: str = "runs"
+    tracking_uri: str = "sqlite:///mlflow.db"
+    address: str | None = None
+    resume: bool = False
+    dry_run: bool = False
+    dashboard: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        at_least = dict.fromkeys(("trials", "epochs", "concurrent", "workers", "cpus_per_worker", "final_seeds"), 1)
+        for key, lowest in {**at_least, "final_top": 0}.items():
+            value = getattr(self, key)
+            if value is not None and value < lowest:
+                raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
+        if not (math.isfinite(self.hang_after) and self.hang_after >= 0):
+            raise UserError(f"--hang-after {self.hang_after:g}: must be a number of seconds, or 0 to wait for ever")
+        _check_gpus(self.gpus_per_worker)
+        _check_trainer(self)
+        _check_final(self)
+        if self.address is not None and self.address.startswith("ray://"):
+            # Tune would run at the other end, without the search and the tracker that are here.
+            raise UserError(
+                f"--address {self.address}: a sweep runs on a node of its cluster, not through Ray Client; start it on "
+                "one with --address auto, or send it there with ray job submit"
+            )
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: must not be negative")
+        if self.name is not None and plain_name(self.name) != self.name:
+            raise UserError(
+                f"--name {self.name!r}: must be a plain folder name: letters, digits, '-', '_' and '.', "
+                "not starting with '.' or '-'"
+            )
+        if self.name == STAGES:
+            raise UserError(f"--name {STAGES}: is the folder in which sweeps share stages; choose another name")
+
+
+def plain_name(text: str) -> str:
+    """Return `text` as a name that folders, URIs and shells take unchanged."""
+    return re.sub(r"[^\w.-]+", "-", text).lstrip(".-") or "sweep"
+
+
+def _check_gpus(share: float | None) -> None:
+    if share is None:
+        return
+    if not math.isfinite(share):
+        raise UserError(f"--gpus-per-worker {share}: must be a number")
+    if share < 0:
+        raise UserError(f"--gpus-per-worker {share:g}: must not be negative")
+    if share > 1 and share != int(share):
+        raise UserError(f"--gpus-per-worker {share:g}: above 1 it must be whole; only one GPU can be shared")
+
+
+def _check_trainer(options: Options) -> None:
+    if options.trainer != "inline":
+        return
+    if options.workers > 1:
+        raise UserError(
+            f"--trainer inline --workers {options.workers}: an inline trial is one process; "
+            "leave --workers out, or use --trainer torch"
+        )
+    if options.concurrent is not None and SCHEDULERS[options.scheduler].pauses:
+        raise UserError(
+            f"--trainer inline --concurrent {options.concurrent}: with --scheduler {options.scheduler}, which pauses "
+            "trials, only their CPUs and GPUs limit how many run; raise --cpus-per-worker, or use --trainer torch"
+        )
+
+
+def _check_final(options: Options) -> None:
+    if options.final_seeds is not None and not options.final_top:
+        raise UserError(
+            f"--final-seeds {options.final_seeds}: is about the last step, which --final-top K asks for; give both"
+        )
+    if options.final_top and SCHEDULERS[options.scheduler].changes:
+        raise UserError(
+            f"--final-top {options.final_top} with --scheduler {options.scheduler}: its trials change their settings on "
+            "the way, so none can be trained again by its settings; use another scheduler, or leave --final-top out"
+        )
+
+
+DEFAULTS = Options()
+PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
+"""Options for the place and the output of a sweep. They do not define the sweep."""
+DATA_OPTIONS = {
+    "data.name": "--dataset",
+    "data.dir": "--data-dir",
+    "data.path": "--data",
+    "data.columns": "--columns",
+    "data.separator": "--separator",
+    "data.encoding": "--encoding",
+    "data.where": "--where",
+    "data.mixed_times": "--mixed-times",
+    "data.items": "--items",
+    "data.item_id": "--item-id",
+    "text.facets": "--facets",
+}
+"""The option for each key of `Options.data`."""
+
+
+def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
+    """Return the options, and the options that were given on the command line."""
+    args = _parser().parse_args(arguments)
+    given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
+    given = {
+        key: tuple(value) if key == "set" else value
+        for key, value in given.items()
+        if value is not None and value != {}
+    }
+    if "tracking_uri" in given:
+        given["tracking_uri"] = without_credentials(given["tracking_uri"])
+    return Options(**given), given
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="python tuning/sweep.py",
+        description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
+        "MLflow records, and the best configuration is exported.",
+    )
+    add_data_options(parser)
+    what = parser.add_argument_group("what to search")
+    what.add_argument("--model", help=_help("registered model", "model"))
+    what.add_argument(
+        "--space",
+        metavar="FILE",
+        help="YAML of the search space, or the name of a shipped one: "
+        "fame, paper, quick, or that of a model (default: the model's own)",
+    )
+    what.add_argument(
+        "--set",
+        action="append",
+        metavar="SECTION.KEY=VALUE",
+        help="set a key for every trial; it is then not searched (may be given several times)",
+    )
+    what.add_argument(
+        "--trials", type=int, metavar="N", help="trials in all (default: 8; the whole grid for --sampler grid)"
+    )
+    what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
+    what.add_argument("--metric", help=_help("validation metric to maximise", "metric"))
+    what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
+    how = parser.add_argument_group("how to search")
+    how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
+    how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("early-stopping scheduler", "scheduler"))
+    how.add_argument(
+        "--final-top",
+        type=int,
+        metavar="K",
+        help="at the end train the best K configurations again with several seeds, and choose by the mean (default: off)",
+    )
+    how.add_argument("--final-seeds", type=int, metavar="N", help=f"seeds of each of them (default: {FINAL_SEEDS})")
+    where = parser.add_argument_group("where to run")
+    where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
+    where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))
+    where.add_argument(
+        "--cpus-per-worker", type=int, metavar="N", help=_help("CPUs, and threads, of a worker", "cpus_per_worker")
+    )
+    where.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="F",
+        help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)",
+    )
+    where.add_argument(
+        "--trainer",
+        choices=list(TRAINERS),
+        help=_help("torch starts a Ray TorchTrainer for each trial; inline reuses processes, for 1 worker", "trainer"),
+    )
+    where.add_argument(
+        "--hang-after",
+        type=float,
+        metavar="SECONDS",
+        help=_help("end and restart a trial that makes no step for so many seconds, 0 never", "hang_after"),
+    )
+    where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
+    where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
+    where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
+    where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))
+    where.add_argument(
+        "--resume", action="store_true", default=None, help="continue the sweep --name (default: the newest one)"
+    )
+    where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
+    seen = parser.add_argument_group("what to see")
+    seen.add_argument(
+        "--dashboard",
+        action="store_true",
+        default=None,
+        help="serve Optuna's and MLflow's pages of the sweep on this machine while it runs",
+    )
+    loudness = seen.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", default=None, help="print only the results, at the end")
+    loudness.add_argument(
+        "--verbose", action="store_true", default=None, help="print every epoch, and the output of Ray and of the trials' processes"
+    )
+    return parser
+
+
+def _help(text: str, key: str) -> str:
+    return f"{text} (default: {getattr(DEFAULTS, key)})"

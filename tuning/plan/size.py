@@ -1,0 +1,80 @@
+"""How many trials and epochs a sweep takes that asks for no numbers, and how long it lasts.
+
+Letters: P training targets, V items, D model width.
+
+An epoch's cost is that of its matrix products: the loss takes 6·P·V·D operations (scores, and both gradients), the
+blocks 6·P·12·D²·blocks. One sample for each prefix multiplies the blocks' part by the mean length of a history.
+The estimate is meant to be right within a factor of two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CORE_FLOPS, GPU_FLOPS = 3e10, 1e13
+"""Operations a second that a training reaches on a core and on a GPU (docs/PERFORMANCE.md)."""
+TRIAL_SECONDS = 15.0
+"""What starting and ending a trial takes beside its epochs."""
+FEWEST_EPOCHS = 8
+SEARCH_SECONDS = 4 * 3600
+"""What a search may take, as far as the limits on the numbers of trials and epochs allow."""
+FEWEST_TRIALS, MOST_TRIALS = 16, 64
+ASHA_SHARE = 0.4
+"""Share of a sweep's epochs that an early-stopping scheduler leaves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What the machines give to a trial, and how many trials they run at a time."""
+
+    cores: int
+    gpus: float
+    at_a_time: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What an epoch and a trial of a sweep cost on this data."""
+
+    epoch_seconds: float
+    """Of a model in the middle of the space, on what one trial gets."""
+    at_a_time: int
+
+    def epochs(self, most: int) -> int:
+        """Return the epochs with which the fewest trials fit into `SEARCH_SECONDS`; `most` is the space's number."""
+        each = SEARCH_SECONDS * self.at_a_time / FEWEST_TRIALS - TRIAL_SECONDS
+        return max(min(most, FEWEST_EPOCHS), min(most, int(each / (self.epoch_seconds * ASHA_SHARE))))
+
+    def trials(self, epochs: int) -> int:
+        """Return as many trials of at most so many epochs as fit into `SEARCH_SECONDS`, within the limits."""
+        return min(MOST_TRIALS, max(FEWEST_TRIALS, int(SEARCH_SECONDS * self.at_a_time / self._trial(epochs))))
+
+    def seconds(self, trials: int, epochs: int) -> float:
+        """Return how long so many trials take, with early stopping."""
+        return self._trial(epochs) * math.ceil(trials / self.at_a_time)
+
+    def _trial(self, epochs: int) -> float:
+        return TRIAL_SECONDS + self.epoch_seconds * epochs * ASHA_SHARE
+
+
+def size_of(model: Mapping[str, float], prefixes: float, statistics: Mapping[str, Any], share: Share) -> Size:
+    """Return the cost of an epoch.
+
+    model: `dim`, `blocks` and `max_length`. prefixes: share of the trials with one sample for each prefix.
+    """
+    targets = max(1, statistics["actions"] - 3 * statistics["users"])  # the first item is none, two are held out
+    length = 1 - prefixes + prefixes * min(statistics["average_length"], model["max_length"])
+    dim = model["dim"]
+    operations = 6.0 * targets * (statistics["items"] * dim + 12 * dim**2 * model["blocks"] * length)
+    speed = GPU_FLOPS * share.gpus if share.gpus else CORE_FLOPS * share.cores
+    return Size(epoch_seconds=operations / speed, at_a_time=share.at_a_time)
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration in words: `about 40 min`, `about 3 h`."""
+    if seconds < 90 * 60:
+        return f"about {max(1, round(seconds / 60))} min"
+    return f"about {seconds / 3600:.0f} h"

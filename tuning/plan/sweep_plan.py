@@ -1,0 +1,246 @@
+"""The checked plan of a sweep: options, space and data.
+
+The plan is written to the sweep's folder. So `--resume` continues exactly the sweep that was started, even if the files it
+was made from have changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from fame.config import Experiment, TextConfig
+from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict
+from fame.errors import UserError
+from fame.text.encoder import absolute_encoder, encoder_folder
+from fame.text.texts import text_columns
+from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options
+from tuning.plan.shared_stages import Expected, expected
+from tuning.plan.size import Share, Size, size_of
+from tuning.schedulers import SCHEDULERS, Schedule
+from tuning.space import Space, flatten
+from tuning.space.domains import Choices
+from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
+
+if TYPE_CHECKING:
+    from fame.datasets import Dataset
+
+TRIALS = 8
+"""Trials of a sweep without --trials."""
+SHORT = 20
+"""Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
+NO_TEXT = {"text.plain": False, "text.epochs": 0}
+"""Settings of a sweep whose items have no text."""
+OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
+"""Settings that an option decides, even if it is not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked sweep."""
+
+    options: Options
+    space: Space
+    trials: int
+    fingerprint: str | None = None
+    """Fingerprint of the data that the sweep was started with; None for a new sweep."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The settings that all trials have in common."""
+        experiment = experiment_from_dict(self.space.base)
+        if self.fingerprint is None:
+            return experiment
+        return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
+
+    @property
+    def epochs(self) -> int:
+        """Most epochs of a trial, over its stages."""
+        return self._most("train.epochs") + self._most("backbone.epochs")
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Seeds of the last step: they follow the seed of the trials."""
+        first = self.options.seed + 1
+        return tuple(range(first, first + (self.options.final_seeds or FINAL_SEEDS)))
+
+    @property
+    def schedule(self) -> Schedule:
+        """The part of the plan that a scheduler needs."""
+        options = self.options
+        return Schedule(
+            metric=options.metric, epochs=self.epochs, trials=self.trials, space=self.space, seed=options.seed
+        )
+
+    def shared_stages(self) -> list[Expected]:
+        """The stages whose results trials share. A population's trials share none."""
+        return [] if SCHEDULERS[self.options.scheduler].changes else expected(self.space)
+
+    @property
+    def demonstrates(self) -> bool:
+        """Whether this is the quick sweep that shows the program, and not a search."""
+        return self.options.space is None and self.space.source == QUICK
+
+    def for_data(self, dataset: Dataset, share: Share) -> Plan:
+        """Return the plan of a new sweep with what the data and the machines decide where no option does.
+
+        These are whether text and prefixes are searched, the epochs of a trial and the number of trials.
+        """
+        options = self.options
+        if options.space is not None or self.demonstrates or options.sampler == "grid":
+            return self
+        settings: dict[str, Any] = {}
+        if self.searches_text and not text_columns(dataset.items, self.experiment.text.columns):
+            settings |= {key: off for key, off in NO_TEXT.items() if key in self.space.search}
+        if "train.mode" in self.space.search and dataset.statistics["average_length"] > SHORT:
+            settings["train.mode"] = "all"
+        size = dataclasses.replace(self, space=fix(self.space, settings)).size(dataset, share)
+        if options.epochs is None and "train.epochs" not in flatten(apply_overrides({}, options.set)):
+            settings["train.epochs"] = size.epochs(self._most("train.epochs"))
+        plan = dataclasses.replace(self, space=fix(self.space, settings))
+        if options.trials is None:
+            plan = dataclasses.replace(plan, trials=max(size.trials(plan.epochs), options.final_top))
+        return plan
+
+    def size(self, dataset: Dataset, share: Share) -> Size:
+        """Return what an epoch costs of a model in the middle of the space."""
+        known = flatten(dataclasses.asdict(self.experiment))
+        model = {
+            key: fmean(self._values(f"model.{key}")) if f"model.{key}" in known else usual
+            for key, usual in {"dim": 64, "blocks": 1}.items()
+        }
+        modes = self._values("train.mode")
+        prefixes = sum(mode == "prefix" for mode in modes) / len(modes)
+        return size_of(model | {"max_length": known["data.max_length"]}, prefixes, dataset.statistics, share)
+
+    @property
+    def searches_text(self) -> bool:
+        """Whether some trials start from the items' text."""
+        return bool(self._most("text.epochs") or self._most("text.plain"))
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise `UserError` if the dataset lacks something that trials need, or an encoder cannot be found."""
+        from fame.text.facets import read_facet
+
+        if not self.searches_text:
+            return
+        if not text_columns(dataset.items, self.experiment.text.columns):
+            raise UserError(
+                f"text.epochs, text.plain: trials start from the items' text, and {dataset.config.name} has none; "
+                "give a table with --items or --data-dir, or leave the text stage out with --set text.epochs=0"
+            )
+        for encoder in self._values("text.encoder"):
+            encoder_folder(encoder)
+        rare = min(self._values("text.rare"))
+        for facets in self._values("text.facets"):
+            for facet in section_from_dict(TextConfig, {"facets": facets}, "text").facets or ():
+                read_facet(facet, dataset.items.columns, rare)
+
+    def _most(self, key: str) -> int:
+        return max(self._values(key))
+
+    def _values(self, key: str) -> Sequence[Any]:
+        """Return the ends or choices of a searched key, or the one value of another key."""
+        parameter = self.space.search.get(key)
+        if parameter is not None:
+            return parameter.domain.ends()
+        return (flatten(dataclasses.asdict(self.experiment))[key],)
+
+    def to_record(self, fingerprint: str) -> dict[str, Any]:
+        """Return plain values from which `plan_from_record` makes the plan again."""
+        options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(Options) if f.name not in PLACE}
+        options["set"] = list(options["set"])
+        return {"options": options, "fingerprint": fingerprint, "trials": self.trials, "space": self.space.to_dict()}
+
+
+def make_plan(options: Options) -> Plan:
+    """Read and check all that the options name, except the data. Raises `UserError`."""
+    space = read_space(options.space or default_space(options.model, bool(options.data)))
+    settings = flatten(apply_overrides({}, options.set))
+    for key in settings:
+        if key in options.data or (key == "train.epochs" and options.epochs is not None):
+            raise UserError(f"--set {key}=…: the option for it was given, too; use one of them")
+        if key in OPTION_OF:
+            raise UserError(f"--set {key}=…: would be ignored; use --{OPTION_OF[key]} instead")
+    for key in ("train.metric", "seed"):
+        asked = getattr(options, OPTION_OF[key])
+        if space.fixed.get(key, asked) != asked:
+            raise UserError(
+                f"{space.source}: base: {key} = {space.fixed[key]!r} would be ignored; take it out, "
+                f"and give --{OPTION_OF[key]} {space.fixed[key]} instead"
+            )
+    settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
+    if options.epochs is not None:
+        settings["train.epochs"] = options.epochs
+    if space.model != options.model:
+        if options.space is not None:
+            raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
+        settings["model.name"] = options.model
+    encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
+    if isinstance(encoder, str):  # trials run in other folders
+        settings["text.encoder"] = absolute_encoder(encoder)
+    space = _with_absolute_encoders(fix(space, settings))
+    if options.sampler == "grid":
+        points = len(space.grid())
+        trials = min(options.trials or points, points)
+    else:
+        trials = options.trials or TRIALS
+    plan = Plan(options=options, space=space, trials=trials)
+    SCHEDULERS[options.scheduler].check(plan.schedule)
+    if options.final_top > trials:
+        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
+    return plan
+
+
+def _with_absolute_encoders(space: Space) -> Space:
+    """Return the space with whole paths for its encoders that are folders."""
+    parameter = space.search.get("text.encoder")
+    if parameter is None:
+        return space
+    domain = Choices(tuple(map(absolute_encoder, parameter.domain.values())))
+    start = tuple(
+        {key: absolute_encoder(value) if key == "text.encoder" else value for key, value in point.items()}
+        for point in space.start
+    )
+    search = {**space.search, "text.encoder": dataclasses.replace(parameter, domain=domain)}
+    return dataclasses.replace(space, search=search, start=start)
+
+
+def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:
+    """Return the plan of a sweep that was started before.
+
+    Raises `UserError` if an option given now contradicts it.
+    """
+    source = f"the record of sweep '{options.name}'"
+    place = {key: getattr(options, key) for key in PLACE}
+    try:
+        recorded = Options(**{**record["options"], "set": tuple(record["options"]["set"])}, **place)
+        space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
+    except (KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{source} is damaged, or of another version ({reason}); start another sweep") from None
+    before = _by_option(dataclasses.asdict(recorded))
+    for option, value in _by_option(given).items():
+        if value != before.get(option):
+            was = f"with {_shown(before[option])}" if before.get(option) not in (None, ()) else "without it"
+            raise UserError(
+                f"{option} {_shown(value)}: the sweep was started {was}; "
+                "leave the option out, or start another sweep with another --name"
+            )
+    return Plan(options=recorded, space=space_from_dict(space, source), trials=trials, fingerprint=fingerprint)
+
+
+def _by_option(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that define a sweep, by the option's name."""
+    data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
+    others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
+    return data | {f"--{key.replace('_', '-')}": value for key, value in others.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

@@ -1,0 +1,11 @@
+"""Private parts of Ray that this package relies on. The next version of Ray is work in this folder only.
+
+    addresses.py           the head's address, and a Ray on 127.0.0.1
+    key_value.py           the key-value store in Ray's head
+    memory_monitor.py      trials that Ray's memory monitor kills
+    train_checkpoints.py   Ray Train's list of checkpoints
+    train_errors.py        errors of Ray Train
+    tune_environment.py    environment variables that Tune hands to trials
+
+Each module states what it assumes of Ray, and its test checks that. Outside code imports from the modules.
+"""

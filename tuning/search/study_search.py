@@ -1,0 +1,164 @@
+"""The search algorithm of a sweep: an Optuna study behind Ray Tune's `Searcher` interface.
+
+Ray's own `OptunaSearch` marks trials that the scheduler stopped as COMPLETE. It leaves NaN trials RUNNING, stops at a
+report without the metric, and cannot be restored beside a durable study. Here the study is the only state
+(`tuning.study.record`).
+
+A trial reports its `epoch` and the metric. Its last report has `finished: True` and the best value as
+`best_<metric>`. From them a trial becomes finished, stopped by the scheduler, or failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from ray.tune.search import Searcher
+
+from fame.errors import UserError, nearest
+from fame.training.stages import BACKBONE
+from tuning.faults import Fault
+from tuning.faults.disk import cannot_write, described
+from tuning.faults.halt import halt
+from tuning.search import SAMPLERS
+from tuning.search.sampler import FeasibleSampler
+from tuning.space import Space
+from tuning.study.record import Record
+from tuning.study.stage_uses import from_metrics, to_metrics
+
+
+class StudySearch(Searcher):
+    """Proposes the space's start points, then the sampler's points, and files results in the study.
+
+    `path` is the study's file. A study that is there is continued, if it has the same space and metric. `room` says
+    how many trials may run at a time, which may change; without it Tune decides.
+
+    Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        path: str | Path,
+        *,
+        name: str = "sweep",
+        sampler: str = "tpe",
+        seed: int = 0,
+        metric: str = "ndcg@10",
+        trials: int,
+        room: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__(metric=metric, mode="max")
+        if sampler not in SAMPLERS:
+            raise UserError(f"unknown sampler '{sampler}': {nearest(sampler, SAMPLERS)}")
+        if seed < 0:
+            raise UserError(f"seed = {seed}: must not be negative")
+        self.space, self.path, self.name, self.planned, self.room = space, Path(path).absolute(), name, trials, room
+        self.sampler = FeasibleSampler(space, sampler, seed, trials)
+        self._record: Record | None = None
+        self._record = self.record
+
+    @property
+    def record(self) -> Record:
+        """The study, opened again in a process that got a pickled copy of this object."""
+        if self._record is None:
+            self._record = Record(self.path, self.name, self.space, self.metric, self.sampler)
+        return self._record
+
+    @property
+    def study(self) -> optuna.Study:
+        """Optuna's own object."""
+        return self.record.study
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next point, None while there is no room for a trial, FINISHED if there are no more points.
+
+        A study that cannot be written stops the sweep and gives None.
+        """
+        with self._writing():
+            # Tune asks at every step: this is cheap, the rest reads all trials.
+            if self.room is not None and self.record.running >= self.room():
+                return None
+            if self.record.proposed >= self.planned:
+                return Searcher.FINISHED
+            exhausted = self.sampler.grid is not None and not self.sampler.untried(self.study)
+            if exhausted and not self.record.has_queued:
+                return Searcher.FINISHED
+            return self.record.propose(trial_id)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        with self._writing():
+            self._report(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        with self._writing():
+            if self.record.is_running(trial_id):  # else it was told before Tune's state was saved
+                self._complete(trial_id, result or {}, error)
+
+    def note_fault(self, trial_id: str, fault: Fault) -> None:
+        """Note why a running trial is about to end."""
+        with self._writing():
+            self.record.note_fault(trial_id, fault)
+
+    def adopt(self, trial_id: str, point: Mapping[str, Any]) -> None:
+        """Take in a running trial that Tune knows and the study has lost."""
+        with self._writing():
+            self.record.adopt(trial_id, point)
+
+    def give_up(self, known: Collection[str]) -> None:
+        """After a kill: queue the points of running trials that Tune does not know again."""
+        with self._writing():
+            self.record.give_up(known)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune calls this with each save of its state and wants a file. The study has its own files."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Give up the trials that Tune's own state does not know. That state lies beside the checkpoint.
+
+        A kill during Tune's upload leaves files cut off or of different age. Tune's state is the one file to trust:
+        if it were cut off, Tune would not have come here.
+        """
+        # Ray names the files by time and has just loaded the newest.
+        state = max(Path(checkpoint_path).parent.glob("experiment_state-*.json")).read_text(encoding="utf-8")
+        self.give_up([trial_id for trial_id in self.record.ids() if trial_id in state])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles the searcher with the sweep. The study stays in its file."""
+        return {**self.__dict__, "_record": None}
+
+    def _report(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        value, epoch = result.get(self.metric), result.get("epoch")
+        if value is not None and not math.isfinite(value):
+            value = None
+        uses = to_metrics(from_metrics(result))
+        self.record.report(trial_id, epoch, value, backbone=result.get("stage") == BACKBONE, uses=uses)
+
+    def _complete(self, trial_id: str, result: Mapping[str, Any], error: bool) -> None:
+        self._report(trial_id, result)  # the report at which the scheduler stops a trial comes only here
+        finished = bool(result.get("finished"))
+        value = result.get(f"best_{self.metric}" if finished else self.metric)
+        if error or (value is None and finished) or (value is not None and not math.isfinite(value)):
+            self.record.end(trial_id, "failed", fault=Fault.of(result))
+        elif finished:
+            self.record.end(trial_id, "finished", value, fault=Fault.of(result))
+        else:
+            self.record.end(trial_id, "stopped", fault=Fault.of(result))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Stop the sweep softly if the study cannot be written."""
+        file = self.record.file
+        try:
+            yield
+        except OSError as error:
+            if not cannot_write(error):
+                raise
+            file.fault = error
+        if file.fault is not None:
+            halt(f"cannot write {described(file.fault, self.path)}")

@@ -1,0 +1,209 @@
+"""The search space of a sweep over the experiment's settings.
+
+A `point` is a flat dictionary from searched keys to values. Keys whose conditions do not hold are left out. The
+experiment's own rules are constraints, too.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from fame.config.tree import experiment_from_dict, set_key, to_dict
+from fame.errors import UserError
+from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
+
+MAX_GRID = 5_000
+"""Most configurations that are listed one by one. A larger space is sampled."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The settings that a sweep searches. `tuning.space.file` builds and checks it."""
+
+    base: Mapping[str, Any]
+    """Settings of every trial: part of an experiment, as nested dictionaries."""
+    search: Mapping[str, Parameter]
+    constraints: tuple[Constraint, ...] = ()
+    start: tuple[Mapping[str, Any], ...] = ()
+    """Complete first points."""
+    source: str = field(default="space", compare=False)
+    """The file, for messages."""
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Line of each key in the file, for messages."""
+
+    def place(self, key: str) -> str:
+        """Where a searched key stands."""
+        line = self.lines.get(f"search.{key}")
+        return f"{self.source}{f', line {line}' if line else ''}: search.{key}"
+
+    @property
+    def model(self) -> str:
+        return str((self.base.get("model") or {}).get("name", "fame"))
+
+    def experiment(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of the trial at `point`, as nested dictionaries."""
+        tree = copy.deepcopy(dict(self.base))
+        for key, value in point.items():
+            set_key(tree, key, value)
+        return tree
+
+    def sample(self, trial: Any) -> dict[str, Any]:
+        """Return a point from an `optuna.Trial`. Its parameters have the keys as names."""
+
+        def choose(key: str, domain: Domain) -> Any:
+            return domain.tidy(getattr(trial, f"suggest_{domain.kind}")(key, **domain.arguments()))
+
+        return self.walk(choose)
+
+    def draw(self, rng: random.Random) -> dict[str, Any]:
+        """Return a random point, allowed or not."""
+        return self.walk(lambda key, domain: domain.draw(rng))
+
+    def walk(self, choose: Callable[[str, Domain], Any]) -> dict[str, Any]:
+        """Return a point whose values `choose` returns. Keys whose conditions do not hold are left out."""
+        point: dict[str, Any] = {}
+        for key in self.search:
+            if self._is_active(key, point):
+                point[key] = choose(key, self.search[key].domain)
+        return point
+
+    def problem(self, point: Mapping[str, Any]) -> str | None:
+        """Return the constraint or rule that the point breaks. None if it is allowed."""
+        return self.constraint_problem(point) or self.config_problem(point)
+
+    def constraint_problem(self, point: Mapping[str, Any]) -> str | None:
+        """Return the constraint that the point breaks, if any."""
+        values = self.defaults | self.fixed | dict(point)
+        for constraint in self.constraints:
+            if not constraint.holds(values):
+                sides = ", ".join(f"{key} = {values[key]!r}" for key in constraint.names())
+                return f"constraint '{constraint}' does not hold for {sides}"
+        return None
+
+    def continuous(self) -> list[str]:
+        """Return the keys with infinitely many values."""
+        return [key for key, parameter in self.search.items() if parameter.domain.values() is None]
+
+    def size(self) -> int | None:
+        """Return the number of allowed points, an upper bound above `MAX_GRID`, or None if it is infinite."""
+        if self.continuous():
+            return None
+        return len(self.grid()) if self.is_small() else self._product()
+
+    def size_text(self) -> str:
+        if self.continuous():
+            finite = self._product()
+            return f"infinite (continuous: {', '.join(self.continuous())}; the other keys: at most {finite:,})"
+        return f"{'' if self.is_small() else 'at most '}{self.size():,} configurations"
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Return all allowed points. Raises `UserError` for a continuous key and for more than `MAX_GRID` points."""
+        if self.continuous():
+            key = self.continuous()[0]
+            rule = "is continuous, which a grid cannot list: give it a step or choices"
+            raise UserError(f"{self.source}: search.{key} {rule}")
+        if not self.is_small():
+            size = f"up to {self._product():,} points"
+            raise UserError(f"{self.source}: a grid of {size} is too large: use --sampler random")
+        return [point for point in self.points() if self.problem(point) is None]
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """Return rows of key, values and condition for a table."""
+        return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in self.search.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of a file that reads as this space."""
+        return {
+            "base": copy.deepcopy(dict(self.base)),
+            "search": {key: parameter.to_dict() for key, parameter in self.search.items()},
+            "constraints": [str(constraint) for constraint in self.constraints],
+            "start": [dict(point) for point in self.start],
+        }
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Every key of the model's experiment, at its default."""
+        return flatten(to_dict(experiment_from_dict({"model": {"name": self.model}})))
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """`base` with dotted keys."""
+        return {key: typed(value, self.defaults.get(key)) for key, value in flatten(self.base).items()}
+
+    def _is_active(self, key: str, point: Mapping[str, Any]) -> bool:
+        def holds(condition: Condition) -> bool:
+            if condition.key in self.search:
+                return condition.key in point and condition.holds(point[condition.key])
+            return condition.holds(self.fixed[condition.key])
+
+        return all(map(holds, self.search[key].when))
+
+    def left_to_search(self, settings: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Parameter]:
+        left: dict[str, Parameter] = {}
+        for key, parameter in self.search.items():
+            possible = (
+                c.key in left or ((c.key in settings or c.key not in self.search) and c.holds(fixed[c.key]))
+                for c in parameter.when
+            )
+            if key not in settings and all(possible):
+                left[key] = parameter
+        return left
+
+    def config_problem(self, point: Mapping[str, Any]) -> str | None:
+        """Return the rule of the experiment that the point breaks, if any."""
+        try:
+            experiment_from_dict(self.experiment(point))
+        except UserError as error:
+            return str(error)
+        return None
+
+    def _product(self) -> int:
+        return math.prod(len(values) for p in self.search.values() if (values := p.domain.values()) is not None)
+
+    def is_small(self) -> bool:
+        """Whether its points can be listed."""
+        return not self.continuous() and self._product() <= MAX_GRID
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Return all points, allowed or not. The first key changes slowest."""
+
+        def extend(point: dict[str, Any], keys: list[str]) -> Iterator[dict[str, Any]]:
+            if not keys:
+                yield point
+            elif not self._is_active(keys[0], point):
+                yield from extend(point, keys[1:])
+            else:
+                for value in self.search[keys[0]].domain.values():
+                    yield from extend({**point, keys[0]: value}, keys[1:])
+
+        return extend({}, list(self.search))
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the start point, with missing keys at the values that they have without a search."""
+        values = self.defaults | self.fixed
+
+        def choose(key: str, domain: Domain) -> Any:
+            value = typed(given.get(key, values[key]), values[key])
+            if value not in domain:
+                origin = "" if key in given else " (not given, so as it is without a search)"
+                raise UserError(f"{key} = {value!r}{origin}: must be in {domain}")
+            return domain.tidy(value)
+
+        point = self.walk(choose)
+        if problem := self.problem(point):
+            raise UserError(problem)
+        return point
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one dictionary with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

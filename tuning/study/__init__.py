@@ -1,0 +1,7 @@
+"""The study: the only record of a sweep. Everything that is shown is computed from it.
+
+    file.py         the study's file, in two copies
+    reading.py      the same file, opened for reading
+    mirror.py       the copy of the file in an object store
+    stage_uses.py   how trials came to the results of shared stages
+"""

@@ -1,0 +1,64 @@
+"""A study opened for reading, also while the sweep's driver writes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+
+from tuning.study.trials import SweepTrial, all_trials
+
+
+class ReadOnlyError(PermissionError):
+    """A study that is open for reading was about to be written."""
+
+
+class ReadOnlyJournal(BaseJournalBackend):
+    """The whole lines of the file. The line that is being written is left for the next time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = (0, 0)
+        """Number of a line, and where it begins in the file."""
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        number, offset = self._known if log_number_from >= self._known[0] else (0, 0)
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                if number >= log_number_from:
+                    yield json.loads(line)
+                number, offset = number + 1, offset + len(line)
+                self._known = (number, offset)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise ReadOnlyError(f"{self.path} is open for reading: the sweep alone writes its study")
+
+
+def open_read_only(path: Path) -> JournalStorage:
+    """Return the study's storage. Raises `OSError` if there is no such file."""
+    return JournalStorage(ReadOnlyJournal(path))
+
+
+class Reader:
+    """Reads the trials of the study `name` at `path` again and again. It shares nothing with the driver's search."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._study: optuna.Study | None = None
+
+    def trials(self) -> list[SweepTrial]:
+        """Return all trials that were proposed to Tune, lost ones too. None before the study has begun."""
+        if self._study is None:
+            try:
+                self._study = optuna.load_study(study_name=self.name, storage=open_read_only(self.path))
+            except (FileNotFoundError, KeyError):
+                return []
+        return all_trials(self._study)

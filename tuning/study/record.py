@@ -1,0 +1,200 @@
+"""The study of a sweep, open for writing. Only the sweep's driver writes it.
+
+Every trial carries its id in Tune. Whatever the search has to know it reads from the study, so the driver can be
+killed and restarted at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from fame.errors import UserError
+from tuning.faults import FAULT, Fault
+from tuning.space import Space
+from tuning.space.domains import Domain
+from tuning.study.file import open_journal
+from tuning.study.stage_uses import ATTRIBUTE
+from tuning.study.trials import LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, trials_of
+
+ORIGIN = "origin"
+"""Attribute of a study: its search space and metric."""
+MEMORY = "memory"
+"""Constraint of a trial: it fits into memory."""
+
+
+class Record:
+    """The study in the file at `path`, new or continued. `sampler` proposes points of `space`.
+
+    Raises `UserError` if the file cannot be written, or holds the study of another space or metric.
+    """
+
+    def __init__(self, path: Path, name: str, space: Space, metric: str, sampler: BaseSampler) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.path, self.space = path, space
+        self._storage, self.file = open_journal(path, print)
+        self.study = optuna.create_study(
+            storage=self._storage,
+            study_name=name,
+            direction="maximize",
+            sampler=sampler,
+            pruner=optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        origin = json.loads(json.dumps({"space": space.to_dict(), "metric": metric, "mode": "max"}))
+        if self.study.user_attrs.get(ORIGIN, origin) != origin:
+            raise UserError(f"{path} is the study of another search space or metric: use another --name")
+        if ORIGIN not in self.study.user_attrs:
+            for point in space.start:
+                self.study.enqueue_trial(dict(point), skip_if_exists=True)  # a killed driver may have queued some
+            self.study.set_user_attr(ORIGIN, origin)
+        self._running: dict[str, int] = {}
+        """Running trials: Tune's id and the study's id. A result costs the same however many trials there are."""
+        self._index()
+
+    # Reading.
+
+    def trials(self) -> list[SweepTrial]:
+        """Return the sweep's trials in the order of their proposals."""
+        return trials_of(self.study)
+
+    def ids(self) -> set[str]:
+        """Return the ids of all trials that ever were, lost ones too."""
+        return {trial.id for trial in all_trials(self.study)}
+
+    def find(self, trial_id: str) -> SweepTrial | None:
+        """Return the trial with this id in Tune; None if the study does not know it."""
+        return next((trial for trial in reversed(all_trials(self.study)) if trial.id == trial_id), None)
+
+    @property
+    def running(self) -> int:
+        """Number of trials that run."""
+        return len(self._running)
+
+    @property
+    def proposed(self) -> int:
+        """Number of points that were proposed. Lost trials do not count: their points are proposed again."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING and LOST not in trial.user_attrs for trial in trials)
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether start points, or points of lost trials, wait to be proposed."""
+        return any(trial.state == TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
+
+    # Writing.
+
+    def propose(self, trial_id: str) -> dict[str, Any]:
+        """Begin a trial and return its point."""
+        with self.file.until_the_next():
+            trial = self.study.ask()
+            point = self.space.sample(trial)
+        trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has its id is complete
+        self._running[trial_id] = trial._trial_id
+        return point
+
+    def report(
+        self, trial_id: str, epoch: int | None, value: float | None, *, backbone: bool, uses: Mapping[str, float]
+    ) -> None:
+        """Note an epoch's validation metric, and how the trial came to the results of shared stages.
+
+        `backbone` says that the epoch trained the backbone, not the model. A restarted trial repeats epochs: the
+        first report of an epoch stays.
+        """
+        if (trial := self._trial(trial_id)) is None:
+            return
+        attributes = trial.user_attrs
+        if uses and attributes.get(ATTRIBUTE) != uses:
+            self._note(trial, ATTRIBUTE, dict(uses))
+        if value is None or epoch is None:
+            return
+        if backbone and MODEL_FROM not in attributes:
+            self._note(trial, MODEL_FROM, 0)
+        if not backbone and attributes.get(MODEL_FROM) == 0:
+            self._note(trial, MODEL_FROM, epoch)
+        if epoch not in trial.intermediate_values:
+            self._storage.set_trial_intermediate_value(trial._trial_id, epoch, float(value))
+
+    def note_fault(self, trial_id: str, fault: Fault) -> None:
+        """Note why a running trial is about to end."""
+        if (trial := self._trial(trial_id)) is not None:
+            self._note(trial, FAULT, str(fault))
+
+    def end(self, trial_id: str, state: State, value: float | None = None, fault: Fault | None = None) -> None:
+        """End a running trial. The fault that was noted for it, or `fault`, decides over `state`.
+
+        A trial that needs more memory than there is becomes PRUNED with a violated constraint: TPE learns from it.
+        TPE ignores trials that are FAIL.
+        """
+        if (trial := self._trial(trial_id)) is None:
+            return
+        fault = fault or Fault.of(trial.user_attrs)
+        told = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}.get(state, TrialState.FAIL)
+        if fault is not None:
+            told, value = TrialState.FAIL, None
+            if fault.kind == "infeasible":
+                # By how much is not known. A trial without the constraint counts as one that meets it.
+                optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
+                told = TrialState.PRUNED
+            self._note(trial, FAULT, str(fault))
+        self._tell(trial, told, value)
+
+    def adopt(self, trial_id: str, point: Mapping[str, Any]) -> None:
+        """Take in a running trial that Tune knows and the study has lost."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if trial.system_attrs.get("fixed_params") == point:  # the study has lost that it was proposed, too
+                self._note(trial, LOST, True)
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                break
+        self.study.add_trial(
+            optuna.create_trial(
+                state=TrialState.RUNNING,
+                params=dict(point),
+                distributions={key: distribution(self.space.search[key].domain) for key in point},
+                user_attrs={RAY_ID: trial_id},
+            )
+        )
+        self._index()
+
+    def give_up(self, known: Collection[str]) -> None:
+        """After a kill: mark running trials that Tune does not know as lost, and queue their points again."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(RAY_ID) in known:
+                continue
+            # A trial without an id was killed while it was sampled: only a queued one has its point.
+            point = trial.params if RAY_ID in trial.user_attrs else trial.system_attrs.get("fixed_params")
+            self._note(trial, LOST, True)
+            self._tell(trial, TrialState.FAIL)
+            if point is not None:
+                self.study.enqueue_trial(point)
+
+    def _trial(self, trial_id: str) -> FrozenTrial | None:
+        number = self._running.get(trial_id)
+        return None if number is None else self._storage.get_trial(number)
+
+    def is_running(self, trial_id: str) -> bool:
+        return trial_id in self._running
+
+    def _note(self, trial: FrozenTrial, key: str, value: Any) -> None:
+        self._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+    def _tell(self, trial: FrozenTrial, state: TrialState, value: float | None = None) -> None:
+        self.study.tell(trial.number, value, state=state)
+        self._running.pop(trial.user_attrs.get(RAY_ID, ""), None)
+
+    def _index(self) -> None:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._running = {t.user_attrs[RAY_ID]: t._trial_id for t in running if RAY_ID in t.user_attrs}
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """Return Optuna's distribution for a domain of the search space."""
+    kinds = {"categorical": CategoricalDistribution, "int": IntDistribution, "float": FloatDistribution}
+    return kinds[domain.kind](**domain.arguments())

@@ -1,0 +1,169 @@
+"""The trials of a sweep as its study has them: the one place that interprets Optuna's states and attributes.
+
+| state | meaning | word | in MLflow |
+| --- | --- | --- | --- |
+| `running` | not ended | running | `running`, `interrupted` once the sweep has ended |
+| `finished` | trained to its end | finished | `finished` |
+| `stopped` | the scheduler stopped it early | stopped | `pruned` |
+| `failed` | it went wrong | the kind of its fault | `failed` |
+| `lost` | a kill came before Tune knew the trial | lost | `interrupted` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tuning.faults import Fault
+from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics
+
+RAY_ID, LOST = "ray_id", "lost"
+"""Attributes of a trial in the study: its id in Tune, and the mark of a trial that Tune does not know."""
+MODEL_FROM = "model_from"
+"""Attribute of a trial with a backbone stage: the first epoch of the model itself, 0 before that epoch.
+
+A trial without the attribute trains the model from its first epoch."""
+LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
+"""Searched keys that a trial's name shows, with the paper's letters."""
+
+State = Literal["running", "finished", "stopped", "failed", "lost"]
+STATES: Mapping[TrialState, State] = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+}
+ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class SweepTrial:
+    """One trial of a sweep, read from the study."""
+
+    stored: FrozenTrial
+    """Optuna's own view. Only the search may use it."""
+
+    @property
+    def id(self) -> str:
+        """The trial's id in Tune."""
+        return self.stored.user_attrs[RAY_ID]
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """The searched settings."""
+        return self.stored.params
+
+    @property
+    def name(self) -> str:
+        return run_name(self.point, self.id)
+
+    @cached_property
+    def state(self) -> State:
+        if LOST in self.stored.user_attrs:
+            return "lost"
+        if self.fault is not None and self.stored.state.is_finished():
+            return "failed"
+        return STATES.get(self.stored.state, "running")
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def word(self) -> str:
+        """The state for people: a failed trial says the kind of its fault."""
+        return self.fault.kind if self.state == "failed" and self.fault is not None else self.state
+
+    @cached_property
+    def fault(self) -> Fault | None:
+        """Why the trial went wrong. A running trial has a fault once it was decided that it ends."""
+        return Fault.of(self.stored.user_attrs)
+
+    @cached_property
+    def curve(self) -> dict[int, float]:
+        """Validation metric by epoch, over all stages."""
+        return dict(sorted(self.stored.intermediate_values.items()))
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was reported; 0 before the first one."""
+        return max(self.stored.intermediate_values, default=0)
+
+    @cached_property
+    def own_curve(self) -> dict[int, float]:
+        """Validation metric of the model's own epochs. Epochs of its backbone are left out."""
+        first = self.stored.user_attrs.get(MODEL_FROM, 1)
+        return {epoch: value for epoch, value in self.curve.items() if first and epoch >= first}
+
+    @cached_property
+    def value(self) -> float | None:
+        """Best validation metric of the model's own epochs. None without one, and for a trial that went wrong."""
+        if self.fault is not None or self.state in ("failed", "lost"):
+            return None
+        if self.state == "finished":
+            return self.stored.value
+        return max(self.own_curve.values(), default=None)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch that reached the best validation metric."""
+        return max(self.own_curve, key=self.own_curve.__getitem__, default=None)
+
+    @property
+    def uses(self) -> dict[str, Uses]:
+        """How the trial came to the results of shared stages, by stage."""
+        return from_metrics(self.stored.user_attrs.get(ATTRIBUTE, {}))
+
+    @property
+    def began(self) -> datetime | None:
+        return self.stored.datetime_start
+
+    @property
+    def over(self) -> datetime | None:
+        """When the trial ended."""
+        return self.stored.datetime_complete
+
+    def seconds(self, now: datetime) -> float:
+        """Return the time since the trial's start, or from its start to its end. Waiting is included."""
+        return 0.0 if self.began is None else ((self.over or now) - self.began).total_seconds()
+
+
+def run_name(point: Mapping[str, Any], trial_id: str) -> str:
+    """Return ``H2 N4 D64``, or the trial's id if the search varies none of these."""
+    words = [f"{letter}{point[key]}" for key, letter in LETTERS.items() if key in point]
+    return " ".join(words) or trial_id
+
+
+def all_trials(study: optuna.Study) -> list[SweepTrial]:
+    """Return the trials that were proposed to Tune, lost ones too."""
+    return [SweepTrial(trial) for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
+
+
+def trials_of(study: optuna.Study) -> list[SweepTrial]:
+    """Return the sweep's trials in the order of their proposals."""
+    return [trial for trial in all_trials(study) if trial.state != "lost"]
+
+
+def place_of(study: optuna.Study, number: int) -> int:
+    """Return a trial's place in the sweep. Lost trials take no place: their points are proposed again."""
+    return sum(LOST not in earlier.user_attrs for earlier in study.get_trials(deepcopy=False)[:number])
+
+
+def ranked(trials: Iterable[SweepTrial]) -> list[SweepTrial]:
+    """Return the trials that have a value, best first. Finished trials come before others."""
+    having = [trial for trial in trials if trial.value is not None]
+    return sorted(having, key=lambda trial: (trial.state == "finished", trial.value), reverse=True)
+
+
+def total_uses(trials: Iterable[SweepTrial]) -> dict[str, Uses]:
+    """Return the uses of shared stages over all trials, by stage."""
+    found: dict[str, Uses] = {}
+    for trial in trials:
+        for stage, uses in trial.uses.items():
+            found[stage] = found.get(stage, Uses()) + uses
+    return found

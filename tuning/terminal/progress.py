@@ -1,0 +1,112 @@
+"""Tune's events on the terminal: a line when a trial ends, and the trials that run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from tuning.faults import FAULT, Fault
+from tuning.search.study_search import StudySearch
+from tuning.study.trials import ranked, run_name, trials_of
+from tuning.terminal.view import VERBOSE, Row, State, clock, view
+from tuning.trial.restart import fault_noted
+
+EVERY_SECONDS = 10.0
+"""Seconds between two lines about running trials, where there is no table."""
+
+
+class ProgressCallback(Callback):
+    """Shows events on the view. Counts and the best value come from the study, which survives a restart."""
+
+    def __init__(self, search: StudySearch, trials: int, epochs: int) -> None:
+        self.search, self.planned, self.epochs = search, trials, epochs
+
+    def setup(self, **info: Any) -> None:
+        """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
+        ended = self._ended_count()
+        view().state = State(
+            metric=self.search.metric,
+            planned=self.planned,
+            ended=ended,
+            ended_before=ended,
+            epochs=self.epochs,
+            best=self._leader(),
+        )
+        self.said = time.monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._show_running(trials, {trial.trial_id: result})
+        if view().mode == VERBOSE:
+            view().line(f"{_name(trial)} {self._epoch(result)}")
+        elif view().live is None and time.monotonic() - self.said >= EVERY_SECONDS:
+            self.said = time.monotonic()
+            cells = (
+                f"{row.trial} ({row.setting}) {_reached(row.epoch, row.best)}" for row in view().state.rows if row.epoch
+            )
+            view().line(f"running: {'  '.join(cells)}")
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        result = trial.last_result or {}
+        if (fault := Fault.of(result)) is None:
+            self._ended(trials, trial, "finished" if result.get("finished") else "stopped")
+        else:
+            self._failed(trials, trial, fault)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's process ended without a report of the reason."""
+        fault = fault_noted(trial.config) or Fault(kind="failed", reason="no reason is known")
+        self._failed(trials, trial, fault)
+
+    def _failed(self, trials: list[Trial], trial: Trial, fault: Fault) -> None:
+        self._ended(trials, trial, fault.kind)
+        view().line(f"    {fault.reason}")
+
+    def _ended(self, trials: list[Trial], trial: Trial, how: str) -> None:
+        state = view().state
+        state.ended, state.best = self._ended_count(), self._leader()
+        self._show_running([t for t in trials if t is not trial], {})
+        self.said = time.monotonic()
+        left = state.left()
+        view().line(
+            f"{state.ended}/{self.planned} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}"
+            f"{f'  {state.best}' if state.best else ''}{f'  about {clock(left)} left' if left is not None else ''}"
+        )
+
+    def _show_running(self, trials: list[Trial], newest: dict[str, dict[str, Any]]) -> None:
+        running = [t for t in trials if t.status == Trial.RUNNING]
+        latest = {t.trial_id: t.last_result or {} for t in running} | newest
+        view().state.rows = [
+            Row(
+                trial=t.trial_id,
+                setting=run_name(t.config, t.trial_id),
+                epoch=latest[t.trial_id].get("epoch", 0),
+                best=self._best(latest[t.trial_id]),
+            )
+            for t in running
+        ]
+
+    def _leader(self) -> str:
+        best = next(iter(ranked(trials_of(self.search.study))), None)
+        return f"best {best.value:.4f} ({best.id})" if best else ""
+
+    def _ended_count(self) -> int:
+        return sum(trial.ended for trial in trials_of(self.search.study))
+
+    def _best(self, result: dict[str, Any]) -> float | None:
+        return None if FAULT in result else result.get(f"best_{self.search.metric}")
+
+    def _epoch(self, result: dict[str, Any]) -> str:
+        return _reached(result.get("epoch", 0), self._best(result))
+
+
+def _reached(epoch: int, best: float | None) -> str:
+    return f"epoch {epoch} {f'{best:.4f}' if best is not None else '-'}"
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.trial_id} ({run_name(trial.config, trial.trial_id)})"

@@ -1,0 +1,193 @@
+"""The plan that a sweep prints before it starts, and the results that it prints at its end."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import shlex
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from fame.datasets import Dataset
+from fame.datasets.sequences import PARTS
+from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from fame.evaluation.seeds import mean_sd
+from fame.serving.exported import load_catalogue
+from tuning.faults.halt import halted
+from tuning.machines.resources import Resources
+from tuning.plan.options import DEFAULTS
+from tuning.plan.size import spoken
+from tuning.plan.sweep_plan import Plan
+from tuning.registry import Registered
+from tuning.results.best import Best
+from tuning.storage.layout import Storage, shown
+from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
+from tuning.tracking.projection import Projection
+
+SHOWN = 5
+"""Most trials in the table of results: of the best ones, and of the failed ones."""
+EXAMPLE_ITEMS = 3
+"""Most popular items in the example history."""
+
+
+REAL_SEARCH = "python tuning/sweep.py --dataset ml-20m (or --data FILE)"
+
+
+def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage) -> None:
+    """Print the data, space, trials and resources."""
+    options, statistics = plan.options, dataset.statistics
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("data", f"{dataset.config.name}, recipe {dataset.config.recipe}, fingerprint {dataset.fingerprint}")
+    table.add_row(
+        "",
+        f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
+        f"interactions, {statistics['average_length']:.1f} a user",
+    )
+    table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
+    if plan.demonstrates:
+        table.add_row("", f"a demonstration; a real search: {REAL_SEARCH}")
+    for key, values, condition in plan.space.describe():
+        table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
+    for constraint in plan.space.constraints:
+        table.add_row("", str(constraint))
+    table.add_row(
+        "trials",
+        f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
+        f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
+    )
+    lasts = plan.size(dataset, share.share).seconds(plan.trials, plan.epochs)
+    table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two")
+    for stage in plan.shared_stages():
+        table.add_row("stages", stage.text(plan.trials))
+    if options.final_top:
+        seeds = len(plan.final_seeds)
+        trainings = options.final_top * seeds
+        table.add_row(
+            "final",
+            f"then the best {options.final_top} again with {seeds} other seeds each: {trainings} trainings, at most "
+            f"{trainings * plan.epochs:,} epochs (the trials: at most {plan.trials * plan.epochs:,})",
+        )
+    table.add_row("resources", str(share))
+    table.add_row("", f"{options.trainer} trainer")
+    table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
+    Console().print(table, highlight=False, soft_wrap=True)
+
+
+def print_results(
+    plan: Plan,
+    storage: Storage,
+    trials: Sequence[SweepTrial],
+    best: Best | None,
+    projection: Projection,
+    registered: Registered | str | None,
+) -> None:
+    """Print the best trials, the failed ones, where everything lies, and the next commands."""
+    metric = plan.options.metric
+    counts = collections.Counter(trial.word if trial.ended else "unfinished" for trial in trials)
+    table = Table(
+        title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
+    )
+    for column, side in {
+        "trial": "left",
+        "setting": "left",
+        f"validation {metric}": "right",
+        "epochs": "right",
+        "": "left",
+    }.items():
+        table.add_column(column, justify=side)
+    went_wrong = [trial for trial in trials if trial.fault is not None]
+    for trial in (*ranked(trials)[:SHOWN], *went_wrong[:SHOWN]):
+        rest = ", ".join(
+            f"{key.removeprefix('model.').removeprefix('train.')} {_short(value)}"
+            for key, value in trial.point.items()
+            if key not in LETTERS
+        )
+        table.add_row(
+            trial.id,
+            f"{trial.name}; {rest}" if rest else trial.name,
+            "-" if trial.value is None else f"{trial.value:.4f}",
+            str(trial.epoch),
+            trial.word if trial.ended else "unfinished",
+        )
+    console = Console()
+    console.print(table, highlight=False)
+    titles = itertools.chain(["stages"], itertools.repeat(""))
+    for title, (stage, uses) in zip(titles, total_uses(trials).items(), strict=False):
+        console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
+    if best is None:
+        if halted() is None:
+            console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
+        if not projection.is_complete:
+            console.print(mlflow_line(plan, storage, projection), highlight=False, soft_wrap=True)
+        return
+    found, folder = best.metrics, shlex.quote(shown(storage.best))
+    note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
+    if "final" in found:
+        note = f" (mean over {len(found['final'][0]['seeds'])} seeds; its model is that of seed {found['seed']})"
+    validation, test = (
+        mean_sd(found["seeds"][part][metric]) if "seeds" in found else f"{found[part][metric]:.4f}" for part in PARTS
+    )
+    lines = [
+        *(f"final   {one['trial']}  {mean_sd(one)}" for one in found.get("final", ())),
+        f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
+        f"model   {best.place}",
+        *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
+        mlflow_line(plan, storage, projection),
+        *([f"registry {registered}"] if registered else []),
+        f"again   python -m fame.train --config {folder}/config.yaml",
+        f"use     python -m fame.recommend --model {folder} --history {_example_history(storage)}",
+    ]
+    if isinstance(registered, Registered):
+        lines.append(f"serve   {registered.command(projection.where)}")
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def mlflow_line(plan: Plan, storage: Storage, projection: Projection) -> str:
+    """Say where the runs are, or that MLflow is not up to date and how it will be."""
+    if projection.is_complete:
+        return f"MLflow  experiment '{plan.experiment.data.name}' at {projection.where}, run '{storage.name}'"
+    return (
+        f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to date "
+        f"there; once it does, bring them up to date with: {resume_command(plan, storage)}"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _example_history(storage: Storage) -> str:
+    catalogue = load_catalogue(storage.best)
+    popular = sorted(range(len(catalogue.ids)), key=lambda index: -catalogue.counts[index])
+    return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
+
+
+def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interrupted: bool) -> int:
+    """Return the exit code, and say why it is not 0.
+
+    It is 0 if a trial has a value, 130 after Ctrl-C, and 1 if the sweep stopped itself or every trial failed.
+    """
+    if interrupted:
+        print(f"resume  {resume_command(plan, storage)}")
+        if (reason := halted()) is None:
+            return EXIT_INTERRUPTED
+        print(f"error: {reason}; mend that, then --resume", file=sys.stderr)
+        return EXIT_FAILED
+    if ranked(trials):
+        return 0
+    faults = [trial.fault.reason for trial in trials if trial.fault is not None]
+    print(f"error: every trial failed; the last: {faults[-1] if faults else 'no reason is known'}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+def resume_command(plan: Plan, storage: Storage) -> str:
+    """Return the command that continues the sweep from the same working directory."""
+    words = ["python", "tuning/sweep.py", "--resume", "--name", storage.name]
+    for key in ("storage", "address"):
+        value = getattr(plan.options, key)
+        if value != getattr(DEFAULTS, key):
+            words += [f"--{key}", value]
+    return shlex.join(words)

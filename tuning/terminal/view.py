@@ -1,0 +1,135 @@
+"""The view of a running sweep: a live table on a terminal, lines elsewhere, or nothing.
+
+The table stays at the foot of the terminal. Ended trials and all other output scroll above it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
+LINES_AROUND = 6
+"""Lines of the terminal that the table's rows leave free: its head, two lines below, and some for other output."""
+REFRESHES = 4
+"""Refreshes of the table in a second. Its clocks tick."""
+
+
+def mode(quiet: bool, verbose: bool) -> str:
+    """Return the mode that the options of a sweep ask for."""
+    return QUIET if quiet else VERBOSE if verbose else NORMAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A running trial in the table."""
+
+    trial: str
+    setting: str
+    epoch: int
+    best: float | None
+
+
+@dataclass
+class State:
+    """The values that the view shows."""
+
+    metric: str = ""
+    planned: int = 0
+    ended: int = 0
+    epochs: int = 1
+    """Most epochs of a trial."""
+    began: float = field(default_factory=time.monotonic)
+    ended_before: int = 0
+    """Trials that had ended before this process began."""
+    best: str = ""
+    rows: list[Row] = field(default_factory=list)
+
+    def left(self) -> float | None:
+        """Return the seconds until the end at the present speed. None before an epoch has ended."""
+        under_way = sum(min(1.0, row.epoch / self.epochs) for row in self.rows)
+        done = self.ended - self.ended_before + under_way
+        if done <= 0:
+            return None
+        return (time.monotonic() - self.began) / done * max(0.0, self.planned - self.ended - under_way)
+
+    def time_text(self) -> str:
+        """Return the time since the start, and the time that is left."""
+        left = self.left()
+        return f"{clock(time.monotonic() - self.began)}{f', about {clock(left)} left' if left is not None else ''}"
+
+
+class View:
+    """The terminal of this process's sweep; made by `shown`."""
+
+    def __init__(self, mode: str, live: Live | None) -> None:
+        self.mode, self.live, self.state = mode, live, State()
+
+    def line(self, text: str) -> None:
+        """Print a line with the time since the start."""
+        if self.mode != QUIET:
+            print(f"[{clock(time.monotonic() - self.state.began)}] {text}", flush=True)
+
+    def render(self, console: Console) -> Group:
+        """Return the table and the lines below it."""
+        state, table = self.state, Table(expand=False, width=min(80, console.width))
+        for name, options in {
+            "trial": {},
+            "setting": {"ratio": 1},
+            "epoch": {"justify": "right"},
+            f"best {state.metric}": {"justify": "right"},
+        }.items():
+            table.add_column(name, no_wrap=True, overflow="ellipsis", **options)
+        room = max(1, console.height - LINES_AROUND - 2)
+        shown = state.rows if len(state.rows) <= room else state.rows[: room - 1]
+        for row in shown:
+            best = "" if row.best is None else f"{row.best:.4f}"
+            table.add_row(row.trial, row.setting, f"{row.epoch}/{state.epochs}", best)
+        if len(shown) < len(state.rows):
+            table.add_row("…", f"and {len(state.rows) - len(shown)} more", "", "")
+        lines = [f"{state.ended}/{state.planned} trials ended, {len(state.rows)} running; {state.time_text()}"]
+        lines += [state.best] if state.best else []
+        return Group(table, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+
+
+_view = View(NORMAL, None)
+
+
+def view() -> View:
+    """Return the view of this process. Tune's copies of callbacks cannot carry it and find it here."""
+    return _view
+
+
+@contextlib.contextmanager
+def shown(mode: str, console: Console | None = None) -> Iterator[View]:
+    """Show a sweep as long as the block lasts. The table goes at its end."""
+    global _view
+    console = console or Console()
+    current, before = View(mode, None), _view
+    if mode == NORMAL and console.is_terminal and not console.is_dumb_terminal:
+        current.live = Live(
+            console=console,
+            refresh_per_second=REFRESHES,
+            transient=True,
+            get_renderable=lambda: current.render(console),
+        )
+    _view = current
+    try:
+        with current.live or contextlib.nullcontext():
+            yield current
+    finally:
+        _view = before
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds, with hours if there are any."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"

@@ -1,0 +1,254 @@
+"""Brings MLflow up to date with the study, every few seconds, at the sweep's end, and when a sweep is resumed.
+
+One thread of the driver is the only writer. It compares the study with the runs in MLflow and writes what they lack,
+so a store that is away costs the sweep nothing. It makes no difference whether a run lacks something because the store
+was away, because the driver was killed, or because the trial has just reported.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fame.errors import UserError
+from fame.runtime.provenance import mask_credentials
+from tuning.study.trials import SweepTrial
+from tuning.tracking.reports import Reports
+from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
+from tuning.tracking.store import StoreAwayError, be_patient, check_tracking_uri, first_line, is_refusal
+from tuning.tracking.wanted import CHILD_TAGS, STATUS, TRIAL, Followed, Status, WantedRun, WantedSweep
+
+if TYPE_CHECKING:
+    from tuning.tracking.writer import Connection, Writer
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 2.0
+"""Time between two comparisons. Reports of that time are written together."""
+FINISH_SECONDS = 10.0
+"""Longest time that the end of a sweep waits for a store that does not answer."""
+
+
+class Projection:
+    """One sweep in MLflow. Made by `Projection.open`."""
+
+    def __init__(self, writer: Writer, where: str, metric: str, wanted: WantedSweep) -> None:
+        self.sweep, self.where, self.reports = writer.sweep, where, Reports(metric)
+        """`where`: the address without passwords, to show."""
+        self.away: str | None = None
+        """Why the store took nothing when it was last tried; None if it did."""
+        self._writer, self._wanted = writer, wanted
+        self._connection: Connection | None = None
+        self._followed: list[Followed] = []
+        self._current: set[str] = set()
+        """Trials whose runs are as they have to be for good."""
+        self._refused: set[str] = set()
+        self._begun = self._over = False
+        self._rounds = 0
+        self._answered = time.monotonic()
+        """When the store last took something."""
+        self._broken: BaseException | None = None
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        tracking_uri: str,
+        experiment: str,
+        sweep: str,
+        metric: str,
+        *,
+        tags: Mapping[str, object],
+        params: Mapping[str, object],
+        artifact_location: str | None = None,
+        resume: bool = False,
+    ) -> Projection:
+        """Connect, and make the store, the experiment and the sweep's run if they are missing.
+
+        Raises `UserError` if the address cannot be used, if nobody answers there (a resumed sweep then goes on), or
+        if the experiment has a sweep of this name with trials and the sweep is not resumed.
+        """
+        uri, where = check_tracking_uri(tracking_uri), mask_credentials(tracking_uri)
+        be_patient()
+        from tuning.tracking.writer import Writer  # MLflow takes seconds to import
+
+        wanted = WantedSweep(tags=texts(tags, TAG_LENGTH), params=texts(params, PARAM_LENGTH))
+        projection = cls(Writer(uri, experiment, sweep, metric, artifact_location), where, metric, wanted)
+        try:
+            projection._connection = projection._writer.connect()
+            if projection._connection.children and not resume:
+                raise UserError(
+                    f"sweep '{sweep}' has runs in the MLflow experiment '{experiment}' at '{where}'; "
+                    "choose another --name, or --resume it"
+                )
+        except StoreAwayError as error:
+            if not resume:
+                raise
+            projection._note_away(error)
+        projection._thread.start()
+        _opened[sweep] = projection
+        return projection
+
+    def follow(self, trials: Callable[[], Sequence[SweepTrial]], folder: str, kind: str = TRIAL) -> None:
+        """Keep the runs of a study's trials up to date. `folder` has the trials' checkpoints."""
+        self._followed.append(Followed(trials=trials, folder=folder, kind=kind))
+
+    @property
+    def behind(self) -> int:
+        """Number of trials whose runs lack something."""
+        trials = {trial.id for one in self._followed for trial in one.trials()}
+        return len(trials - self._current - self._refused)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether MLflow has all of the sweep, its end too."""
+        return self._over
+
+    def check(self) -> None:
+        """Raise an error of our own that ended the thread."""
+        if self._broken is not None:
+            raise RuntimeError("writing to MLflow broke") from self._broken
+
+    def update(self, seconds: float = FINISH_SECONDS) -> bool:
+        """Bring MLflow up to date now, and return whether it is. Give up on a store that is silent for so long.
+
+        A store that has been silent for longer is asked once more.
+        """
+        rounds = self._rounds + 2  # the round under way may have begun before
+        while self._rounds < rounds or self.away is not None:
+            self.check()
+            silent = self.away is not None and time.monotonic() - self._answered >= seconds
+            if silent and self._rounds >= rounds:
+                return False
+            self._wake.set()
+            time.sleep(0.02 if self.away is None else 0.2)
+        return True
+
+    def finish(
+        self,
+        status: Status,
+        *,
+        tags: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        files: Sequence[tuple[Path, str | None]] = (),
+        seconds: float = FINISH_SECONDS,
+    ) -> bool:
+        """End the sweep's run and all trials that still run, and let go of MLflow; return whether it has all.
+
+        Trials that have not ended were interrupted.
+        """
+        wanted = self._wanted
+        wanted.metrics, wanted.files = {key: float(value) for key, value in (metrics or {}).items()}, list(files)
+        wanted.end_tags, wanted.status = texts(tags or {}, TAG_LENGTH), status
+        done = self.update(seconds)
+        self.close()
+        return done
+
+    def close(self) -> None:
+        """Stop writing. A request under way may take long, and nobody has to wait for it."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=EVERY_SECONDS)
+
+    # The thread.
+
+    def _run(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            while not self._closing.is_set():
+                self._wake.wait(EVERY_SECONDS)
+                self._wake.clear()
+                if self._closing.is_set():
+                    return
+                try:
+                    self._bring_up_to_date()
+                except (MlflowException, UserError, OSError) as error:
+                    self._connection = None
+                    self._note_away(error)
+                else:
+                    self._answered = time.monotonic()
+                    if self.away is not None:
+                        log.warning("MLflow at %s answers again", self.where)
+                        self.away = None
+                self._rounds += 1
+        except BaseException as error:  # `check` raises it in the main thread
+            self._broken = error
+
+    def _bring_up_to_date(self) -> None:
+        connection = self._connection or self._writer.connect()
+        self._connection = connection
+        if not self._begun:
+            self._writer.begin_sweep(connection, self._wanted)
+            self._begun = True
+        status, known = self._wanted.status, set()
+        for followed in self._followed:
+            for trial in followed.trials():
+                known.add(trial.id)
+                if self._closing.is_set():
+                    return
+                if trial.id not in self._current | self._refused | connection.deleted:
+                    self._bring_trial(connection, followed, trial, over=status != "running")
+        if status != "running" and not self._over:
+            self._writer.interrupt_others(connection, known)
+            self._writer.end_sweep(connection, self._wanted)
+            self._over = True
+
+    def _bring_trial(self, connection: Connection, followed: Followed, trial: SweepTrial, over: bool) -> None:
+        """Bring one trial's run up to date. `over` says that the sweep has ended."""
+        child, is_open = connection.children.get(trial.id), self.reports.is_open(trial.id)
+        begun = trial.ended or trial.curve or is_open
+        if child is None and not begun:  # Tune has not started it, or never knew it
+            return
+        status = "running" if is_open and not over else STATUS[trial.state]
+        if over and status == "running":
+            status = "interrupted"
+        wanted = WantedRun.of(trial, self.reports.point(trial), status)
+        if child is not None and status != "running" and child.agrees(wanted):
+            self._settle(trial, wanted)
+            return
+        try:
+            missing = self._writer.missing_epochs(connection, wanted)
+            epochs = self.reports.of(trial, followed.folder, missing, complete=over or not is_open)
+            if status == "running" and not epochs and child is not None and child.has(wanted):
+                return
+            tags = {key: self._wanted.tags[key] for key in CHILD_TAGS if key in self._wanted.tags}
+            self._writer.write_trial(connection, wanted, epochs, followed.kind, tags)
+        except Exception as error:
+            if not is_refusal(error, self._writer.uri):
+                raise
+            self._refused.add(trial.id)
+            log.warning("MLflow refuses a write of trial %s (%s): left out", trial.id, first_line(error))
+            return
+        self._answered = time.monotonic()
+        self.reports.written(trial.id, epochs)
+        if status != "running":
+            self._settle(trial, wanted)
+
+    def _settle(self, trial: SweepTrial, wanted: WantedRun) -> None:
+        """A run is as it has to be for good, unless the trial goes on in another process."""
+        self._current.add(trial.id)
+        self.reports.written(trial.id, wanted.epochs)
+
+    def _note_away(self, error: Exception) -> None:
+        """Remember, and say once, that the store does not answer."""
+        if self.away is None:
+            log.warning(
+                "MLflow at %s does not answer (%s); the sweep goes on, and MLflow is brought up to date when it answers",
+                self.where,
+                first_line(error),
+            )
+        self.away = first_line(error)
+
+
+_opened: dict[str, Projection] = {}
+
+
+def opened(sweep: str) -> Projection:
+    """Return the projection that this process opened for a sweep. A restored Tune callback finds it here."""
+    return _opened[sweep]

@@ -1,0 +1,91 @@
+"""The runs that MLflow has to have, computed from the study.
+
+A trial's run has the tag `status`: `running`, `finished`, `pruned`, `failed` or `interrupted`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from tuning.study.trials import State, SweepTrial
+from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
+
+Status = Literal["running", "finished", "pruned", "failed", "interrupted"]
+STATUS: Mapping[State, Status] = {
+    "running": "running",
+    "finished": "finished",
+    "stopped": "pruned",
+    "failed": "failed",
+    "lost": "interrupted",
+}
+CHILD_TAGS = ("dataset", "fingerprint", "commit")
+"""Tags of the sweep that each trial carries, too, to search for."""
+TRIAL = "trial"
+"""Tag `kind` of the runs of a sweep's trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """Trials whose runs MLflow has to have."""
+
+    trials: Callable[[], Sequence[SweepTrial]]
+    """Reads them from the study, lost ones too."""
+    folder: str
+    """Folder of their checkpoints: a path or URI."""
+    kind: str
+    """Tag `kind` of their runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedRun:
+    """A trial's run as it has to be, without its epochs."""
+
+    trial: str
+    name: str
+    status: Status
+    params: dict[str, str]
+    tags: dict[str, str]
+    """Tags of the trial's fault."""
+    epochs: frozenset[int]
+    began: int
+    """Milliseconds since 1970."""
+    ended: int
+
+    @classmethod
+    def of(cls, trial: SweepTrial, point: Mapping[str, Any], status: Status) -> WantedRun:
+        fault = {} if trial.fault is None else {"failure": trial.fault.kind, "error": trial.fault.reason}
+        shows_value = status not in ("running", "interrupted") and trial.value is not None
+        return cls(
+            trial=trial.id,
+            name=f"{trial.name} · {trial.value:.4f}" if shows_value else trial.name,
+            status=status,
+            params=texts(point, PARAM_LENGTH),
+            tags=texts(fault if status == "failed" else {}, TAG_LENGTH),
+            epochs=frozenset(trial.curve),
+            began=milliseconds(trial.began),
+            ended=milliseconds(trial.over if trial.ended else None),
+        )
+
+
+@dataclass(kw_only=True)
+class WantedSweep:
+    """The sweep's own run as it has to be."""
+
+    tags: dict[str, str]
+    """Tags of the first start. Where a resumed sweep's differ, they become `resumed.<key>`."""
+    params: dict[str, str]
+    status: Status = "running"
+    metrics: dict[str, float] = field(default_factory=dict)
+    end_tags: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[Path, str | None]] = field(default_factory=list)
+    """Artifacts, each with its folder; None is the root."""
+
+
+def milliseconds(when: datetime | None) -> int:
+    """Return a time as MLflow takes it; now for None."""
+    return int((time.time() if when is None else when.timestamp()) * 1000)
