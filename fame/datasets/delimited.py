@@ -185,7 +185,7 @@ def csv_table(
 
 def unique_labels(names: Sequence[str]) -> list[str]:
     """Each column's name, with its number where it has none or another column has the same."""
-    plain = [TYPED_NAME.sub(r"\g<name>", name) if TYPED_NAME.fullmatch(name) else name for name in names]
+    plain = [match["name"] if (match := TYPED_NAME.fullmatch(name)) else name for name in names]
     return [
         name if name and plain.count(name) == 1 else f"{name} (column {number})".strip()
         for number, name in enumerate(plain, start=1)
@@ -268,8 +268,23 @@ def _fitting_encoding(content: bytes) -> str | None:
     control = sum(byte < 32 and byte not in (9, 13) for line in lines for byte in line)
     if not lines or control > 0.01 * sum(map(len, lines)):
         return None
-    found = from_bytes(b"\n".join(lines), cp_exclusion=["utf_7"]).best()
+    joined = b"\n".join(lines)
+    if _is_western(joined):
+        return "cp1252"
+    found = from_bytes(joined, cp_exclusion=["utf_7"]).best()
     return found.encoding.replace("_", "-") if found else None
+
+
+def _is_western(content: bytes) -> bool:
+    """Whether bytes read well in the encoding of Western Europe: mostly plain letters, and the others Latin ones."""
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    letters = [character for character in text if character.isalpha()]
+    others = [character for character in text if not character.isascii()]
+    plain = sum(character.isascii() for character in letters)
+    return plain >= 0.6 * len(letters) and all("À" <= c <= "ÿ" or c in "’‘“”–—…€£«»¿¡°®©™·œŒšŠžŽŸº ª" for c in others)
 
 
 def _skip_beginning(text: str) -> tuple[int, str, str | None]:

@@ -30,6 +30,7 @@ HIDDEN = ("_", ".")
 """Beginnings of names that are marks of the writer, not data: `_SUCCESS`, `.part-0.crc`."""
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 """First bytes of the compressed formats, and pyarrow's names of them."""
+SUFFIXES = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,9 @@ class DataFile:
             yield file
 
     def compression(self) -> str | None:
-        """How the file is compressed, by its first bytes."""
+        """How the file is compressed: by its first bytes, in an object store by its suffix, which costs no request."""
+        if self.filesystem is not None:
+            return next((name for suffix, name in SUFFIXES.items() if self.base.lower().endswith(suffix)), None)
         with self.random_access() as file:
             head = file.read(4)
         return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)

@@ -96,7 +96,7 @@ class _Interactions:
             items.append(item)
             times.append(time)
         if not rows:
-            kept = f" where {config.where}" if config.where else ""
+            kept = f" where {' '.join(config.where.split())}" if config.where else ""
             raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
         joined_times = time_parser.finish(times)
         self.notes += [*user_encoder.notes(rows), *item_encoder.notes(rows), *time_parser.notes(joined_times)]

@@ -121,6 +121,10 @@ class Published:
         return None
 
 
+MEANT = ("title", "brand", "categories", "genres")
+"""Item columns that the program looks for by name."""
+
+
 class OwnFiles:
     """Origin of own data: `data.path` and, for item text, `data.items`."""
 
@@ -146,12 +150,12 @@ class OwnFiles:
                 wanted = [] if config.item_id is None else [config.item_id]
                 item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
                 notes.extend(note for note in item_table.notes if note not in notes)
-                return read_items(item_table, item_id_column(item_table, columns["item"], config.item_id))
+                return _usual_names(read_items(item_table, item_id_column(item_table, columns["item"], config.item_id)))
 
             def all_notes() -> list[str]:
                 if condition is None:
                     return notes
-                kept = f"{condition.kept:,} of {condition.read:,} rows kept where {config.where}"
+                kept = f"{condition.kept:,} of {condition.read:,} rows kept where {' '.join(config.where.split())}"
                 return [*notes, f"{config.name}: {kept}"]
 
             return Raw(
@@ -165,6 +169,15 @@ class OwnFiles:
         settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
         identity = ["own", settings, [file.identity for file in files], [file.identity for file in item_files]]
         return Source(description=config.path, identity=identity, read=read)
+
+
+def _usual_names(table: ItemTable) -> ItemTable:
+    """The item table with `Title` called `title`: those names mean something, whatever their case."""
+    names = {
+        name: name.lower() if name.lower() in MEANT and name.lower() not in table.columns else name
+        for name in table.columns
+    }
+    return ItemTable(ids=table.ids, columns={names[name]: texts for name, texts in table.columns.items()})
 
 
 def _reading(config: DataConfig) -> Reading:

@@ -86,8 +86,8 @@ class Table:
     def _with_constants(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        there = [name for name in columns if name in self.columns]
         constants = dict(self.constants)
+        there = [name for name in columns if name in self.columns and name not in constants]
         for batch in self.read(there):
             missing = [name for name in columns if name not in there]
             for name in missing:

@@ -10,60 +10,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fame.errors import UserError
-from fame.runtime.provenance import has_credentials, mask_credentials
+from fame.remote import check_no_secret, explained, open_uri
+from fame.runtime.provenance import mask_credentials
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
-
-GCS_RETRY_SECONDS = 10
-"""Seconds for which Google's client tries again, unless the URI says. Its own default is 15 minutes."""
-FAILURES = (
-    (
-        ("To create buckets, enable", "NO_SUCH_BUCKET", "NoSuchBucket", "bucket does not exist"),
-        "there is no such bucket",
-    ),
-    (
-        (
-            "ACCESS_DENIED",
-            "ACCESS_KEY_ID",
-            "SIGNATURE_DOES_NOT",
-            "EXPIRED_TOKEN",
-            "PERMISSION_DENIED",
-            "UNAUTH",
-            "OAuth2",
-        ),
-        "access is refused: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for gs://, GOOGLE_APPLICATION_CREDENTIALS) "
-        "in the environment",
-    ),
-    (
-        ("NETWORK_CONNECTION", "UNAVAILABLE", "Could not connect", "curlCode", "INTERNAL_FAILURE", "SLOW_DOWN"),
-        "it does not answer: is the server up, and AWS_ENDPOINT_URL or endpoint_override right?",
-    ),
-)
-"""Words in the messages of pyarrow's clients, and their meanings."""
 OF_STORES = ("AWS Error", "google::cloud::Status")
 """Words in every message of an `OSError` from an object store."""
 
 
 def check_uri(uri: str) -> None:
     """Raise `UserError` if a URI holds a secret."""
-    if has_credentials(uri):
-        raise UserError(
-            f"--storage {mask_credentials(uri)}: it holds a password or key, which would be written into logs and "
-            "records; take it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-        )
-
-
-def open_uri(uri: str) -> tuple[FileSystem, str]:
-    """Return a file system and the path in it."""
-    from pyarrow import fs
-
-    if uri.startswith("gs://") and "retry_limit_seconds=" not in uri:
-        uri += f"{'&' if '?' in uri else '?'}retry_limit_seconds={GCS_RETRY_SECONDS}"
-    return fs.FileSystem.from_uri(uri)
+    check_no_secret("--storage", uri)
 
 
 def read(uri: str) -> bytes | None:
@@ -111,15 +69,6 @@ def check_writable_uri(uri: str) -> None:
     if read(uri) != b"written":
         raise OSError("what was written there cannot be read back")
     filesystem.delete_file(path)
-
-
-def explained(error: BaseException) -> str:
-    """Return the cause of an error in a few words."""
-    text = " ".join(str(error).split())
-    for words, meaning in FAILURES:
-        if any(word in text for word in words):
-            return meaning
-    return mask_credentials(text)[:300]
 
 
 def is_of_store(error: BaseException) -> bool:

@@ -19,11 +19,7 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(
-        st.one_of(texts, st.integers(0, 10**15).map(str), st.integers(0, 99).map("{:03d}".format)), min_size=1
-    )
-)
+@given(st.lists(st.one_of(texts, st.integers(0, 10**15).map(str), st.integers(0, 99).map("{:03d}".format)), min_size=1))
 def test_ids_come_back_as_they_were(ids):
     encoder = IdEncoder("user")
     half = len(ids) // 2

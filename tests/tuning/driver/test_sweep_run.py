@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from fame.config_tree import parse_yaml
+from fame.config.tree import parse_yaml
 from tuning.driver.sweep_run import end_run
 from tuning.results.best import Best
 from tuning.storage.layout import Storage

@@ -1,0 +1,56 @@
+"""Tables in memory, kept in the cache as Parquet files under the hash of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from typing import Any
+
+from fame.datasets.cache import cache_root, locked, writable
+from fame.datasets.entry import Report
+from fame.errors import UserError
+
+
+def keep_table(table: Any, report: Report) -> str:
+    """Path of the Parquet file with the rows of a table; one of the same content is written once."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    arrow = _as_arrow(table)
+    folder = cache_root() / "tables"
+    with locked("tables", report), writable():
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".table-", suffix=".parquet", dir=folder)
+        os.close(handle)
+        try:
+            try:
+                parquet.write_table(arrow, temporary, row_group_size=1 << 18)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise UserError(f"cannot keep the table as Parquet: {' '.join(str(error).split())[:160]}") from None
+            with open(temporary, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            target = folder / f"{digest}.parquet"
+            if not target.exists():
+                os.replace(temporary, target)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+    return str(target)
+
+
+def _as_arrow(table: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        if isinstance(table, pd.DataFrame):
+            # an index with a name is data, the plain numbering is not
+            named = any(name is not None for name in table.index.names)
+            return pa.Table.from_pandas(table.reset_index() if named else table, preserve_index=False)
+        return pa.table(table).replace_schema_metadata(None)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UserError(
+            f"cannot use {type(table).__name__} as a table: {' '.join(str(error).split())[:160]}; give a data frame or an "
+            "Arrow table with one type in each column"
+        ) from None
