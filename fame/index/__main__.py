@@ -16,7 +16,7 @@ def main() -> None:
     import torch  # here, so that --help need not wait
 
     from fame.index.inverted import INDEX, write_index
-    from fame.index.measure import TOP, measured, queries_of_users
+    from fame.serving.measure_index import TOP, measured, queries_of_users
     from fame.models.scoring import DotProduct
     from fame.serving.exported import load_model
 

@@ -87,13 +87,27 @@ def test_imports_run_one_way_between_the_rooms_of_tuning():
 
 
 def test_no_files_of_a_package_import_each_other_in_a_circle():
-    graph = {name_of(path): path for folder in ("tuning", "cluster") for path in (ROOT / folder).rglob("*.py")}
+    graph = {name_of(path): path for folder in ("fame", "tuning", "cluster") for path in (ROOT / folder).rglob("*.py")}
     edges = {
         name: {target for module in imported(path) if (target := known(module, graph))} - {name}
         for name, path in graph.items()
     }
     while leaves := {name for name, targets in edges.items() if not targets & edges.keys()}:
         edges = {name: targets for name, targets in edges.items() if name not in leaves}
+    assert not edges
+
+
+def test_the_folders_of_fame_import_each_other_in_no_circle():
+    """Commands (files at the top, and `__main__.py`) may import every folder."""
+    folders = {path.name for path in (ROOT / "fame").iterdir() if (path / "__init__.py").exists()}
+    edges: dict[str, set[str]] = {folder: set() for folder in folders}
+    for folder in folders:
+        for path in (ROOT / "fame" / folder).rglob("*.py"):
+            if path.name != "__main__.py":
+                modules = {module.split(".")[1] for module in imported(path) if module.startswith("fame.")}
+                edges[folder] |= (modules & folders) - {folder}
+    while leaves := {folder for folder, targets in edges.items() if not targets & edges.keys()}:
+        edges = {folder: targets for folder, targets in edges.items() if folder not in leaves}
     assert not edges
 
 
