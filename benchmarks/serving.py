@@ -31,9 +31,9 @@ from benchmarks.harness import Row, publish
 from fame.config.tree import to_dict
 from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
-from fame.serving.measure_index import measured
 from fame.registry import models
 from fame.serving.exported import Catalogue, ExportedModel, load_model
+from fame.serving.measure_index import measured
 from fame.serving.recommender import Recommender
 from tuning.registry.package import package
 

@@ -20,11 +20,12 @@ from benchmarks.quality.published import published
 from benchmarks.quality.rows import FILE, Row, read_rows
 from benchmarks.quality.seeds import SeedResult, results_of
 from benchmarks.quality.tables import model_lines
-from fame.config.tree import write_yaml
+from fame.config.tree import experiment_from_dict, write_yaml
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError, run_command
 from fame.evaluation.ranks import Ranks
 from fame.evaluation.seeds import over_seeds
+from fame.training.fit import deciding
 from tuning.comparison.pairs import compare
 
 METRIC = "ndcg@10"
@@ -140,8 +141,9 @@ def check_comparable(entries: Sequence[Entry]) -> None:
 
 def without_seed(configuration: dict[str, Any]) -> dict[str, Any]:
     """What the seeds of a row have in common; products of the loss may differ in precision."""
-    train = {key: value for key, value in configuration["train"].items() if key != "precision"}
-    return {**configuration, "seed": None, "train": train}
+    tree = deciding(experiment_from_dict(configuration))
+    train = {key: value for key, value in tree["train"].items() if key != "precision"}
+    return {**tree, "seed": None, "train": train}
 
 
 def keep_configuration(entry: Entry) -> None:

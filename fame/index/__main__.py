@@ -16,9 +16,9 @@ def main() -> None:
     import torch  # here, so that --help need not wait
 
     from fame.index.inverted import INDEX, write_index
-    from fame.serving.measure_index import TOP, measured, queries_of_users
     from fame.models.scoring import DotProduct
     from fame.serving.exported import load_model
+    from fame.serving.measure_index import TOP, measured, queries_of_users
 
     exported = load_model(args.model)
     with torch.no_grad():

@@ -15,9 +15,9 @@ from fame.config import Experiment
 from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
 from fame.index import __main__ as command
-from fame.index import measure
 from fame.index.inverted import INDEX, Index, check_sum, lengthened, read_index, write_index
 from fame.models.fame import Fame
+from fame.serving import measure_index as measure
 from fame.serving.exported import Catalogue, ExportedModel
 from fame.serving.recommender import Recommender, load_recommender
 from tests.commands import call
