@@ -57,6 +57,7 @@ class Registry(Generic[T]):
 
 
 models: Registry[type] = Registry(
-    "model", ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"]
+    "model",
+    ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"],
 )
 datasets: Registry = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])

@@ -63,7 +63,9 @@ def train(row: Row, seed: int, folder: Path, data_dir: str | None, results: Path
 
 def key_of(experiment: Experiment) -> str:
     """Hash of all that decides the result but the precision of the loss's products, which the machine chooses."""
-    return experiment_key(dataclasses.replace(experiment, train=dataclasses.replace(experiment.train, precision="auto")))
+    return experiment_key(
+        dataclasses.replace(experiment, train=dataclasses.replace(experiment.train, precision="auto"))
+    )
 
 
 def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Path, path: Path) -> None:

@@ -65,7 +65,9 @@ class Softmax(Objective):
         dtype = product_dtype(self.precision, queries_RD.device)
         embedding = model.item_embedding()
         if embedding is None:
-            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing, added)
+            return linear_cross_entropy(
+                queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing, added
+            )
         return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, 1, self.label_smoothing, added)
 
 

@@ -128,7 +128,9 @@ class MemoryFacet:
         D = queries_BHD.shape[2]
         heads_BHQ = torch.cat([queries_BHD, whole_BQ.new_zeros(*queries_BHD.shape[:2], whole_BQ.shape[1] - D)], 2)
         memory_B1Q = torch.cat([torch.zeros_like(whole_BQ[:, :D]), whole_BQ[:, D:]], 1)[:, None]
-        return torch.cat([heads_BHQ, memory_B1Q], 1), torch.cat([weights_BH, weights_BH.new_ones(len(weights_BH), 1)], 1)
+        return torch.cat([heads_BHQ, memory_B1Q], 1), torch.cat(
+            [weights_BH, weights_BH.new_ones(len(weights_BH), 1)], 1
+        )
 
     def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
         """The memory's attention is a_k over the newest items, the same for each of its experts."""
@@ -226,7 +228,9 @@ class MemoryScorer(Scorer):
         scores_BC = torch.mm(queries_BD[:, :D], self.table_VD[items].T, out=out)
         if isinstance(items, slice):
             start, stop, _ = items.indices(self.item_count)
-            part = slice(*torch.searchsorted(memory.item_E, torch.tensor([start, stop], device=scores_BC.device)).tolist())
+            part = slice(
+                *torch.searchsorted(memory.item_E, torch.tensor([start, stop], device=scores_BC.device)).tolist()
+            )
             row_E, column_E = memory.row_E[part], memory.item_E[part] - start
             return scores_BC.index_put_((row_E, column_E), memory.value_E[part].to(scores_BC.dtype), accumulate=True)
         asked_C, place_of_C = items.unique(return_inverse=True)

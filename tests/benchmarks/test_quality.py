@@ -160,7 +160,9 @@ def test_the_rows_of_the_paper_are_experiments_on_all_data_sets():
     shared = {(row.name, row.dataset): row.settings for row in rows}
     for (name, dataset), settings in shared.items():
         # Settings by data set: those that RecBoard publishes, and fewer epochs of the largest set.
-        same = merged(settings, {"train": {"epochs": None}}) == merged(shared[name, "beauty"], {"train": {"epochs": None}})
+        same = merged(settings, {"train": {"epochs": None}}) == merged(
+            shared[name, "beauty"], {"train": {"epochs": None}}
+        )
         assert name == "bsarec_recipe" or same, dataset
 
 

@@ -241,7 +241,10 @@ def parser() -> argparse.ArgumentParser:
     loudness = seen.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", default=None, help="print only the results, at the end")
     loudness.add_argument(
-        "--verbose", action="store_true", default=None, help="print every epoch, and the output of Ray and of the trials' processes"
+        "--verbose",
+        action="store_true",
+        default=None,
+        help="print every epoch, and the output of Ray and of the trials' processes",
     )
     return parser
 

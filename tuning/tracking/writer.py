@@ -194,9 +194,7 @@ class Writer:
         tags = {"sweep": self.sweep, "trial": wanted.trial, "kind": kind, "status": "running", **tags}
         tags["mlflow.parentRunId"] = connection.parent_id
         run = connection.client.create_run(connection.experiment_id, wanted.began, tags=tags, run_name=wanted.name)
-        child = Child(
-            run_id=run.info.run_id, name=wanted.name, status="running", params={}, last_epoch=0, epochs=set()
-        )
+        child = Child(run_id=run.info.run_id, name=wanted.name, status="running", params={}, last_epoch=0, epochs=set())
         connection.children[wanted.trial] = child
         return child
 

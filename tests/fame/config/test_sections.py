@@ -336,7 +336,10 @@ def test_positions_counted_from_the_newest_item_need_prefix_samples() -> None:
 def test_a_key_that_stands_twice_is_an_error_with_both_lines(tmp_path):
     file = tmp_path / "twice.yaml"
     for text, words in (
-        ("train: {lr: 0.1}\nmodel: {dim: 8}\ntrain: {epochs: 2}\n", "the key 'train' stands in line 1 and again in line 3"),
+        (
+            "train: {lr: 0.1}\nmodel: {dim: 8}\ntrain: {epochs: 2}\n",
+            "the key 'train' stands in line 1 and again in line 3",
+        ),
         ("train:\n  lr: 0.1\n  epochs: 2\n  lr: 0.2\n", "the key 'lr' stands in line 2 and again in line 4"),
         ("train:\n  lr: 0.1\n  'lr': 0.2\n", "the key 'lr' stands in line 2 and again in line 3"),
     ):
@@ -349,7 +352,9 @@ def test_a_key_that_stands_twice_is_an_error_with_both_lines(tmp_path):
     assert parse_yaml(merged, "merged")["b"] == {"x": 2}
 
 
-@pytest.mark.parametrize("text", ["2024-13-01", "[" * 3000, "a: 0o9x", "&a [*a]", "1:2:3", "!!timestamp x", "\0", "? [a]"])
+@pytest.mark.parametrize(
+    "text", ["2024-13-01", "[" * 3000, "a: 0o9x", "&a [*a]", "1:2:3", "!!timestamp x", "\0", "? [a]"]
+)
 def test_odd_yaml_is_read_or_refused(text):
     for read in (lambda: parse_yaml(text.encode(), "odd"), lambda: apply_overrides({}, [f"train.lr={text}"])):
         with contextlib.suppress(UserError):

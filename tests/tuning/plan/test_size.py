@@ -48,8 +48,6 @@ def test_a_search_fits_into_its_time_unless_the_fewest_trials_do_not(epoch_secon
         assert size.seconds(trials, epochs) <= SEARCH_SECONDS + TRIAL_SECONDS + epoch_seconds * epochs
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(10, "about 1 min"), (2400, "about 40 min"), (3 * 3600, "about 3 h")]
-)
+@pytest.mark.parametrize(("seconds", "words"), [(10, "about 1 min"), (2400, "about 40 min"), (3 * 3600, "about 3 h")])
 def test_durations_are_spoken(seconds, words):
     assert spoken(seconds) == words

@@ -285,7 +285,15 @@ TWO_CORES = Share(cores=1, gpus=0.0, at_a_time=2)
 
 def test_a_search_without_options_covers_heads_experts_dimensions_pre_training_and_the_recipe():
     plan = plan_of("--dataset", "beauty").for_data(data_like(8.9, "title"), TWO_CORES)
-    wanted = {"model.heads", "model.experts", "model.dim", "model.blocks", "backbone.epochs", "text.plain", "train.mode"}
+    wanted = {
+        "model.heads",
+        "model.experts",
+        "model.dim",
+        "model.blocks",
+        "backbone.epochs",
+        "text.plain",
+        "train.mode",
+    }
     assert {*wanted, "train.lr", "train.schedule", "model.dropout"} <= plan.space.search.keys()
     assert plan.trials >= 16 and not plan.demonstrates
     assert plan_of().demonstrates and plan_of().for_data(data_like(8.9), TWO_CORES) == plan_of()

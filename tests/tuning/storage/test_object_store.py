@@ -211,7 +211,9 @@ def test_a_folder_of_another_sweep_is_not_written_to(s3: str, tmp_path: Path) ->
     assert (tmp_path / "runs/other" / COPY_OF).read_text() == f"storage: {s3}/other\n"
     Storage.of(s3 + "?region=us-east-1", "other").check_local()
     for places in (Storage.of(s3, "mine"), Storage.of(s3 + "/else", "other")):
-        with pytest.raises(UserError, match=f"^runs/{places.name} belongs to another sweep called '{places.name}'; choose"):
+        with pytest.raises(
+            UserError, match=f"^runs/{places.name} belongs to another sweep called '{places.name}'; choose"
+        ):
             places.check_local()
     with pytest.raises(UserError, match="there is no sweep under"):
         newest("runs/none")

@@ -11,7 +11,9 @@ from tuning.tracking import reports
 from tuning.tracking.reports import Reports
 
 METRIC = "ndcg@10"
-TRIAL = SimpleNamespace(id="a", began=datetime(2026, 1, 1), over=None, curve=dict.fromkeys(range(1, 9), 0.5), point={"x": 1})
+TRIAL = SimpleNamespace(
+    id="a", began=datetime(2026, 1, 1), over=None, curve=dict.fromkeys(range(1, 9), 0.5), point={"x": 1}
+)
 
 
 @pytest.fixture
