@@ -47,6 +47,7 @@ class Projection:
         self._current: set[str] = set()
         """Trials whose runs are as they have to be for good."""
         self._refused: set[str] = set()
+        """Trials whose runs MLflow does not accept, or a user has deleted."""
         self._begun = self._over = False
         self._rounds = 0
         self._answered = time.monotonic()
@@ -122,6 +123,8 @@ class Projection:
         rounds = self._rounds + 2  # the round under way may have begun before
         while self._rounds < rounds or self.away is not None:
             self.check()
+            if not self._thread.is_alive():  # closed before
+                return self._over
             silent = self.away is not None and time.monotonic() - self._answered >= seconds
             if silent and self._rounds >= rounds:
                 return False
@@ -181,8 +184,10 @@ class Projection:
             self._broken = error
 
     def _bring_up_to_date(self) -> None:
-        connection = self._connection or self._writer.connect()
-        self._connection = connection
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        connection = self._connection
+        self._refused |= connection.deleted
         if not self._begun:
             self._writer.begin_sweep(connection, self._wanted)
             self._begun = True
@@ -192,7 +197,7 @@ class Projection:
                 known.add(trial.id)
                 if self._closing.is_set():
                     return
-                if not (trial.id in self._current or trial.id in self._refused or trial.id in connection.deleted):
+                if trial.id not in self._current and trial.id not in self._refused:
                     self._bring_trial(connection, followed, trial, over=status != "running")
         if status != "running" and not self._over:
             self._writer.interrupt_others(connection, known)
@@ -204,6 +209,8 @@ class Projection:
         child, is_open = connection.children.get(trial.id), self.reports.is_open(trial.id)
         begun = trial.ended or trial.curve or is_open
         if child is None and not begun:  # Tune has not started it, or never knew it
+            if trial.state == "lost":
+                self._current.add(trial.id)
             return
         status = "running" if is_open and not over else STATUS[trial.state]
         if over and status == "running":
