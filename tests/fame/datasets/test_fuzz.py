@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from fame.config_tree import apply_overrides, experiment_from_dict, parse_yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from fame.config import DataConfig
+from fame.config.tree import apply_overrides, experiment_from_dict, parse_yaml
 from fame.datasets import load_dataset
 from fame.errors import UserError
 from tuning.space.file import space_from_dict
