@@ -41,12 +41,12 @@ def main() -> int:
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
     plan.check_data(dataset)
+    before_sweep(plan.options, plan.experiment.data.name)
     if options.dry_run:
         from tuning.terminal import summary
 
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
-    before_sweep(plan.options)
     from tuning.driver.lock import locked
 
     try:
