@@ -44,6 +44,7 @@ def main() -> int:
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
     plan.check_data(dataset)
+    before_sweep(plan.options, plan.experiment.data.name)
     if options.dry_run:
         from tuning.terminal import summary
 

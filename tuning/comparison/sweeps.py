@@ -16,7 +16,7 @@ from fame.evaluation.ranks import RANKS, Ranks
 from fame.runtime.provenance import mask_credentials
 from tuning.space import flatten
 from tuning.tracking.runs import children, search
-from tuning.tracking.store import be_patient, check_tracking_uri, in_one_line
+from tuning.tracking.store import be_patient, check_tracking_uri, database_file, in_one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -175,7 +175,7 @@ def _is_server(uri: str) -> bool:
 
 def _existing(uri: str, shown: str) -> str:
     """Return the address of a database, which must exist: looking makes nothing."""
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.is_file():
+    path = database_file(uri) if uri.startswith("sqlite:///") else None
+    if path and not path.is_file():
         raise UserError(f"tracking URI '{shown}': there is no file {path}; run a sweep first, or name another store")
     return check_tracking_uri(uri)

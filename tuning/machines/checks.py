@@ -21,9 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
+from fame.runtime.provenance import mask_credentials
 from tuning.machines.local_ray import SOURCES
 from tuning.storage.layout import check_writable, is_remote, root
-from tuning.tracking.store import StoreAwayError, be_patient, check_tracking_uri, in_one_line
+from tuning.tracking.store import (
+    StoreAwayError,
+    be_patient,
+    check_experiment,
+    check_tracking_uri,
+    in_one_line,
+    prefixed,
+)
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -133,14 +141,17 @@ class Machine:
         )
 
 
-def before_sweep(options: Options) -> None:
-    """Run the checks that a sweep starts with. Prints warnings, raises `UserError` for failures."""
+def before_sweep(options: Options, experiment: str) -> None:
+    """Run the checks that a sweep, and its dry run, start with. Prints warnings, raises `UserError` for failures.
+
+    `experiment` is the name that the sweep has in MLflow.
+    """
     needs = Needs.declared()
     findings = [
         *check_machine(Machine.here(list(needs.packages), starts_ray=True), needs),
         *check_room(options.storage),
         # A sweep that goes on does so without its server, too.
-        check_tracking(options.tracking_uri, asks=not options.resume),
+        check_tracking(options.tracking_uri, asks=not options.resume, experiment=experiment),
     ]
     for finding in findings:
         if finding.level == "warning":
@@ -243,10 +254,15 @@ def check_room(storage: str) -> list[Finding]:
     return [check_disk("storage", folder, disk.free, disk.total)]
 
 
-def check_tracking(uri: str, asks: bool) -> Finding:
-    """Check that MLflow's address can be used from this machine, where the driver writes to it."""
+def check_tracking(uri: str, asks: bool, experiment: str | None = None) -> Finding:
+    """Check that MLflow's address can be used from this machine, where the driver writes to it.
+
+    With `asks`, a server must answer. An `experiment` that was deleted is a failure.
+    """
     try:
         checked = check_tracking_uri(uri)
+        if experiment and not checked.startswith("http"):
+            check_experiment(checked, experiment)
     except UserError as error:
         return Finding(level="failure", check="tracking", found=str(error))
     if not asks or not checked.startswith("http"):
@@ -257,10 +273,15 @@ def check_tracking(uri: str, asks: bool) -> Finding:
     try:
         with in_one_line(checked):
             MlflowClient(checked).search_experiments(max_results=1)
+        if experiment:
+            check_experiment(checked, experiment)
     except StoreAwayError as error:
         return Finding(level="failure", check="tracking", found=str(error))
     except UserError as error:
-        advice = "if it refuses the name in the address, start it with --allowed-hosts"
+        if below := prefixed(checked):
+            advice = f"MLflow answers at {mask_credentials(below)}: add the path to --tracking-uri"
+        else:
+            advice = "if it refuses the name in the address, start it with --allowed-hosts"
         return Finding(level="failure", check="tracking", found=str(error), advice=advice)
     return Finding(level="ok", check="tracking", found="MLflow's server answers")
 

@@ -52,6 +52,7 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
                 break
             except Exception as error:  # Ray raises just that when its processes take more than half a minute
                 if not left:
+                    check_home()
                     raise UserError(
                         f"Ray did not start on this machine ({first_line(error)}); try again when it has less to do"
                     ) from error
@@ -59,6 +60,15 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
             yield
     finally:
         remove(folder, LEAVING_SECONDS if disconnect() else 0.0)
+
+
+def check_home() -> None:
+    """Raise `UserError` if the home folder cannot be written: Ray keeps a folder there, whatever RAY_TMPDIR says."""
+    if not os.access(Path.home(), os.W_OK):
+        raise UserError(
+            f"Ray keeps a folder .ray in the home folder, and {Path.home()} cannot be written; set HOME to a folder that "
+            "can, for example HOME=/tmp"
+        )
 
 
 def make(folder: Path) -> None:

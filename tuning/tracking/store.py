@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -30,11 +31,17 @@ CLIENT_SETTINGS = {
 """Settings of MLflow's client: one request of at most 20 seconds instead of minutes, and no printed passwords.
 
 The client reads them from the environment at each request, and from nowhere else."""
+PREFIXES = ("/mlflow",)
+"""Paths below which MLflow's server is often found."""
+PREFIX_SECONDS = 5
 LOCK_SECONDS = 5
 """Most seconds to wait for a database that another process writes to."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
 """MLflow's codes for requests that would fail again. Other codes may come from a store with a temporary fault: a server
 without its database says BAD_REQUEST."""
+
+HTML = re.compile(r"\.?\s*(Response body: *)?[\"']?<(!doctype|html)\b.*", re.IGNORECASE | re.DOTALL)
+"""A page in the message of an error: the answer of a proxy, or of a server at another path."""
 
 
 class StoreAwayError(UserError):
@@ -57,12 +64,9 @@ def check_tracking_uri(uri: str) -> str:
             raise UserError(f"tracking URI '{shown}': has no host; use http://HOST:PORT")
         return uri
     if scheme == "sqlite" and separator:
-        path = rest.removeprefix("/")
-        if not rest.startswith("/") or not path or path == ":memory:":
-            raise UserError(f"tracking URI '{shown}': names no file; use, for example, sqlite:///mlflow.db")
-        file = Path(path).absolute()
+        file = database_file(uri)
         _check_database(file, shown)
-        return f"sqlite:///{file}"
+        return sqlite_uri(file)
     if not separator or scheme == "file":
         name = Path(rest or uri).with_suffix(".db").name
         raise UserError(
@@ -74,6 +78,77 @@ def check_tracking_uri(uri: str) -> str:
     )
 
 
+def sqlite_uri(file: Path) -> str:
+    """Return the address of a database file. SQLAlchemy, which reads it, knows how `?`, `#` and `%` are written."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+
+
+def database_file(uri: str) -> Path:
+    """Return the absolute path of the file behind a ``sqlite:///FILE`` address."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    shown = mask_credentials(uri)
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise UserError(f"tracking URI '{shown}': is no address; use, for example, sqlite:///mlflow.db") from None
+    if url.host or url.database in (None, "", ":memory:"):
+        raise UserError(f"tracking URI '{shown}': names no file; use, for example, sqlite:///mlflow.db")
+    if "?" in uri:
+        raise UserError(f"tracking URI '{shown}': what follows '?' is no part of the file; write %3F for a '?' in its name")
+    return Path(url.database).absolute()
+
+
+def check_experiment(uri: str, experiment: str) -> None:
+    """Raise `UserError` if the experiment at a checked address was deleted. Makes nothing, asks only what is there."""
+    if uri.startswith("sqlite:"):
+        file = database_file(uri)
+        if not file.exists():
+            return
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as database:
+            try:
+                query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
+                found = database.execute(query, (experiment,)).fetchone()
+            except sqlite3.OperationalError:  # a new database has no tables yet
+                return
+    else:
+        from mlflow.tracking import MlflowClient
+
+        be_patient()
+        with in_one_line(uri):
+            answer = MlflowClient(uri).get_experiment_by_name(experiment)
+        found = answer and (answer.experiment_id, answer.lifecycle_stage)
+    if found and found[1] == "deleted":
+        raise deleted(uri, experiment, found[0])
+
+
+def deleted(uri: str, experiment: str, experiment_id: object) -> UserError:
+    """The error about an experiment that was deleted."""
+    shown = mask_credentials(uri)
+    return UserError(
+        f"MLflow experiment '{experiment}' at '{shown}' was deleted; bring it back with: "
+        f"MLFLOW_TRACKING_URI={shown} mlflow experiments restore --experiment-id {experiment_id}"
+    )
+
+
+def prefixed(uri: str) -> str | None:
+    """Return the address of the MLflow server below the usual path of a proxy or `--static-prefix`, if one answers."""
+    import requests
+
+    for prefix in PREFIXES:
+        address = f"{uri.rstrip('/')}{prefix}"
+        try:
+            answer = requests.get(f"{address}/health", timeout=PREFIX_SECONDS)
+        except requests.RequestException:
+            return None
+        if answer.ok and answer.text.strip() == "OK":
+            return address
+    return None
+
+
 def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[MlflowClient, str]:
     """Return a client of a checked address and the id of the experiment, which is made if it is missing.
 
@@ -83,7 +158,7 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
     # Two processes that fill the same new database at once break each other.
     alone = contextlib.nullcontext()
     if uri.startswith("sqlite:"):
-        folder = Path(uri.removeprefix("sqlite:///")).parent
+        folder = database_file(uri).parent
         artifact_location = artifact_location or (folder / "mlartifacts").as_uri()
         alone = _locked(folder)
 
@@ -102,11 +177,7 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
                     raise
                 found = client.get_experiment_by_name(experiment)  # another sweep was faster
     if found.lifecycle_stage == "deleted":
-        shown = mask_credentials(uri)
-        raise UserError(
-            f"MLflow experiment '{experiment}' at '{shown}' was deleted; bring it back with: "
-            f"MLFLOW_TRACKING_URI={shown} mlflow experiments restore --experiment-id {found.experiment_id}"
-        )
+        raise deleted(uri, experiment, found.experiment_id)
     return client, found.experiment_id
 
 
@@ -166,7 +237,8 @@ def first_line(error: BaseException) -> str:
     while error.__context__ is not None:
         error = error.__context__
     text = str(error).strip() or type(error).__name__
-    return mask_credentials(text.splitlines()[0])[:300]
+    text = HTML.sub("", text).strip() or "it answers with a page instead of data"
+    return mask_credentials(text.splitlines()[0])[:300].strip()
 
 
 def _check_database(file: Path, shown: str) -> None:
