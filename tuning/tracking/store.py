@@ -98,7 +98,9 @@ def database_file(uri: str) -> Path:
     if url.host or url.database in (None, "", ":memory:"):
         raise UserError(f"tracking URI '{shown}': names no file; use, for example, sqlite:///mlflow.db")
     if "?" in uri:
-        raise UserError(f"tracking URI '{shown}': what follows '?' is no part of the file; write %3F for a '?' in its name")
+        raise UserError(
+            f"tracking URI '{shown}': what follows '?' is no part of the file; write %3F for a '?' in its name"
+        )
     return Path(url.database).absolute()
 
 
@@ -108,7 +110,9 @@ def check_experiment(uri: str, experiment: str) -> None:
         file = database_file(uri)
         if not file.exists():
             return
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)
+        ) as database:
             try:
                 query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
                 found = database.execute(query, (experiment,)).fetchone()
