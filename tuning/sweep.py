@@ -40,6 +40,7 @@ def main() -> int:
         plan, storage = new_plan(options)
     dataset = load_dataset(plan.experiment.data)
     from tuning.machines import resources
+    from tuning.machines.checks import before_sweep
 
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
@@ -51,10 +52,7 @@ def main() -> int:
         summary.print_plan(plan, dataset, resources.plan(plan.options, resources.found()), storage)
         return 0
     from tuning.driver.lock import locked
-    from tuning.machines.checks import before_sweep
     from tuning.machines.watch import CannotGoOnError, end_at_once
-
-    before_sweep(plan.options)
 
     try:
         with locked(storage) as leases:

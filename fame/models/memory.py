@@ -107,9 +107,19 @@ class MemoryFacet:
         return objective(self, z_RD, batch.targets_R, self._added(batch, z_RD))
 
     def queries(self, batch: Batch) -> Tensor:
+        """The model's own queries, without the memory."""
         if batch.last_only:
             return super().encode(batch.items_BT, batch.lengths_B)
-        return super().queries(batch)
+        return super().hidden(batch.items_BT, batch.lengths_B).flatten(0, 1)[batch.positions_R]
+
+    def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        """`encode` of every position, [B, T, D + 2·K]."""
+        z_BTD = super().hidden(items_BT, lengths_B)
+        amounts_BTK = self._amounts(z_BTD.flatten(0, 1)).view(*items_BT.shape, -1)
+        ends_T = torch.arange(items_BT.shape[1], device=items_BT.device) + 1
+        place_TK, real_TK = places(ends_T, amounts_BTK.shape[2])
+        newest_BTK = items_BT[:, place_TK] * real_TK
+        return torch.cat([z_BTD, amounts_BTK, newest_BTK.to(z_BTD.dtype)], 2)
 
     def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """The model's query, the weights a_k and the items u_k (0 where there are none), [B, D + 2·K]."""

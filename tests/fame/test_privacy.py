@@ -68,7 +68,7 @@ from fame.registry import models
 import tuning.plan as plan
 import torch
 models._entries["fame"]
-plan.options.parser()
+plan.options._parser()
 torch._C
 shown.__doc__
 def test(monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -47,8 +46,9 @@ def timeless(metrics: dict) -> dict:
 
 
 def settings(*, config: str | None = None, overrides: tuple[str, ...] = (), **data: str):
-    given = {"dataset": None, "data_dir": None, "data": None, "columns": None, "items": None, "facets": None} | data
-    return train.read_settings(Namespace(config=config, set=list(overrides), **given))
+    args = train.parser().parse_args([])
+    vars(args).update(config=config, set=list(overrides), **data)
+    return train.read_settings(args)
 
 
 def test_leaves_the_files_of_a_trial_in_a_folder_of_its_own(work):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import signal
 
-_reasons: list[str] = []
+REASONS: list[str] = []
 
 
 def halt(reason: str) -> None:
     """Let Tune end after its present step. Call it from within a step; only the first reason counts."""
-    _reasons.append(reason)
-    if len(_reasons) == 1:
+    REASONS.append(reason)
+    if len(REASONS) == 1:
         signal.raise_signal(signal.SIGUSR1)  # as `tuning.driver.interrupt` does
 
 
 def halted() -> str | None:
     """Return why the sweep was stopped; None if it was not."""
-    return _reasons[0] if _reasons else None
+    return REASONS[0] if REASONS else None

@@ -11,7 +11,7 @@ from tuning.faults import halt as module
 
 def test_the_first_reason_counts_and_is_signalled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     signals: list[int] = []
-    monkeypatch.setattr(module, "_reasons", [])
+    monkeypatch.setattr(module, "REASONS", [])
     monkeypatch.setattr(module.signal, "raise_signal", signals.append)
     assert module.halted() is None
     module.halt("a full disk")

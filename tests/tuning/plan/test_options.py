@@ -22,7 +22,8 @@ def test_only_what_was_given_is_kept_apart_even_if_it_is_the_default():
 
 def test_data_options_are_settings_of_the_data():
     args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
-    args += ["--facets", "brand, price:8"]
+    args += ["--facets", "brand, price:8", "--item-id", "sku", "--where", "a > 1", "--separator", ";"]
+    args += ["--encoding", "cp1252", "--mixed-times", "convert"]
     options, given = parse(args)
     assert given == {"data": options.data}
     assert options.data.keys() == DATA_OPTIONS.keys()

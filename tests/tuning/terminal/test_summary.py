@@ -52,7 +52,7 @@ def test_a_store_that_is_behind_is_said_with_the_command_that_helps(plan, storag
     away = SimpleNamespace(is_complete=False, where="http://mlflow", behind=3, away="refused")
     line = summary.mlflow_line(plan, storage, away)
     assert "http://mlflow does not answer (refused): 3 trials are not up to date" in line
-    assert line.endswith("python tuning/sweep.py --resume --name mine")
+    assert line.endswith("-m tuning.sweep --resume --name mine")
     assert "run 'mine'" in summary.mlflow_line(plan, storage, THERE)
 
 
