@@ -17,7 +17,7 @@ from benchmarks.harness import RESULTS, Row
 from benchmarks.quality.tables import model_lines, summary_lines
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md", DOCS / "RESULTS.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md", DOCS / "RESULTS.md")
 TABLE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
