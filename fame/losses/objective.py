@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fame.config import TrainConfig
 from fame.datasets.sequences import Sequences, target_counts
 from fame.losses.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sampled_softmax, top1_max
-from fame.losses.softmax import SparseScores, linear_cross_entropy, product_dtype
+from fame.losses.softmax import linear_cross_entropy, product_dtype
 
 
 class ScoresItems(Protocol):
@@ -58,17 +58,12 @@ class Softmax(Objective):
         self.precision = precision
         self.label_smoothing = label_smoothing
 
-    def __call__(
-        self, model: ScoresItems, queries_RD: Tensor, targets_R: Tensor, added: SparseScores | None = None
-    ) -> Tensor:
-        """Sum over rows; `added` are parts of single scores beside the dot product."""
+    def __call__(self, model: ScoresItems, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
         dtype = product_dtype(self.precision, queries_RD.device)
         embedding = model.item_embedding()
         if embedding is None:
-            return linear_cross_entropy(
-                queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing, added
-            )
-        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, 1, self.label_smoothing, added)
+            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing)
+        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, 1, self.label_smoothing)
 
 
 class Sampled(Objective):

@@ -9,15 +9,12 @@ chunk × V instead of R × V and the logits are computed once instead of twice:
     loss = −Σ_rv t_rv log p_rv,   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w),   t_rv = (1 − ε) [v = y_r] + ε/V
     ∂loss/∂z_r = Σ_v (p_rv − t_rv) e_v,   ∂loss/∂e_v = Σ_r (p_rv − t_rv) z_r
 
-Numbers may be added to single logits (`SparseScores`): s_rv = z_r·e_v + Σ_E a_E, with ∂loss/∂a_E = p_rv − t_rv.
-
 With label smoothing ε (Szegedy et al., CVPR 2016, §7), Σ_v t_rv e_v = (1 − ε) e_{y_r} + ε ē, with ē the mean item, so
 that the smoothed loss is the plain one plus ε z_r·(e_{y_r} − ē), and costs no more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -27,17 +24,6 @@ from torch.autograd.function import once_differentiable
 from fame.runtime.hardware import chunk_bytes, cpu_words
 
 
-@dataclass(frozen=True, kw_only=True)
-class SparseScores:
-    """Numbers that are added to single scores. E entries in order of rows; those of one place add up."""
-
-    row_E: Tensor
-    """int64, from 0, rising."""
-    item_E: Tensor
-    """int64, from 0."""
-    value_E: Tensor
-
-
 def linear_cross_entropy(
     rows_RD: Tensor,
     table_VD: Tensor,
@@ -45,7 +31,6 @@ def linear_cross_entropy(
     dtype: torch.dtype,
     padding: int = 0,
     label_smoothing: float = 0.0,
-    added: SparseScores | None = None,
 ) -> Tensor:
     """Sum over rows of the cross entropy of `rows @ table.T` against `targets` (0-based rows of the table).
 
@@ -55,15 +40,14 @@ def linear_cross_entropy(
     are float32 (or wider), and so are the returned scalar and the gradients, which have the dtype of
     `rows`. The value of one row is at most −log of the smallest normal number of `dtype` (87 for
     float32 and bfloat16); its gradient has no such limit. label_smoothing: ε, the share of a row's target
-    that all items have alike. added: further parts of single logits, which may require a gradient.
+    that all items have alike.
     """
-    sparse = (None, None, None) if added is None else (added.row_E, added.item_E, added.value_E)
-    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding, label_smoothing, *sparse)
+    return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding, label_smoothing)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding, smoothing, row_E, item_E, value_E):
+    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding, smoothing):
         table_VD, targets_R = whole_table[padding:], targets_R - padding
         V, R = len(table_VD), len(rows_RD)
         # Each chunk goes over the table's gradient once: with 2·D rows that is no more than its logits are.
@@ -73,20 +57,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows_grad_RD = torch.empty_like(rows_RD)
         whole_grad = torch.zeros_like(whole_table)
         table_grad_VD = whole_grad[padding:]
-        target_weights, value_grad_E, bounds = [], None, []
-        if row_E is not None:
-            value_grad_E = torch.empty_like(value_E)
-            bounds = torch.searchsorted(row_E, torch.arange(0, R + chunk, chunk, device=row_E.device)).tolist()
-        for number, start in enumerate(range(0, R, chunk)):
+        target_weights = []
+        for start in range(0, R, chunk):
             part = slice(start, start + chunk)
-            logits = torch.mm(low_rows_RD[part], low_table_VD.T, out=buffer_CV[: R - start])
-            if row_E is not None:
-                entries = slice(bounds[number], bounds[number + 1])
-                place_E = (row_E[entries] - start) * V + item_E[entries]
-                logits.view(-1).index_add_(0, place_E, value_E[entries].to(dtype))
-            weights = softmax_(logits)
-            if row_E is not None:
-                value_grad_E[entries] = weights.view(-1)[place_E].to(value_E.dtype)
+            weights = softmax_(torch.mm(low_rows_RD[part], low_table_VD.T, out=buffer_CV[: R - start]))
             target_weights.append(weights.gather(1, targets_R[part, None])[:, 0])
             rows_grad_RD[part] = weights @ low_table_VD
             if dtype == table_VD.dtype:
@@ -103,11 +77,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows_grad_RD += from_mean_RD
             table_grad_VD.index_add_(0, targets_R, rows_RD, alpha=smoothing)
             table_grad_VD -= rows_RD.sum(0) * (smoothing / V)
-        if row_E is not None:
-            is_target_E = (item_E == targets_R[row_E]).to(value_E.dtype)
-            value_grad_E -= is_target_E * (1 - smoothing) + smoothing / V
-            smoothed = smoothed + (value_E * (is_target_E - 1 / V)).sum() * smoothing
-        ctx.save_for_backward(rows_grad_RD, whole_grad, value_grad_E)
+        ctx.save_for_backward(rows_grad_RD, whole_grad)
         if not R:
             return smoothed
         least = torch.finfo(dtype).tiny
@@ -116,9 +86,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        rows_grad_RD, whole_grad, value_grad_E = ctx.saved_tensors
-        value_grad_E = None if value_grad_E is None else grad * value_grad_E
-        return grad * rows_grad_RD, grad * whole_grad, None, None, None, None, None, None, value_grad_E
+        rows_grad_RD, whole_grad = ctx.saved_tensors
+        return grad * rows_grad_RD, grad * whole_grad, None, None, None, None
 
 
 def softmax_(logits_CV: Tensor) -> Tensor:
