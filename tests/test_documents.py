@@ -143,3 +143,19 @@ make g
     assert [" ".join(command.split()) for command in commands(text)] == [
         "python d.py --y 1", "make e", "python c.py", "make a", "python b.py --x",
     ]  # fmt: skip
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences of a document, without code, tables, pictures and the addresses of links."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(\||!|#|<!--).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"`[^`]*`", "code", text)
+    blocks = re.split(r"\n\s*\n|\n- ", text)
+    return [part for block in blocks for part in re.split(r"(?<=[.:;?!])\s", " ".join(block.split())) if part]
+
+
+def test_the_readme_is_short_and_so_are_its_sentences():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 150
+    assert not [sentence for sentence in sentences(readme) if len(sentence.split()) > 25]
