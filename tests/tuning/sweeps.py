@@ -25,7 +25,7 @@ from tuning.study.trials import LOST, RAY_ID
 
 SOURCES = Path(__file__).parents[2]
 TINY = (
-    *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
+    *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}", "--space", "quick"),
     *("--set", "model.dim=16", "--set", "backbone.epochs=0", "--set", "train.precision=float32"),
 )
 """Data and model that train in a moment; most of a trial's time is then Ray's."""

@@ -72,7 +72,7 @@ def test_the_exported_configuration_repeats_the_result_and_the_model_serves(
     whole: tuple[Sweeps, subprocess.CompletedProcess],
 ) -> None:
     sweeps, done = whole
-    (again,) = re.findall(r"^again   python -m (\S+) (.*)$", done.stdout, re.MULTILINE)
+    (again,) = re.findall(r"^again   .*-m (\S+) (.*)$", done.stdout, re.MULTILINE)
     repeated = sweeps.module(again[0], *again[1].split(), "--output", "repeated")
     assert repeated.returncode == 0, repeated.stderr
     first, second = (
@@ -80,7 +80,7 @@ def test_the_exported_configuration_repeats_the_result_and_the_model_serves(
         for folder in ("runs/whole/best", "repeated/best")
     )
     assert first["validation"] == second["validation"] and first["test"] == second["test"]
-    (use,) = re.findall(r"^use     python -m (\S+) (.*)$", done.stdout, re.MULTILINE)
+    (use,) = re.findall(r"^use     .*-m (\S+) (.*)$", done.stdout, re.MULTILINE)
     served = sweeps.module(use[0], *use[1].split(), "--top", "3")
     assert served.returncode == 0 and len(served.stdout.splitlines()) == 4, served.stderr
 
