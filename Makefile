@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+DOCS_VENV := .venv-docs
 
-.PHONY: sweep test test-slow chaos cluster-test lint bench bench-gpu clean
+.PHONY: sweep test test-slow chaos cluster-test lint docs bench bench-gpu clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
@@ -26,6 +27,10 @@ chaos: $(VENV)/.installed-test
 # installed: some ten minutes. Tests that lack something say what.
 cluster-test: $(VENV)/.installed-test
 	$(RUN) -m pytest -m "slow or not slow" tests/cluster
+
+# The pages of docs/ and the API reference, into site/. A warning is an error. It has an environment of its own.
+docs: $(DOCS_VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --quiet
 
 # Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
 bench: $(VENV)/.installed-test
@@ -51,5 +56,10 @@ $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
+$(DOCS_VENV)/.installed: requirements-docs.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build runs mlflow.db mlartifacts
+	rm -rf $(VENV) $(DOCS_VENV) build site runs mlflow.db mlartifacts
