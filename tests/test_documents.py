@@ -1,19 +1,27 @@
-"""The commands in the documents exist, with the options that are given to them."""
+"""What the documents say holds: commands start, the tutorial runs, pages are up to date, sentences are short."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from cluster import doctor
+from docs import generate_settings
 from fame import explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
+from tests.tuning.mlflow_server import free_port
 from tuning import compare
 from tuning.dashboards import __main__ as dashboards
 from tuning.plan import options
@@ -145,6 +153,11 @@ make g
     ]  # fmt: skip
 
 
+# How the documents are written.
+
+GUIDES = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("ARCHITECTURE", "FAQ", "TUTORIAL", "index"))]
+
+
 def sentences(text: str) -> list[str]:
     """Sentences of a document, without code, tables, pictures and the addresses of links."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -155,7 +168,94 @@ def sentences(text: str) -> list[str]:
     return [part for block in blocks for part in re.split(r"(?<=[.:;?!])\s", " ".join(block.split())) if part]
 
 
-def test_the_readme_is_short_and_so_are_its_sentences():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(readme.splitlines()) <= 150
-    assert not [sentence for sentence in sentences(readme) if len(sentence.split()) > 25]
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_sentences_are_short(path):
+    assert not [sentence for sentence in sentences(path.read_text(encoding="utf-8")) if len(sentence.split()) > 25]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_no_file_outside_the_repository(path):
+    assert not re.findall(r"DESIGN|\.\./shared", path.read_text(encoding="utf-8"))
+
+
+def test_every_path_in_the_architecture_exists():
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:fame|tuning|cluster|tests|docs)/[\w./-]*)`", text)
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_page_of_settings_is_up_to_date():
+    assert generate_settings.PAGE.read_text(encoding="utf-8") == generate_settings.page(), (
+        "run python -m docs.generate_settings"
+    )
+
+
+# The tutorial.
+
+TUTORIAL = (ROOT / "docs" / "TUTORIAL.md").read_text(encoding="utf-8").partition("\n## 1.")[2]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TUTORIAL, re.MULTILINE | re.DOTALL)
+PATIENT = " --fail --silent --retry 120 --retry-connrefused --retry-delay 1"
+"""Options of curl: the server takes seconds to start."""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of the program in which the tutorial is followed, with its script."""
+    for package in ("fame", "tuning"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # says which versions a sweep needs
+    (script,) = [text for language, text in BLOCKS if language == "python"]
+    (tmp_path / "shop.py").write_text(script, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_and_prints_what_it_says(folder):
+    port = str(free_port())
+    texts = [text.replace("\\\n", " ").replace("5001", port) for language, text in BLOCKS if language == "bash"]
+    printed, served = "", None
+    with tempfile.TemporaryDirectory(prefix="fr-", dir="/tmp") as ray:  # Ray's sockets need short paths
+        environment = {**os.environ, "FAME_DATA": str(folder / "cache"), "RAY_TMPDIR": ray, "PYTHONPATH": ""}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        try:
+            for line in [line for text in texts for line in text.splitlines()]:
+                if line.startswith("export "):
+                    key, _, value = line.removeprefix("export ").partition("=")
+                    environment[key] = value
+                elif line.endswith(" &"):
+                    served = start(line.removesuffix(" &"), folder, environment)
+                else:
+                    printed += run(line + PATIENT * line.startswith("curl "), folder, environment)
+        finally:
+            if served is not None:
+                os.killpg(served.pid, signal.SIGKILL)
+                served.wait()
+    known = set(map(without_numbers, printed.splitlines()))
+    shown = [line for language, text in BLOCKS if not language for line in text.splitlines() if line]
+    assert [line for line in shown if without_numbers(line) not in known] == []
+    assert "tea-" in printed.splitlines()[-1], "the served answer"
+
+
+def start(command: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    with open(folder / "served.log", "wb") as log:
+        return subprocess.Popen(
+            shlex.split(command), cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def without_numbers(line: str) -> str:
+    """A line of output without what differs between machines: numbers, names of trials, widths of columns."""
+    return " ".join(re.sub(r"\b[0-9a-f]{8}\b|\d[\d.,]*", "N", line).split())
