@@ -155,7 +155,10 @@ make g
 
 # How the documents are written.
 
-GUIDES = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("ARCHITECTURE", "FAQ", "TUTORIAL", "index"))]
+GUIDES = [
+    ROOT / "README.md",
+    *(ROOT / f"docs/{name}.md" for name in ("ARCHITECTURE", "FAQ", "GUIDE", "TUTORIAL", "index")),
+]
 
 
 def sentences(text: str) -> list[str]:
