@@ -30,7 +30,7 @@ cluster-test: $(VENV)/.installed-test
 
 # The pages of docs/ and the API reference, into site/. A warning is an error. It has an environment of its own.
 docs: $(DOCS_VENV)/.installed
-	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
 
 # Ratios measured side by side on CPU, one table, JSON under benchmarks/results: under 15 minutes.
 bench: $(VENV)/.installed-test
