@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,21 @@ def test_the_page_of_settings_is_up_to_date():
     assert generate_settings.PAGE.read_text(encoding="utf-8") == generate_settings.page(), (
         "run python -m docs.generate_settings"
     )
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Yield the strings that stand alone in a Python file: docstrings, also of fields and constants."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def test_no_docstring_starts_with_of():
+    files = [path for package in ("fame", "tuning") for path in (ROOT / package).rglob("*.py")]
+    assert len(files) > 150
+    assert [
+        f"{path.relative_to(ROOT)}: {text}" for path in files for text in docstrings(path) if text.startswith("Of ")
+    ] == []
 
 
 # The tutorial.

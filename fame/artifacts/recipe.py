@@ -17,11 +17,11 @@ class Recipe:
 
     stage: str
     version: int
-    """Of the stage's code: to be raised by a change after which it comes to another result."""
+    """Version of the stage's code. Raise it when a change gives another result."""
     settings: Mapping[str, Any]
     """Deciding settings, by the keys that they have in the experiment, and those alone."""
     before: Recipe | None = None
-    """Of the stage whose result this one starts from."""
+    """Recipe of the stage whose result this stage starts from."""
 
     def key(self, workers: Workers) -> str:
         """Short hash of it all, and of who computes: on CPUs results are the same to the bit.

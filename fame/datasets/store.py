@@ -18,7 +18,7 @@ from fame.datasets.dataset import Dataset, Items, TextColumn
 from fame.datasets.sequences import Sequences
 
 FORMAT = 1
-"""Of the files; to be raised when they change."""
+"""Version of the files. Raise it when they change."""
 
 
 class BrokenStore(Exception):

@@ -34,7 +34,7 @@ class Ranks:
     """Ranks of one configuration's models, which differ in their seeds."""
 
     fingerprint: str
-    """Of the data."""
+    """Fingerprint of the data that the ranks belong to."""
     rules: Mapping[str, Any]
     by_seed: Mapping[int, Mapping[Part, Tensor]]
     """Ranks counted from 0, half-integers where scores tie; float32 [U]."""

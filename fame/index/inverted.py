@@ -111,7 +111,7 @@ def _fits(tensor: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> 
 
 
 def check_sum(folder: Path) -> str:
-    """Of an exported folder's weights."""
+    """Return the hash of the exported weights."""
     with (folder / "model.safetensors").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -123,7 +123,7 @@ def _trained_facets(experiment: Experiment, dataset: Dataset) -> list[list[str]]
 
 
 def _disentanglement(experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor]) -> Disentanglement | None:
-    """Of the heads' item vectors after training; None for a model that did not start from text."""
+    """Measure the heads' item vectors after training. Return None for a model that did not start from text."""
     if not experiment.text.enabled:
         return None
     from fame.text.disentanglement import measure

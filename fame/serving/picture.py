@@ -16,7 +16,7 @@ NAMES = 330
 LETTER = 6.4
 """Mean width of a letter of 12 px."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3e9d", "#555555")
-"""Of the facets, in turn; told apart by the colour-blind, too."""
+"""Colours of the facets, in turn. The colour-blind can tell them apart."""
 READ = 20
 """Most items of the history that are drawn, the newest."""
 PANELS = 3

@@ -20,7 +20,7 @@ from fame.text.texts import with_text
 
 @dataclass(frozen=True, kw_only=True)
 class Disentanglement:
-    """Of F facets in H heads."""
+    """How well the H heads tell F facets apart."""
 
     heads: int
     trained: dict[str, int]
@@ -60,7 +60,7 @@ class Disentanglement:
 
 
 def measure(config: TextConfig, dataset: Dataset, table_VD: Tensor, heads: int) -> Disentanglement | None:
-    """Of a table whose rows are H blocks, over the items that have text; None if these have no facets."""
+    """Measure a table whose rows are H blocks, over the items with text. Return None if these have no facets."""
     items = with_text(dataset.items, config.columns)
     facets = stage_facets(config, dataset.items, dataset.facets, items, lambda line: None)
     if not facets:

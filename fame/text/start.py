@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 VERSION = 2
-"""Of the text stage: to be raised when the same settings come out differently."""
+"""Version of the text stage. Raise it when the same settings come out differently."""
 AFTER = ("scale", "freeze_epochs", "delta")
 """Settings that say what training does with the stage's result; the result does not depend on them."""
 

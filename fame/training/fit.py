@@ -108,7 +108,7 @@ class Trained:
 
     experiment: Experiment
     weights: dict[str, Tensor]
-    """Of the best epoch of the stage that it has reached."""
+    """Weights of the best epoch of the stage that the training has reached."""
     history: list[EpochReport]
     changes: list[Change]
     """Settings that were other ones at first; `experiment` has those at the end."""

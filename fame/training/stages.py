@@ -56,7 +56,7 @@ def stages(experiment: Experiment, dataset: Dataset | None = None) -> list[Stage
 
 
 def recipes(experiment: Experiment) -> list[Recipe]:
-    """Of all that an experiment's training can share with others, in order."""
+    """Return the recipes of the stages that a training can share with others, in order."""
     text = text_recipe(experiment)
     return ([text] if text else []) + [stage.recipe for stage in stages(experiment) if stage.recipe is not None]
 

@@ -40,7 +40,7 @@ class Size:
     """What an epoch and a trial of a sweep cost on this data."""
 
     epoch_seconds: float
-    """Of a model in the middle of the space, on what one trial gets."""
+    """Seconds of one epoch for a model in the middle of the space, on the machines of one trial."""
     at_a_time: int
 
     def epochs(self, most: int) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 SPARE_STEPS = 6
-"""Of the bisection, beyond the bits of a number."""
+"""Steps of the bisection beyond the bits of a number."""
 
 
 def entmax(votes: Tensor, alpha: float) -> Tensor:

@@ -53,7 +53,7 @@ class MiaSRecConfig(CosineConfig):
     positions: ClassVar[str] = "none"
     activation: ClassVar[str] = "gelu"
     attention_residual: ClassVar[bool] = True
-    """Of the blocks; positions are added to what they read."""
+    """Three settings of the blocks. Positions are added to their input."""
 
     name: Literal["miasrec"] = "miasrec"  # type: ignore[assignment]
     blocks: int = 2

@@ -100,7 +100,7 @@ class Transition(SequentialModel, Scorer):
         return self._log_probability(counts_BC, last_B[:, None], items_C)[:, place_of_C]
 
     def _followers(self, last_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of all that followed the last items (from 0): the row, the item that followed, and its count, each [E]."""
+        """Return what followed the last items (from 0): the row, the item that followed, and its count, each [E]."""
         begin_B, end_B = (torch.searchsorted(self.pairs_P, (last_B + n) * self.item_count) for n in (0, 1))
         length_B = end_B - begin_B
         row_E = torch.repeat_interleave(length_B)
