@@ -257,7 +257,7 @@ def test_a_process_of_its_own_ends_so_too(command, words, place):
         ("datasets", "beauty toys", "unexpected argument 'toys'; "),
         ("sweep", "--trails 3", "unknown option --trails: did you mean '--trials'?"),
         ("sweep", "--trails=3", "unknown option --trails: did you mean '--trials'?"),
-        ("sweep", "--zzzz", "unknown option --zzzz: "),
+        ("sweep", "--zzzz", "unknown option --zzzz: command --help lists the options"),
         ("sweep", "--scheduler asho", "--scheduler asho: did you mean 'asha'? (known: asha, "),
         ("sweep", "--sampler best", "--sampler best: known: gp, grid, random, tpe"),
         ("sweep", "--trainer tarch", "--trainer tarch: did you mean 'torch'? (known: inline, torch)"),

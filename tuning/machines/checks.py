@@ -127,7 +127,7 @@ class Machine:
         """Return this machine. A process that starts Ray raises its limit of open files as far as it may."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-        disk = shutil.disk_usage(folder)
+        disk = shutil.disk_usage(existing(Path(folder)))  # Ray makes the folder
         return cls(
             host=socket.gethostname(),
             python=platform.python_version(),
@@ -249,9 +249,14 @@ def check_room(storage: str) -> list[Finding]:
     """Check that a storage has room. Nothing is known of a remote one."""
     if is_remote(storage):
         return []
-    folder = next(parent for parent in (root(storage), *root(storage).parents) if parent.exists())
+    folder = existing(root(storage))
     disk = shutil.disk_usage(folder)
     return [check_disk("storage", folder, disk.free, disk.total)]
+
+
+def existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def check_tracking(uri: str, asks: bool, experiment: str | None = None) -> Finding:

@@ -185,7 +185,10 @@ def parser() -> argparse.ArgumentParser:
         help="set a key for every trial; it is then not searched (may be given several times)",
     )
     what.add_argument(
-        "--trials", type=int, metavar="N", help="trials in all (default: 8; the whole grid for --sampler grid)"
+        "--trials",
+        type=int,
+        metavar="N",
+        help="trials in all (default: by the data and the machines; 8 for --space and the demonstration, all for --sampler grid)",
     )
     what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
     what.add_argument("--metric", help=_help("validation metric to maximise", "metric"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.server
 import importlib.metadata
+import shutil
 import threading
 from pathlib import Path
 
@@ -101,6 +102,13 @@ def test_an_installed_project_declares_the_same(monkeypatch, tmp_path):
     assert {name: needed for name, (_, needed) in needs.packages.items()} == {
         "numpy": True, "pandas": True, "transformers": False,
     }  # fmt: skip
+
+
+def test_the_disk_of_a_folder_that_ray_will_make_is_that_of_the_one_above(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "not" / "yet"))
+    machine = Machine.here([])
+    assert machine.disk == str(tmp_path / "not" / "yet")
+    assert machine.disk_bytes == shutil.disk_usage(tmp_path).total
 
 
 def test_this_machine_is_found():
