@@ -220,7 +220,10 @@ def test_a_name_in_two_experiments_is_asked_for(published):
     ("args", "words"),
     [
         (["x", "--metric", "mrr@10"], "metric 'mrr@10': must be hr@K or ndcg@K"),
-        (["x", "--tracking-uri", "sqlite:///gone.db"], "there is no file /\\S+/gone\\.db; run a sweep first, or name another store"),
+        (
+            ["x", "--tracking-uri", "sqlite:///gone.db"],
+            "there is no file /\\S+/gone\\.db; run a sweep first, or name another store",
+        ),
         (["x", "--tracking-uri", "folder"], "MLflow no longer keeps runs in folders"),
         (["x", "--tracking-uri", "http://127.0.0.1:9"], "is not reachable .*refused"),
     ],
