@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,30 +24,26 @@ if TYPE_CHECKING:
     from fame.artifacts import LocalFolder
     from fame.datasets import Dataset
     from fame.runtime.parallel import Workers
-    from fame.training.loop import EpochReport
 
 
 def main() -> None:
     args = parser().parse_args()
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: must be at least 1")
-    import torch  # here and below, so that --help need not wait
-
-    from fame.artifacts import LocalFolder
+    from fame.artifacts import LocalFolder  # here and below, so that --help need not wait
     from fame.datasets import load_dataset
+    from fame.library.fitting import prepared
     from fame.runtime.parallel import Workers
     from fame.training.kernels import paths
-    from fame.training.resolve import resolve
 
     experiment = read_settings(args)
     dataset = load_dataset(experiment.data)
     workers = Workers.current()
-    threads = experiment.train.threads or torch.get_num_threads()
-    torch.set_num_threads(threads)
     chosen = paths(experiment.train, workers.device)
-    experiment = resolve(experiment, dataset, workers.device, threads)
+    experiment = prepared(experiment, dataset, workers)
     output = args.output or Path("runs/train") / _name(experiment)
-    print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {_where(workers, threads)}; → {output}")
+    where = _where(workers, experiment.train.threads)
+    print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {where}; → {output}")
     for part, path in chosen.items():
         print(f"{part}: {path}")
     shared = None
@@ -58,7 +53,7 @@ def main() -> None:
     results = []
     for seed in range(experiment.seed, experiment.seed + args.seeds):
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
-        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, workers, shared))
+        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, shared))
     if args.seeds > 1:
         _write_summary(output, results)
 
@@ -80,65 +75,29 @@ def read_settings(args: argparse.Namespace) -> Experiment:
 
 
 def train_one(
-    experiment: Experiment, dataset: Dataset, folder: Path, workers: Workers, shared: LocalFolder | None = None
+    experiment: Experiment, dataset: Dataset, folder: Path, shared: LocalFolder | None = None
 ) -> dict[str, Any]:
     """Train (or go on training) in a folder and export the best epoch there; returns its metrics.
 
     Stages that other trainings need, too, are taken from `shared`, and kept there.
     """
-    from fame.serving.export import export_model
-    from fame.training.fit import CHECKPOINT, fit, read_trained
+    from fame.library.fitting import train
+    from fame.library.progress import Lines
+    from fame.training.fit import CHECKPOINT
     from fame.training.shared_stages import read_uses
 
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # before the first epoch, not after it
-            pass
     if (folder / CHECKPOINT).exists():
         _print_earlier(experiment, folder)
-    progress = Progress()
-    with writing(folder):
-        reports = fit(
-            experiment, dataset.sequences, folder, workers, on_step=progress.step, dataset=dataset, shared=shared
-        )
-        for report in reports:
-            progress.report(report, experiment.train.metric)
+    model = train(experiment, dataset, folder, Lines(), shared)
     for use in read_uses(folder):
         if use.shared:
             print(f"{use.stage}: taken over, {use.seconds:.1f} s of training saved")
-    model_folder = folder / "best"
-    metrics = export_model(model_folder, read_trained(folder), dataset)
-    name = experiment.train.metric
+    metrics, name = model.metrics, experiment.train.metric
     print(
         f"seed {experiment.seed}: best epoch {metrics['best_epoch']} of {metrics['epochs']}, "
-        f"{name} validation {metrics['validation'][name]:.6f}, test {metrics['test'][name]:.6f}; → {model_folder}"
+        f"{name} validation {metrics['validation'][name]:.6f}, test {metrics['test'][name]:.6f}; → {model.folder}"
     )
     return metrics
-
-
-class Progress:
-    """A bar within the epoch when standard error is a terminal, and a line after each epoch."""
-
-    def __init__(self) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=0, leave=False, unit="step", disable=None, dynamic_ncols=True)
-
-    def step(self, done: int, total: int) -> None:
-        if done == 1:
-            self.bar.reset(total)
-        self.bar.update(done - self.bar.n)
-
-    def report(self, report: EpochReport, metric: str) -> None:
-        self.bar.clear()
-        print(
-            f"epoch {report.epoch:3d} {report.stage:8s} loss {report.loss:.4f}  {metric} {report.validation[metric]:.4f}  "
-            f"best {report.best:.4f} (epoch {report.best_epoch})  {report.train_seconds + report.evaluate_seconds:.1f} s  "
-            f"{report.items_per_second:,.0f} items/s  padding {report.padding:.1%}",
-            flush=True,
-        )
-        if report.finished:
-            self.bar.close()
 
 
 def _print_earlier(experiment: Experiment, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Datasets: found or generated, prepared once, loaded by memory-mapping.
 
-`load_dataset(config)` is all that a training needs. pandas and pyarrow are imported when something is read
+`load_dataset(config)` is all that a training needs; `Dataset.from_pandas` takes tables in memory. pandas and pyarrow are imported when something is read
 for the first time; a dataset that is prepared already needs numpy alone.
 """
 
@@ -15,7 +15,6 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.registry import datasets
 
-__all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "load_table", "print_to_stderr"]
+__all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
 PREPARATION = 3
 """To be raised when the same source and settings come out differently."""
@@ -68,21 +67,6 @@ def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dat
     for note in dataset.notes:
         report(note)
     return dataclasses.replace(dataset, config=dataclasses.replace(config, fingerprint=dataset.fingerprint))
-
-
-def load_table(
-    interactions: Any, items: Any = None, *, name: str = "own", report: Report = print_to_stderr, **settings: Any
-) -> Dataset:
-    """The dataset in a table of pandas, pyarrow or any library with Arrow's interface, prepared as a file is.
-
-    `settings` are fields of `DataConfig`, such as `columns` and `core`. The table is kept in the cache as a Parquet file,
-    so that the dataset's configuration loads it again, in other processes too. Raises `UserError` as `load_dataset`.
-    """
-    from fame.datasets.kept import keep_table
-
-    path = keep_table(interactions, report)
-    items_path = None if items is None else keep_table(items, report)
-    return load_dataset(DataConfig(name=name, path=path, items=items_path, **settings), report=report)
 
 
 def find_entry(config: DataConfig) -> DatasetEntry:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fame.config import DataConfig
 from fame.datasets.sequences import Sequences, train_counts
+from fame.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from fame.datasets.entry import Report
 
 FINGERPRINT_LENGTH = 16
 
@@ -83,9 +88,20 @@ class Items:
         return None if index is None else index + 1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
-    """What `load_dataset` returns."""
+    """Interaction logs, prepared: the history of each user, and what is known about the items.
+
+    `from_pandas`, `from_files` and `named` make one. U users, V items.
+
+        >>> import fame, pandas
+        >>> clicks = pandas.DataFrame({"user": ["a"] * 5 + ["b"] * 5, "item": [1, 2, 3, 4, 5] * 2, "time": range(10)})
+        >>> data = fame.Dataset.from_pandas(clicks, name="clicks", core=1)
+        >>> data
+        Dataset(clicks: 2 users, 5 items, 10 interactions, 5.0 a user)
+        >>> data.users.tolist()
+        ['a', 'b']
+    """
 
     config: DataConfig
     """Every preparation field and the fingerprint filled in: loads exactly this again."""
@@ -105,6 +121,115 @@ class Dataset:
     fingerprint: str
     items_fingerprint: str
 
+    @classmethod
+    def from_pandas(
+        cls,
+        interactions: Any,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        rating: str | None = None,
+        items: Any = None,
+        item_id: str | None = None,
+        title: str | None = None,
+        facets: Sequence[str] = (),
+        name: str = "own",
+        report: Report | None = None,
+        **preparation: Any,
+    ) -> Dataset:
+        """Prepare a table in memory: a data frame of pandas, or a table with Arrow's interface.
+
+        `user`, `item`, `time` and `rating` name columns of `interactions`; usual names are found without. `items` is a
+        table of the items: `item_id` names its column of ids (by default the one called like `item`), `title` the
+        titles, and `facets` the labels that the text stage learns from. `preparation` are fields of
+        `fame.config.DataConfig`, such as `core=1`, `min_rating=4` or `repeats="keep"`. `report` takes lines for a
+        person; they go to standard error by default.
+
+        The table is kept in the cache as a Parquet file, so that trials and a saved model's configuration find it.
+        Raises `UserError` for tables, columns or settings that cannot be used.
+        """
+        from fame.datasets import load_dataset, print_to_stderr  # they make datasets
+        from fame.datasets.kept import keep_table
+
+        report = report or print_to_stderr
+        columns = _given(user=user, item=item, time=time, rating=rating)
+        all_named = {"user", "item", "time"} <= columns.keys() and "where" not in preparation
+        path = keep_table(interactions, report, list(columns.values()) if all_named else None)
+        if items is not None:
+            preparation["items"] = keep_table(items, report, titles=title)
+        elif title is not None or facets:
+            raise UserError(f"title = {title!r}, facets = {list(facets)}: they are columns of items; give items, too")
+        settings = _given(name=name, path=path, columns=columns or None, item_id=item_id)
+        return load_dataset(_config(settings | preparation), report=report)._with_facets(facets)
+
+    @classmethod
+    def from_files(
+        cls,
+        data: str | os.PathLike[str],
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        rating: str | None = None,
+        items: str | os.PathLike[str] | None = None,
+        facets: Sequence[str] = (),
+        name: str | None = None,
+        report: Report | None = None,
+        **settings: Any,
+    ) -> Dataset:
+        """Prepare files: CSV, TSV, Parquet or JSON, a folder, a glob, or an address such as `s3://…` (docs/DATA.md).
+
+        The other arguments are those of `from_pandas`. `settings` are fields of `fame.config.DataConfig`, also the
+        ones about files, such as `separator=";"`. Raises `UserError` as `from_pandas`.
+        """
+        from fame.datasets import load_dataset, print_to_stderr
+        from fame.datasets.places import plain_name
+
+        path = os.fspath(data)
+        columns = _given(user=user, item=item, time=time, rating=rating)
+        named = _given(path=path, columns=columns or None, items=None if items is None else os.fspath(items))
+        named["name"] = name or plain_name(path) or "own"
+        return load_dataset(_config(named | settings), report=report or print_to_stderr)._with_facets(facets)
+
+    @classmethod
+    def named(cls, name: str, *, report: Report | None = None, **preparation: Any) -> Dataset:
+        """Load a dataset of the catalogue, such as `ml-20m` (`python -m fame.datasets --list`); it may be downloaded.
+
+        `preparation` are fields of `fame.config.DataConfig`. Raises `UserError` for an unknown name.
+        """
+        from fame.datasets import load_dataset, print_to_stderr
+
+        return load_dataset(_config({"name": name, **preparation}), report=report or print_to_stderr)
+
+    def __repr__(self) -> str:
+        found = self.statistics
+        return (
+            f"Dataset({self.config.name}: {found['users']:,} users, {found['items']:,} items, "
+            f"{found['actions']:,} interactions, {found['average_length']:.1f} a user)"
+        )
+
+    @property
+    def users(self) -> np.ndarray:
+        """Ids of the users as they are in the source, [U], sorted: `model.recommend(users=data.users)`."""
+        return self.user_ids
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of an experiment on this data: `data.*`, and `text.facets` where facets of own data were named."""
+        settings = {f"data.{field.name}": getattr(self.config, field.name) for field in fields(DataConfig)}
+        if self.config.path is not None and self.facets:
+            settings["text.facets"] = list(self.facets)
+        return settings
+
+    def _with_facets(self, facets: Sequence[str]) -> Dataset:
+        """The dataset with these columns of its items as facets, if any. Raises `UserError` for an unknown one."""
+        for facet in facets:
+            column = facet.partition(":")[0]
+            if column not in self.items.columns:
+                raise UserError(f"facets: the items have no column {column!r}; {nearest(column, self.items.columns)}")
+        return replace(self, facets=tuple(facets)) if facets else self
+
     def user(self, id_text: str) -> int | None:
         """Index of the user with this id, given as text; None if there is none."""
         return find_id(self.user_ids, id_text)
@@ -113,6 +238,18 @@ class Dataset:
     def train_counts(self) -> np.ndarray:
         """`fame.datasets.sequences.train_counts`."""
         return train_counts(self.sequences)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _config(settings: Mapping[str, Any]) -> DataConfig:
+    """The `data` section with these settings. Raises `UserError` for an unknown one."""
+    from fame.config.tree import section_from_dict  # reads every model's settings
+
+    return section_from_dict(DataConfig, settings, "data")
 
 
 def find_id(ids: np.ndarray, text: str) -> int | None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 from fame.datasets.cache import cache_root, locked, writable
 from fame.datasets.entry import Report
-from fame.errors import UserError
+from fame.errors import UserError, nearest
 
 
-def keep_table(table: Any, report: Report) -> str:
-    """Path of the Parquet file with the rows of a table; one of the same content is written once."""
+def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None, titles: str | None = None) -> str:
+    """Path of the Parquet file with the rows of a table; one of the same content is written once.
+
+    `columns` are kept, all by default. `titles` names a column that the file has as `title`. Raises `UserError`.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    arrow = _as_arrow(table)
+    arrow = _as_arrow(table, columns)
+    if titles is not None:
+        _check(arrow.column_names, [titles])
+        arrow = arrow.rename_columns([_titled(name, titles) for name in arrow.column_names])
     folder = cache_root() / "tables"
     with locked("tables", report), writable():
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +46,19 @@ def keep_table(table: Any, report: Report) -> str:
     return str(target)
 
 
-def _as_arrow(table: Any) -> Any:
+def _titled(name: str, titles: str) -> str:
+    if name == titles:
+        return "title"
+    return f"{name} (other)" if name.lower() == "title" else name
+
+
+def _check(there: Sequence[str], columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in there:
+            raise UserError(f"the table has no column {name!r}: {nearest(name, there)}")
+
+
+def _as_arrow(table: Any, columns: Sequence[str] | None) -> Any:
     import pandas as pd
     import pyarrow as pa
 
@@ -47,8 +66,17 @@ def _as_arrow(table: Any) -> Any:
         if isinstance(table, pd.DataFrame):
             # an index with a name is data, the plain numbering is not
             named = any(name is not None for name in table.index.names)
-            return pa.Table.from_pandas(table.reset_index() if named else table, preserve_index=False)
-        return pa.table(table).replace_schema_metadata(None)
+            frame = table.reset_index() if named else table
+            if columns is not None:
+                _check([str(name) for name in frame.columns], columns)
+                frame = frame[list(columns)]
+            return pa.Table.from_pandas(frame, preserve_index=False)
+        arrow = pa.table(table).replace_schema_metadata(None)
+        if columns is not None:
+            _check(arrow.column_names, columns)
+        return arrow if columns is None else arrow.select(list(columns))
+    except UserError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"cannot use {type(table).__name__} as a table: {' '.join(str(error).split())[:160]}; give a data frame or an "

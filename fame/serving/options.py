@@ -29,4 +29,7 @@ def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
     recommender = load_recommender(args.model)
     if args.user is None:
         return recommender, history_of_ids(recommender, split_ids(args.history))
-    return recommender, history_of_user(recommender.exported, args.user)
+    from fame.datasets import load_dataset
+
+    _, history = history_of_user(load_dataset(recommender.exported.experiment.data), args.user)
+    return recommender, history

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fame import recommend, train
+from fame.datasets import load_dataset
 from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender, history_of_ids, history_of_user, split_ids
 from tests.commands import Done, call, write_config, write_lines
@@ -86,8 +87,9 @@ def test_a_user_is_all_that_the_user_has_done(folder):
     for user in ("u03", "u07"):
         assert rows(ask(folder, "--user", user)) == rows(ask(folder, "--history", ",".join(USERS[user])))
     exported = load_model(folder)
-    assert history_of_user(exported, "u03") == history_of_ids(Recommender(exported), USERS["u03"])
-    assert history_of_user(exported, "010") == list(range(1, 13))
+    dataset = load_dataset(exported.experiment.data)
+    assert history_of_user(dataset, "u03") == ("u03", history_of_ids(Recommender(exported), USERS["u03"]))
+    assert history_of_user(dataset, "010") == ("010", list(range(1, 13)))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_user_is_all_that_the_user_has_done(folder):
         (["--history", "7"], "--history: the model knows no item '7' among its 12; its ids look like 001, 002, 003"),
         (["--history", "001,x y"], "--history: the model knows no item 'x y'"),
         (["--history", " , "], "--history is empty: give at least one item id"),
-        (["--user", "10"], "--user: clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
+        (["--user", "10"], "clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
         (["--history", "001", "--top", "0"], "--top 0: must be at least 1"),
         (["--history", "001", "--top", "-3"], "--top -3: must be at least 1"),
     ],

@@ -20,7 +20,7 @@ import pytest
 from pyarrow import parquet
 
 from fame.config import DataConfig
-from fame.datasets import load_dataset, load_table
+from fame.datasets import Dataset, load_dataset
 from fame.errors import UserError
 
 BEGIN = 1_700_000_000
@@ -208,12 +208,12 @@ def load(path: str, **settings) -> tuple[Any, list[str]]:
 
 
 def known() -> tuple[str, dict]:
-    dataset = load_table(pa.table(columns()), core=1)
+    dataset = Dataset.from_pandas(pa.table(columns()), core=1)
     return dataset.fingerprint, {k: v for k, v in dataset.statistics.items() if k != "steps"}
 
 
 def test_the_values_are_right():
-    dataset = load_table(pa.table(columns()), core=1)
+    dataset = Dataset.from_pandas(pa.table(columns()), core=1)
     assert dataset.user_ids.tolist() == list(range(1, 13))
     assert dataset.items.ids.tolist() == list(range(101, 121))
     for user in range(12):
@@ -244,16 +244,16 @@ def test_tables_in_memory():
         frame[frame.index >= 0],
         pa.table(columns()).to_batches()[0],
     ):
-        dataset = load_table(table, core=1)
+        dataset = Dataset.from_pandas(table, core=1)
         assert dataset.fingerprint == fingerprint
         assert load_dataset(dataset.config).fingerprint == fingerprint
-    with_text = load_table(
-        frame, pd.DataFrame({"Item_ID": [101, 102], "Title": ["A", None]}), core=1, report=lambda _: None
+    with_text = Dataset.from_pandas(
+        frame, items=pd.DataFrame({"Item_ID": [101, 102], "Title": ["A", None]}), core=1, report=lambda _: None
     )
     assert [with_text.items.title(n) for n in (1, 2)] == ["A", "102"]
     for bad in ([1, 2], "x", pd.DataFrame({"user_id": [1, "a"]}), None):
         with pytest.raises(UserError) as caught:
-            load_table(bad)
+            Dataset.from_pandas(bad)
         assert "\n" not in str(caught.value)
 
 

@@ -8,8 +8,8 @@ from unittest import mock
 import pytest
 
 from fame.config import DataConfig
+from fame.datasets import Dataset, load_dataset
 from fame.datasets import __main__ as datasets
-from fame.datasets import load_dataset, load_table
 from fame.errors import UserError
 from fame.remote import open_uri
 from tests.commands import call
@@ -39,7 +39,7 @@ def load(path: str, **settings):
 def known() -> str:
     import pyarrow as pa
 
-    return load_table(pa.table(columns()), core=1).fingerprint
+    return Dataset.from_pandas(pa.table(columns()), core=1).fingerprint
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""A trained model: its metrics, its recommendations, its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fame.config import Experiment
+from fame.config.tree import read_experiment
+from fame.datasets import Dataset, load_dataset
+from fame.datasets.sequences import PARTS
+from fame.errors import UserError
+from fame.runtime.files import replacing, writing
+from fame.serving.card import model_card
+from fame.serving.recommender import Recommender, history_of_user, load_recommender
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 5
+"""Most ids that a message names."""
+
+
+class Model:
+    """A trained model, from `fit`, `load` or a sweep. It lies in `folder`, as docs/GUIDE.md says."""
+
+    def __init__(self, folder: Path, data: Dataset | None = None) -> None:
+        self.folder = folder
+        self._data = data
+
+    def __repr__(self) -> str:
+        metric, found = self.metrics["metric"], self.metrics
+        values = ", ".join(f"{part} {found[part][metric]:.4f}" for part in PARTS)
+        return f"Model({self.experiment.model.name} on {found['dataset']['name']}: {metric} {values})"
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """All settings of the training."""
+        return read_experiment(self.folder / "config.yaml")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """All that was measured, as in `metrics.json`: metrics by part and by frequency, history, provenance."""
+        return cast(dict[str, Any], json.loads((self.folder / "metrics.json").read_text(encoding="utf-8")))
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The model as it serves: histories of item numbers in, items out."""
+        return load_recommender(self.folder)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The dataset of the training. Raises `UserError` if it is no longer where it was."""
+        return self._data or load_dataset(self.experiment.data)
+
+    def evaluate(self) -> pd.DataFrame:
+        """Return the metrics of the best epoch: a row each (`ndcg@10`, …), columns `validation` and `test`.
+
+        Each user's held-out item is ranked among all items (leave-one-out). HR@k is the share of users whose item is
+        among the first k, NDCG@k is 1 / log2(1 + rank) of those, in the mean: both from 0 to 1. Validation chose the
+        epoch; test was measured once, after it. `fame.evaluation.evaluator` computes them.
+
+            >>> import fame
+            >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+            >>> model = fame.fit(data, epochs=1, dim=16, heads=2, experts=2)
+            >>> list(model.evaluate().columns), model.evaluate().index[:2].tolist()
+            (['validation', 'test'], ['hr@5', 'ndcg@5'])
+        """
+        import pandas as pd
+
+        return pd.DataFrame({part: self.metrics[part] for part in PARTS}).rename_axis("metric")
+
+    def recommend(
+        self,
+        *,
+        users: Iterable[Any] | None = None,
+        histories: Iterable[Iterable[Any]] | Mapping[Any, Iterable[Any]] | None = None,
+        k: int = 10,
+        exclude: Iterable[Any] = (),
+    ) -> pd.DataFrame:
+        """Return the k best next items of users of the data, or of histories of item ids, oldest first.
+
+        A row is an item: `user`, `rank` (from 1), `item`, `title`, `score`, with the ids of the source. `user` is the
+        place of a history, from 0, or its key if `histories` is a mapping or a series. `score` is the dot product of
+        the query and the item (no probability); scores of different users do not compare.
+
+        Items of the history are left out if the evaluation left them out; `exclude` is left out for all. Items that the
+        model does not know are ignored with a warning. A history without known items gets the most popular items, whose
+        score is NaN.
+
+        Raises `UserError` for an unknown user, and if neither or both of users and histories are given.
+
+            >>> import fame
+            >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+            >>> model = fame.fit(data, epochs=1, dim=16, heads=2, experts=2)
+            >>> model.recommend(users=data.users[:2], k=3)[["user", "rank"]].to_numpy().tolist()
+            [[1, 1], [1, 2], [1, 3], [2, 1], [2, 2], [2, 3]]
+            >>> list(model.recommend(histories=[[3, 4]], k=1, exclude=[5]).columns)
+            ['user', 'rank', 'item', 'title', 'score']
+        """
+        import pandas as pd
+
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise UserError(f"k = {k!r}: must be a whole number of at least 1")
+        if (users is None) == (histories is None):
+            raise UserError("recommend to whom? Give users or histories, one of them")
+        asked = self._of_histories(histories) if histories is not None else self._of_users(users)
+        number = self.recommender.number
+        left_out = {found for item in _listed("exclude", exclude) if (found := number(item)) is not None}
+        answers = self.recommender.recommend([history for _, history in asked], k, left_out)
+        rows = [
+            (user, rank, item.id, item.title, math.nan if item.score is None else item.score)
+            for (user, _), answer in zip(asked, answers, strict=True)
+            for rank, item in enumerate(answer.items, start=1)
+        ]
+        return pd.DataFrame(rows, columns=["user", "rank", "item", "title", "score"])
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the model's folder, in place of a model that is there, and return its path. `load` reads it.
+
+        Raises `UserError` if the folder cannot be written, or holds other files.
+
+            >>> import fame
+            >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+            >>> model = fame.fit(data, model="sasrec", epochs=1, dim=16)
+            >>> fame.load(model.save("shop")).evaluate().equals(model.evaluate())
+            True
+        """
+        target = Path(folder).expanduser()
+        if target.exists() and target.resolve() == self.folder.resolve():
+            return target
+        if target.is_dir() and any(target.iterdir()) and not (target / "model.safetensors").exists():
+            raise UserError(f"{target} holds other files than a model; choose another folder")
+        with writing(target), replacing(target) as temporary:
+            shutil.copytree(self.folder, temporary, dirs_exist_ok=True)
+            card = model_card(self.experiment, self.metrics, target)
+            (temporary / "README.md").write_text(card, encoding="utf-8")
+        return target
+
+    def _of_users(self, users: Iterable[Any] | None) -> list[tuple[Any, list[int]]]:
+        return [history_of_user(self.data, user) for user in _listed("users", users)]
+
+    def _of_histories(
+        self, histories: Iterable[Iterable[Any]] | Mapping[Any, Iterable[Any]]
+    ) -> list[tuple[Any, list[int]]]:
+        """Keys and item numbers of histories. Warns of items that the model does not know."""
+        pairs = histories.items() if hasattr(histories, "items") else enumerate(_listed("histories", histories))
+        number, known = self.recommender.number, []
+        unknown: dict[Hashable, None] = {}
+        for key, history in pairs:
+            ids = _listed("a history", history)
+            numbers = [number(id) for id in ids]
+            unknown |= {id: None for id, found in zip(ids, numbers, strict=True) if found is None}
+            known.append((key, [found for found in numbers if found is not None]))
+        if unknown:
+            first = ", ".join(map(str, list(unknown)[:SHOWN])) + (", …" if len(unknown) > SHOWN else "")
+            message = f"items of the histories that the model does not know are ignored ({len(unknown)}): {first}"
+            warnings.warn(message, stacklevel=3)
+        return known
+
+
+def load(folder: str | os.PathLike[str]) -> Model:
+    """Read a model from the folder that `Model.save`, a training or a sweep wrote.
+
+    Recommending to histories needs this folder alone. `Model.data`, and so recommending to users, needs the dataset.
+    Raises `UserError` if the folder holds no model, or is damaged.
+
+        >>> import fame
+        >>> fame.load("nowhere")
+        Traceback (most recent call last):
+        fame.errors.UserError: nowhere holds no exported model ...
+    """
+    model = Model(Path(folder).expanduser())
+    _ = model.recommender
+    return model
+
+
+def _listed(what: str, values: Any) -> list[Hashable]:
+    """Ids as a list. Raises `UserError` for one id or text in the place of a list."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise UserError(f"{what} = {values!r}: must be a list" + (" of lists of item ids" if "histor" in what else ""))
+    return list(values)
