@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from fame.artifacts.lease import Lease
@@ -23,10 +24,12 @@ from tuning.registry import register_best
 from tuning.report.callback import try_report
 from tuning.results.best import export_best
 from tuning.results.final import KIND, Final, export_final
+from tuning.results.sanity import sanity_lines
 from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
 from tuning.study import mirror
+from tuning.study.sanity import sanity_of
 from tuning.study.trials import total_uses
 from tuning.terminal import summary, view
 from tuning.tracking.projection import Projection
@@ -63,6 +66,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 search = open_study(plan, storage, share)
                 when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
                 try:
+                    note_sanity(search, plan, dataset)
                     with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
                         interrupted = Trials(plan, storage, dataset, share, projection, search).run(resumed)
                         final = None if interrupted else Final.of(plan, storage, search.record.trials())
@@ -81,12 +85,25 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 best = export_final(final, again.record.trials(), storage, dataset)
         best = best or export_best(trials, storage, dataset)
     try_report(plan, storage, search.study, dataset.statistics)
-    end_run(projection, storage, best, interrupted, total_uses(trials))
+    sanity = sanity_of(search.study)
+    end_run(projection, storage, best, interrupted, total_uses(trials), sanity)
     registered = None
     if best is not None and not interrupted:
         registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
-    summary.print_results(plan, storage, trials, best, projection, registered)
+    summary.print_results(plan, storage, trials, best, projection, registered, sanity)
     return summary.conclude(plan, storage, trials, interrupted)
+
+
+def note_sanity(search: StudySearch, plan: Plan, dataset: Dataset) -> None:
+    """Compute the sanity lines before the first trial, once in a sweep, and print them."""
+    if sanity_of(search.study):
+        return
+    began, metric = time.monotonic(), plan.options.metric
+    lines = sanity_lines(plan.experiment, dataset)
+    search.note_sanity(lines)
+    if not plan.options.quiet:
+        values = ", ".join(f"{model} {parts['validation'][metric]:.4f}" for model, parts in lines.items())
+        print(f"sanity  validation {metric} without training: {values} ({time.monotonic() - began:.1f} s)", flush=True)
 
 
 def run_final(

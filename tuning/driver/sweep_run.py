@@ -12,6 +12,7 @@ from fame.runtime.provenance import provenance
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.storage.layout import Storage
+from tuning.study import sanity
 from tuning.study.stage_uses import Uses, to_metrics
 from tuning.tracking.projection import Projection
 
@@ -43,11 +44,16 @@ def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projectio
 
 
 def end_run(
-    projection: Projection, storage: Storage, best: Best | None, interrupted: bool, uses: Mapping[str, Uses]
+    projection: Projection,
+    storage: Storage,
+    best: Best | None,
+    interrupted: bool,
+    uses: Mapping[str, Uses],
+    lines: sanity.Sanity,
 ) -> None:
-    """End the sweep's run with the report, the exported model, its metrics, and the uses of shared stages."""
+    """End the sweep's run: the report, the exported model, its metrics, the uses of shared stages, the sanity lines."""
     files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
-    metrics, tags = to_metrics(uses), {}
+    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines), {}
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir())]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,11 @@ HEIGHT = 380
 AXIS = {"gridcolor": LINE, "zeroline": False, "automargin": True, "linecolor": LINE}
 
 
-def learning_curves(trials: Sequence[SweepTrial], metric: str) -> go.Figure:
-    """Draw each trial's validation metric by epoch. A cross marks a stopped trial, a dot a finished one."""
+def learning_curves(trials: Sequence[SweepTrial], metric: str, lines: Mapping[str, float]) -> go.Figure:
+    """Draw each trial's validation metric by epoch. A cross marks a stopped trial, a dot a finished one.
+
+    `lines` are values to compare with, by name. They are dashed.
+    """
     best = trials[0]
     figure = go.Figure()
     for trial in reversed(trials[:CURVES]):  # the best on top
@@ -37,6 +40,8 @@ def learning_curves(trials: Sequence[SweepTrial], metric: str) -> go.Figure:
             marker={"symbol": mark, "size": [0] * (len(epochs) - 1) + [9], "color": color},
             hovertemplate=f"{_label(trial)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         )
+    for name, value in lines.items():
+        figure.add_hline(value, line={"dash": "dash", "width": 1, "color": STOPPED}, annotation_text=name)
     figure.update_xaxes(title="epoch", rangemode="tozero")
     figure.update_yaxes(title={"text": f"validation {metric}", "standoff": 10})
     return _styled(figure)

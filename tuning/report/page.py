@@ -26,6 +26,7 @@ from tuning.report.savings import Spent, spent
 from tuning.results.final import Final, repeats
 from tuning.storage.layout import Storage
 from tuning.study.reading import open_read_only
+from tuning.study.sanity import Sanity, sanity_of
 from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, total_uses, trials_of
 
 SHOWN = 10
@@ -69,6 +70,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     over = sum(trial.ended for trial in trials)
     tables = [
         _best_trials(plan, trials),
+        _sanity(plan, sanity_of(study), trials),
         _final(plan, storage, trials),
         _faults(trials),
         _time(trials, used),
@@ -113,14 +115,15 @@ def _cards(
 
 def _plots(plan: Plan, study: optuna.Study) -> list[Plot]:
     metric, trials = plan.options.metric, figures.with_curves(study)
+    lines = {model: parts["validation"][metric] for model, parts in sanity_of(study).items()}
     if not trials:
         return []
     left_out = len(trials) - figures.CURVES
     plots = [
         Plot(
             title="Learning curves",
-            figure=figures.plain(figures.learning_curves(trials, metric)),
-            note="● finished  ✕ stopped early  ▷ running; orange is the best."
+            figure=figures.plain(figures.learning_curves(trials, metric, lines)),
+            note="● finished  ✕ stopped early  ▷ running; orange is the best. Dashed: models that train nothing."
             + (f" The best {figures.CURVES} of {len(trials)} trials." if left_out > 0 else ""),
         )
     ]
@@ -167,6 +170,24 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
     ]
     names = columns(["trial", "", "setting", ""], ["epochs", "time", f"validation {plan.options.metric}"])
     return Table(title="Best trials", columns=names, rows=rows) if rows else None
+
+
+def _sanity(plan: Plan, sanity: Sanity, trials: list[SweepTrial]) -> Table | None:
+    """Return the counting models beside the best trial, by all metrics of the validation and the test."""
+    if not sanity:
+        return None
+    metric, best = plan.options.metric, next(iter(ranked(trials)), None)
+    rows = [
+        [model, *(f"{value:.4f}" for part in parts.values() for value in part.values())]
+        for model, parts in sanity.items()
+    ]
+    names = [f"{part} {name}" for part, values in next(iter(sanity.values())).items() for name in values]
+    note = "These models count and train nothing. A search is worth its time if its best trial is clearly above them."
+    if best is not None:
+        note += f" The best trial has {best.value:.4f} by validation {metric}."
+    return Table(
+        title="Sanity: the same data without training", columns=columns(["model"], names), rows=rows, note=note
+    )
 
 
 def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | None:

@@ -1,6 +1,7 @@
 """Results: which trial is the best, and its exported model.
 
     best.py    exports the best trial
+    sanity.py  evaluates two models that count, to compare with
     final.py   trains the best configurations again with several seeds, and exports the best mean
 
 Outside code imports from the modules.

@@ -28,6 +28,7 @@ from tuning.search import SAMPLERS
 from tuning.search.sampler import FeasibleSampler
 from tuning.space import Space
 from tuning.study.record import Record
+from tuning.study.sanity import Sanity
 from tuning.study.stage_uses import from_metrics, to_metrics
 
 
@@ -98,6 +99,11 @@ class StudySearch(Searcher):
         with self._writing():
             if self.record.is_running(trial_id):  # else it was told before Tune's state was saved
                 self._complete(trial_id, result or {}, error)
+
+    def note_sanity(self, lines: Sanity) -> None:
+        """Note the metrics of models that count."""
+        with self._writing():
+            self.record.note_sanity(lines)
 
     def note_fault(self, trial_id: str, fault: Fault) -> None:
         """Note why a running trial is about to end."""

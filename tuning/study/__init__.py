@@ -3,5 +3,6 @@
 file.py         the study's file, in two copies
 reading.py      the same file, opened for reading
 mirror.py       the copy of the file in an object store
+sanity.py       the sanity lines: models that count
 stage_uses.py   how trials came to the results of shared stages
 """

@@ -21,6 +21,7 @@ from tuning.faults import FAULT, Fault
 from tuning.space import Space
 from tuning.space.domains import Domain
 from tuning.study.file import open_journal
+from tuning.study import sanity
 from tuning.study.stage_uses import ATTRIBUTE
 from tuning.study.trials import LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, trials_of
 
@@ -90,6 +91,10 @@ class Record:
         return any(trial.state == TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
 
     # Writing.
+
+    def note_sanity(self, lines: sanity.Sanity) -> None:
+        """Note the metrics of models that count, beside those of the trials."""
+        self.study.set_user_attr(sanity.ATTRIBUTE, lines)
 
     def propose(self, trial_id: str) -> dict[str, Any]:
         """Begin a trial and return its point."""

@@ -24,6 +24,7 @@ from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
 from tuning.storage.layout import Storage, shown
+from tuning.study.sanity import Sanity, judgement
 from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
 from tuning.tracking.projection import Projection
 
@@ -83,6 +84,7 @@ def print_results(
     best: Best | None,
     projection: Projection,
     registered: Registered | str | None,
+    sanity: Sanity,
 ) -> None:
     """Print the best trials, the failed ones, where everything lies, and the next commands."""
     metric = plan.options.metric
@@ -112,6 +114,9 @@ def print_results(
             str(trial.epoch),
             trial.word if trial.ended else "unfinished",
         )
+    table.add_section()
+    for model, parts in sanity.items():
+        table.add_row(model, "", f"{parts['validation'][metric]:.4f}", "-", "sanity")
     console = Console()
     console.print(table, highlight=False)
     titles = itertools.chain(["stages"], itertools.repeat(""))
@@ -133,6 +138,7 @@ def print_results(
     lines = [
         *(f"final   {one['trial']}  {mean_sd(one)}" for one in found.get("final", ())),
         f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",
+        *([f"sanity  {compared}"] if (compared := judgement(sanity, metric, found["test"].get(metric))) else []),
         f"model   {best.place}",
         *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
         mlflow_line(plan, storage, projection),

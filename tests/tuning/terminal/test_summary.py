@@ -13,6 +13,7 @@ from tuning.faults import Fault, end
 from tuning.plan.options import parse
 from tuning.plan.sweep_plan import Plan, make_plan
 from tuning.storage.layout import Storage
+from tuning.study.sanity import judgement
 from tuning.terminal import summary
 
 THERE = SimpleNamespace(is_complete=True, where="sqlite:///mlflow.db", behind=0, away=None)
@@ -40,7 +41,7 @@ def test_the_table_shows_the_value_of_the_model_and_the_word_of_each_trial(plan,
     search.on_trial_complete("stopped", report(2, 0.3928, "fame"))
     search.on_trial_complete("finished", report(1, 0.3966, "fame", finished=True))
     search.on_trial_complete("broken", end(Fault(kind="diverged", reason="why"), 0, METRIC))
-    summary.print_results(plan, storage, search.record.trials(), None, THERE, None)
+    summary.print_results(plan, storage, search.record.trials(), None, THERE, None, {})
     out = capsys.readouterr().out
     assert "4 trials (1 stopped, 1 finished, 1 diverged, 1 unfinished)" in out
     rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line.startswith("│")}
@@ -71,3 +72,24 @@ def test_the_exit_code_says_how_the_sweep_ended(plan, storage, tmp_path, capsys,
     monkeypatch.setattr(summary, "halted", lambda: "a full disk")
     assert summary.conclude(plan, storage, search.record.trials(), interrupted=True) == EXIT_FAILED
     assert "a full disk; mend that, then --resume" in capsys.readouterr().err
+
+
+SANITY = {
+    "popularity": {"validation": {METRIC: 0.0123}, "test": {METRIC: 0.01}},
+    "transition": {"validation": {METRIC: 0.0456}, "test": {METRIC: 0.04}},
+}
+
+
+def test_the_table_shows_what_counting_reaches(plan, storage, tmp_path, capsys) -> None:
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_complete("a", report(1, 0.3, "fame", finished=True))
+    summary.print_results(plan, storage, search.record.trials(), None, THERE, None, SANITY)
+    out = capsys.readouterr().out
+    assert "popularity" in out and "0.0123" in out and "0.0456" in out
+
+
+def test_the_best_is_compared_with_what_counting_reaches() -> None:
+    assert judgement(SANITY, METRIC, 0.08) == "8.0 × popularity, 2.0 × transition on test"
+    assert judgement(SANITY, METRIC, 0.03).startswith("at least as good on test without training: transition;")
+    assert judgement({}, METRIC, 0.08) is None
