@@ -20,8 +20,8 @@ from fame.errors import UserError
 from tuning.faults import FAULT, Fault
 from tuning.space import Space
 from tuning.space.domains import Domain
-from tuning.study.file import open_journal
 from tuning.study import sanity
+from tuning.study.file import open_journal
 from tuning.study.stage_uses import ATTRIBUTE
 from tuning.study.trials import LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, trials_of
 
