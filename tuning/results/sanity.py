@@ -13,7 +13,7 @@ from fame.datasets import Dataset
 from fame.datasets.batches import Batcher, device_values
 from fame.datasets.sequences import training_windows
 from fame.evaluation.final import evaluate_weights
-from fame.models.base import EpochStart
+from fame.models.base import EpochStart, SequentialModel
 from fame.registry import models
 from fame.runtime.parallel import Workers
 from tuning.study.sanity import Sanity
@@ -36,9 +36,9 @@ def sanity_lines(experiment: Experiment, dataset: Dataset) -> Sanity:
         generator=np.random.default_rng(experiment.seed),
         workers=workers,
     )
-    found = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for name in COUNTING:
-        counting = models.get(name)
+        counting: type[SequentialModel] = models.get(name)
         plain = Experiment(
             data=experiment.data,
             model=counting.Config(),
@@ -48,5 +48,5 @@ def sanity_lines(experiment: Experiment, dataset: Dataset) -> Sanity:
         model = counting(plain.model, sequences.item_count, plain.data.max_length)
         with torch.no_grad():
             model.start_epoch(begun)
-        found[name] = evaluate_weights(plain, dataset, model.state_dict(), workers).metrics
+        found[name] = {**evaluate_weights(plain, dataset, model.state_dict(), workers).metrics}
     return found
