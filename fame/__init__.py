@@ -17,8 +17,9 @@ From a data frame to recommendations:
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
+
+from fame import interrupts
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
@@ -50,7 +51,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if sys.argv[:1] == ["-m"]:  # Python looks for the module of `python -m fame.…`, and imports this package on the way
-    from fame.interrupts import end_at_once
-
-    end_at_once()
+interrupts.on_the_way()

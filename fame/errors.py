@@ -78,7 +78,7 @@ def run_command(main: Callable[[], int | None]) -> None:
 def _of_an_import(error: BaseException) -> bool:
     """Whether an error came while a module was imported."""
     frames = traceback.walk_tb(error.__traceback__)
-    return any("importlib._bootstrap" in frame.f_code.co_filename for frame, _ in frames)
+    return any(frame.f_code.co_name == "<module>" for frame, _ in frames)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

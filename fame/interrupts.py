@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 
+PROGRAM = "fame"
+"""Name of the installed program."""
 _EXIT_INTERRUPTED = 130
 _seen = False
 
@@ -18,6 +21,12 @@ def end_at_once() -> None:
     """End the process at Ctrl-C until `raise_again` is called. Leaves a handler of somebody else's alone."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+
+
+def on_the_way() -> None:
+    """End the process at Ctrl-C if a package is imported on the way to a command: by `python -m`, or by `fame`."""
+    if sys.argv[:1] == ["-m"] or (sys.argv and os.path.basename(sys.argv[0]) == PROGRAM):
+        end_at_once()
 
 
 def raise_again() -> None:

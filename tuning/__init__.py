@@ -16,3 +16,7 @@ Imports run one way between the folders. Each line may import from the lines bel
 
 `tests/fame/test_architecture.py` holds this order.
 """
+
+from fame.interrupts import on_the_way
+
+on_the_way()

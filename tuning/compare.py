@@ -5,17 +5,18 @@ Everything is read from MLflow, so that it works on any tracking server and on s
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from pathlib import Path
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-if __name__ == "__main__":  # before the imports that take seconds
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+if __name__ == "__main__":  # before all other imports, which take seconds
     from fame.interrupts import end_at_once
 
     end_at_once()
+
+import argparse
+from pathlib import Path
 
 from fame.command_line import CommandParser, typed
 from fame.errors import UserError, run_command

@@ -6,19 +6,20 @@ stops, MLflow records, and the best configuration is exported, also after Ctrl-C
 
 from __future__ import annotations
 
-import dataclasses
-import gc
+import os
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a file: its folder is on the path instead of the one above
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-if __name__ == "__main__":  # before the imports that take seconds
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+if __name__ == "__main__":  # before all other imports, which take seconds
     from fame.interrupts import end_at_once
 
     end_at_once()
+
+import dataclasses
+import gc
+import time
+from typing import TYPE_CHECKING, Any
 
 from fame.errors import UserError, run_command
 from tuning.plan.options import Options, parse, parser, plain_name
@@ -45,7 +46,7 @@ def main() -> int:
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(plan.options, resources.found()).share)
     plan.check_data(dataset)
-    before_sweep(plan.options, plan.experiment.data.name)
+    before_sweep(plan.options, plan.experiment.data.name, storage)
     if options.dry_run:
         from tuning.terminal import summary
 

@@ -21,20 +21,27 @@ def free_port() -> int:
 
 
 class Server:
-    """One that keeps its runs at `backend`, a database in its folder unless given, and `artifacts` in its folder, too."""
+    """One that keeps its runs at `backend`, a database in its folder unless given, and `artifacts` in its folder, too.
 
-    def __init__(self, folder: Path, backend: str | None = None, artifacts: str | None = None) -> None:
+    `prefix` is the path below which it answers, such as `/mlflow`.
+    """
+
+    def __init__(
+        self, folder: Path, backend: str | None = None, artifacts: str | None = None, prefix: str = ""
+    ) -> None:
+        self.prefix = prefix
         self.folder = folder
         self.backend = backend or f"sqlite:///{folder}/mlflow.db"
         self.artifacts = artifacts or str(folder / "artifacts")
         self.port = free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"http://127.0.0.1:{self.port}{prefix}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", "1", "--backend-store-uri", self.backend]
         command += ["--artifacts-destination", self.artifacts]
+        command += ["--static-prefix", self.prefix] if self.prefix else []
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuning.faults import FAULT
 from tuning.study.file import open_journal
 from tuning.study.trials import LOST, RAY_ID
+from tuning.tracking.store import client_of
 
 SOURCES = Path(__file__).parents[2]
 TINY = (
@@ -118,7 +119,7 @@ class Sweeps:
         return [point.step for point in self.client().get_metric_history(run.info.run_id, METRIC)]
 
     def client(self) -> MlflowClient:
-        return MlflowClient(self.uri)
+        return client_of(self.uri)
 
     def processes(self, name: str = "") -> dict[int, str]:
         """Those that a sweep here started, or their children did, by number; with `name` in their command."""

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from fame.errors import EXIT_FAILED, EXIT_USER_ERROR
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree, assert_nothing_left, wait_until
 from tuning.study.trials import RAY_ID
+from tuning.tracking.store import sqlite_uri
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +194,27 @@ def test_own_data_with_text_ids_on_two_workers(tmp_path: Path) -> None:
     assert one["history"][-1]["loss"] == pytest.approx(two["history"][-1]["loss"], rel=1e-4)
     served = sweeps.module("fame.recommend", "--model", "runs/w/best", "--history", "item/3,item/4", "--top", "2")
     assert served.returncode == 0 and re.search(r"^ *1 .*  item/\d+ ", served.stdout, re.MULTILINE), served.stderr
+    assert_nothing_left(sweeps)
+
+
+# Places as they really are.
+
+
+@pytest.mark.parametrize("trainer", ["torch", "inline"])
+def test_a_folder_of_any_name_and_a_home_that_cannot_be_written(tmp_path: Path, trainer: str) -> None:
+    """As in a container whose root is read-only, with one configuration alone."""
+    folder = tmp_path / "a%20b#c?"
+    sweeps = Sweeps(folder, sqlite_uri(folder / "mlflow.db"))
+    sweeps.environment["HOME"] = "/proc"  # nobody can make a file there, not even root
+    (folder / "one.yaml").write_text("search: {model.heads: {choices: [2]}}")
+    words = [word for word in TINY if word != "quick"]
+    words.insert(words.index("--space") + 1, "one.yaml")
+    done = sweeps.run(*words, "--epochs", "1", "--name", "w", "--trainer", trainer)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.stdout.count("the space has one configuration, and nothing is compared") == 2
+    assert len(ids(sweeps, "w")) == 1 and "registry fame-synthetic version 1 is champion" in done.stdout
+    assert_agree(sweeps, "w")
+    assert [path.name for path in tmp_path.iterdir()] == ["a%20b#c?"]
     assert_nothing_left(sweeps)
 
 

@@ -16,7 +16,7 @@ from fame.evaluation.ranks import RANKS, Ranks
 from fame.runtime.provenance import mask_credentials
 from tuning.space import flatten
 from tuning.tracking.runs import children, search
-from tuning.tracking.store import be_patient, check_tracking_uri, database_file, in_one_line
+from tuning.tracking.store import be_patient, check_tracking_uri, client_of, database_file, in_one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -69,10 +69,8 @@ class Store:
         be_patient()
         address = check_tracking_uri(uri) if _is_server(uri) else _existing(uri, self.shown)
 
-        from mlflow.tracking import MlflowClient
-
         with in_one_line(uri):
-            self.client: MlflowClient = MlflowClient(address)
+            self.client: MlflowClient = client_of(address)
             self.experiments: dict[str, Experiment] = {e.experiment_id: e for e in self.client.search_experiments()}
             self.runs: list[Run] = [
                 run for id in self.experiments for run in search(self.client, id, "tags.kind = 'sweep'")

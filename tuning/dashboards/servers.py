@@ -17,6 +17,7 @@ import optuna_dashboard
 
 from tuning.dashboards.serving import HOST
 from tuning.study.reading import open_read_only
+from tuning.tracking.store import database_file, sqlite_uri
 
 
 def main() -> None:
@@ -48,11 +49,17 @@ def study_pages(study: Path, port: int) -> WSGIServer:
 
 @contextlib.contextmanager
 def mlflow_pages(uri: str, port: int):
-    """MLflow's pages of a database, by processes of a group of their own."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    """MLflow's pages of a database, by processes of a group of their own.
+
+    They run in the database's folder. MLflow would make a folder as an address spells it: `what%3F` beside `what?`.
+    """
+    database = database_file(uri)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", sqlite_uri(Path(database.name))]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=database.parent, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+    )
     try:
         yield
     finally:

@@ -21,17 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
-from fame.runtime.provenance import mask_credentials
-from tuning.machines.local_ray import SOURCES
-from tuning.storage.layout import check_writable, is_remote, root
-from tuning.tracking.store import (
-    StoreAwayError,
-    be_patient,
-    check_experiment,
-    check_tracking_uri,
-    in_one_line,
-    prefixed,
-)
+from tuning.machines.local_ray import SOURCES, check_folder, session_folder
+from tuning.machines.resources import check_listens
+from tuning.storage.layout import Storage, check_writable, is_remote, root
+from tuning.tracking.store import be_patient, check_experiment, check_tracking_uri, client_of, in_one_line
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -141,7 +134,7 @@ class Machine:
         )
 
 
-def before_sweep(options: Options, experiment: str) -> None:
+def before_sweep(options: Options, experiment: str, storage: Storage) -> None:
     """Run the checks that a sweep, and its dry run, start with. Prints warnings, raises `UserError` for failures.
 
     `experiment` is the name that the sweep has in MLflow.
@@ -150,6 +143,7 @@ def before_sweep(options: Options, experiment: str) -> None:
     findings = [
         *check_machine(Machine.here(list(needs.packages), starts_ray=True), needs),
         *check_room(options.storage),
+        check_ray(options.address, session_folder(storage)),
         # A sweep that goes on does so without its server, too.
         check_tracking(options.tracking_uri, asks=not options.resume, experiment=experiment),
     ]
@@ -236,6 +230,18 @@ def check_disk(check: str, folder: str | Path, free: int, total: int) -> Finding
     return Finding(level="ok", check=check, found=found)
 
 
+def check_ray(address: str | None, session: Path) -> Finding:
+    """Check that the cluster listens, or that a Ray of our own can have its session in a folder."""
+    try:
+        if address is None:
+            check_folder(session)
+        else:
+            check_listens(address)
+    except UserError as error:
+        return Finding(level="failure", check="ray", found=str(error))
+    return Finding(level="ok", check="ray", found="Ray can start" if address is None else f"Ray listens at {address}")
+
+
 def check_storage(storage: str) -> list[Finding]:
     """Check that this machine can write to a storage and has room for it."""
     try:
@@ -272,22 +278,14 @@ def check_tracking(uri: str, asks: bool, experiment: str | None = None) -> Findi
         return Finding(level="failure", check="tracking", found=str(error))
     if not asks or not checked.startswith("http"):
         return Finding(level="ok", check="tracking", found="MLflow's address can be used from here")
-    from mlflow.tracking import MlflowClient
-
     be_patient()
     try:
         with in_one_line(checked):
-            MlflowClient(checked).search_experiments(max_results=1)
+            client_of(checked).search_experiments(max_results=1)
         if experiment:
             check_experiment(checked, experiment)
-    except StoreAwayError as error:
-        return Finding(level="failure", check="tracking", found=str(error))
     except UserError as error:
-        if below := prefixed(checked):
-            advice = f"MLflow answers at {mask_credentials(below)}: add the path to --tracking-uri"
-        else:
-            advice = "if it refuses the name in the address, start it with --allowed-hosts"
-        return Finding(level="failure", check="tracking", found=str(error), advice=advice)
+        return Finding(level="failure", check="tracking", found=str(error))
     return Finding(level="ok", check="tracking", found="MLflow's server answers")
 
 

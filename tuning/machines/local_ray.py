@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from typing import Any
 from fame.errors import UserError
 from tuning.machines.watch import CannotGoOnError
 from tuning.ray_internals.addresses import loopback
-from tuning.storage.layout import Storage
+from tuning.storage.layout import Storage, leaves_no_empty_folder
 
 LOOPBACK = "127.0.0.1"
 SOURCES = Path(__file__).parents[2]
@@ -30,6 +31,14 @@ LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that tells Ray's processes whether there are clusters. "0" is their default on other systems than Linux."""
 MARK = "FAME_LOCAL_RAY"
 """Variable in the environment of every process of such a Ray: its folder."""
+TOKEN_FILE = "RAY_AUTH_TOKEN_PATH"
+"""Variable that names the file with the secret of Ray's processes. Ray's own place for it is the home folder."""
+_TOKEN = secrets.token_hex(32)
+"""Secret of every Ray of this process, which reads it once."""
+SOCKET = "session_2026-11-24_08-15-15_123456_1234567/sockets/plasma_store.1"
+"""The longest name of a socket in a session's folder."""
+LONGEST_SOCKET_PATH = 107
+"""Most bytes that Linux takes as the path of a socket."""
 STARTS = 2
 """Attempts to start Ray. On a busy machine it can miss its own time limits."""
 LEAVING_SECONDS = 10.0
@@ -52,7 +61,6 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
                 break
             except Exception as error:  # Ray raises just that when its processes take more than half a minute
                 if not left:
-                    check_home()
                     raise UserError(
                         f"Ray did not start on this machine ({first_line(error)}); try again when it has less to do"
                     ) from error
@@ -62,13 +70,19 @@ def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: d
         remove(folder, LEAVING_SECONDS if disconnect() else 0.0)
 
 
-def check_home() -> None:
-    """Raise `UserError` if the home folder cannot be written: Ray keeps a folder there, whatever RAY_TMPDIR says."""
-    if not os.access(Path.home(), os.W_OK):
+def check_folder(folder: Path) -> None:
+    """Raise `UserError` if a session cannot lie in a folder. Leaves nothing behind."""
+    too_long = len(os.fsencode(folder / SOCKET)) - LONGEST_SOCKET_PATH
+    if too_long > 0:
         raise UserError(
-            f"Ray keeps a folder .ray in the home folder, and {Path.home()} cannot be written; set HOME to a folder that "
-            "can, for example HOME=/tmp"
+            f"{folder.parent} is {too_long} bytes too long for the sockets of Ray; set RAY_TMPDIR to a shorter path, "
+            "such as /tmp"
         )
+    try:
+        with leaves_no_empty_folder(folder.parent) as parent, tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise _unusable(folder, error) from None
 
 
 def make(folder: Path) -> None:
@@ -80,9 +94,11 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        raise UserError(
-            f"cannot use {folder} for Ray's files ({error.strerror}); remove it, or set RAY_TMPDIR"
-        ) from None
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> UserError:
+    return UserError(f"cannot use {folder} for Ray's files ({error.strerror}); remove it, or set RAY_TMPDIR")
 
 
 def files_in(folder: Path) -> contextlib.AbstractContextManager[None]:
@@ -141,12 +157,16 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
     # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
     # gives up if there are two, unless it is told the address: so the port is chosen here.
     port = _free_port()
+    token = folder / "auth_token"
+    token.touch(mode=0o600)
+    token.write_text(_TOKEN)
     # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
     # each trial would wait for new ones.
     settings = {
         **variables,
         MARK: str(folder),
         "RAY_TMPDIR": str(folder),
+        TOKEN_FILE: str(token),
         "RAY_GCS_SERVER_PORT": str(port),
         "RAY_ADDRESS": f"{LOOPBACK}:{port}",
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),

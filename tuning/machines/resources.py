@@ -177,21 +177,32 @@ def connect(address: str, quiet: dict[str, Any]) -> None:
     import ray
 
     runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
-    try:
-        check_listens(address)
+    check_listens(address)
+    with answers(address):
         ray.init(address=address, runtime_env=runtime, **quiet)
+
+
+def check_listens(address: str) -> None:
+    """Raise `UserError` if nothing listens there: Ray would try for a quarter of an hour."""
+    with answers(address):
+        head = head_address(address)
+        if head is not None:
+            with socket.create_connection(head, timeout=CONNECT_SECONDS):
+                pass
+        elif address == "auto":
+            raise ConnectionError("Ray knows of no cluster on this machine")
+
+
+@contextlib.contextmanager
+def answers(address: str) -> Iterator[None]:
+    """Turn what is raised where no cluster answers into a `UserError`."""
+    try:
+        yield
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
             "start one with 'ray start --head'"
         ) from None
-
-
-def check_listens(address: str) -> None:
-    """Raise `OSError` if nothing listens there: Ray would try for a quarter of an hour."""
-    if (head := head_address(address)) is not None:
-        with socket.create_connection(head, timeout=CONNECT_SECONDS):
-            pass
 
 
 def found() -> list[Node]:

@@ -80,6 +80,11 @@ class Plan:
         return [] if SCHEDULERS[self.options.scheduler].changes else expected(self.space)
 
     @property
+    def exhausts(self) -> bool:
+        """Whether the trials are all configurations of the space."""
+        return self.space.is_small() and self.trials == self.space.size()
+
+    @property
     def demonstrates(self) -> bool:
         """Whether this is the quick sweep that shows the program, and not a search."""
         return self.options.space is None and self.space.source == QUICK
@@ -103,7 +108,7 @@ class Plan:
         plan = dataclasses.replace(self, space=fix(self.space, settings))
         if options.trials is None:
             plan = dataclasses.replace(plan, trials=max(size.trials(plan.epochs), options.final_top))
-        return plan
+        return dataclasses.replace(plan, trials=possible(plan.trials, plan.space))
 
     def size(self, dataset: Dataset, share: Share) -> Size:
         """Return what an epoch costs of a model in the middle of the space."""
@@ -156,6 +161,11 @@ class Plan:
         return {"options": options, "fingerprint": fingerprint, "trials": self.trials, "space": self.space.to_dict()}
 
 
+def possible(trials: int, space: Space) -> int:
+    """Return the number of trials that a space has configurations for."""
+    return min(trials, len(space.grid())) if space.is_small() else trials
+
+
 def make_plan(options: Options) -> Plan:
     """Read and check all that the options name, except the data. Raises `UserError`."""
     space = read_space(options.space or default_space(options.model, bool(options.data)))
@@ -183,11 +193,8 @@ def make_plan(options: Options) -> Plan:
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
     space = _with_absolute_encoders(fix(space, settings))
-    if options.sampler == "grid":
-        points = len(space.grid())
-        trials = min(options.trials or points, points)
-    else:
-        trials = options.trials or TRIALS
+    usual = len(space.grid()) if options.sampler == "grid" else TRIALS
+    trials = possible(options.trials or usual, space)
     plan = Plan(options=options, space=space, trials=trials)
     SCHEDULERS[options.scheduler].check(plan.schedule)
     if options.final_top > trials:

@@ -41,7 +41,7 @@ def package(folder: Path, target: Path, model_id: str | None = None) -> None:
             str(target),
             mlflow_model=Model(model_id=model_id, artifact_path=target.name),
             python_model=str(CODE),
-            artifacts={"best": str(folder)},
+            artifacts={"best": folder.absolute().as_uri()},
             code_paths=[str(Path(fame.__file__).parent)],
             input_example=[{"history": catalogue.ids[:EXAMPLE_ITEMS], "top": 2}],
             pip_requirements=[f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in needed],

@@ -100,7 +100,8 @@ class Space:
         if self.continuous():
             finite = self._product()
             return f"infinite (continuous: {', '.join(self.continuous())}; the other keys: at most {finite:,})"
-        return f"{'' if self.is_small() else 'at most '}{self.size():,} configurations"
+        number = self.size()
+        return f"{'' if self.is_small() else 'at most '}{number:,} configuration{'' if number == 1 else 's'}"
 
     def grid(self) -> list[dict[str, Any]]:
         """Return all allowed points. Raises `UserError` for a continuous key and for more than `MAX_GRID` points."""
@@ -111,7 +112,7 @@ class Space:
         if not self.is_small():
             size = f"up to {self._product():,} points"
             raise UserError(f"{self.source}: a grid of {size} is too large: use --sampler random")
-        return [point for point in self.points() if self.problem(point) is None]
+        return self._allowed
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Return rows of key, values and condition for a table."""
@@ -162,6 +163,10 @@ class Space:
         except UserError as error:
             return str(error)
         return None
+
+    @cached_property
+    def _allowed(self) -> list[dict[str, Any]]:
+        return [point for point in self.points() if self.problem(point) is None]
 
     def _product(self) -> int:
         return math.prod(len(values) for p in self.search.values() if (values := p.domain.values()) is not None)

@@ -59,6 +59,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
+    if plan.exhausts:
+        table.add_row("", exhausted(plan))
     lasts = plan.size(dataset, share.share).seconds(plan.trials, plan.epochs)
     table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two")
     for stage in plan.shared_stages():
@@ -122,6 +124,8 @@ def print_results(
     titles = itertools.chain(["stages"], itertools.repeat(""))
     for title, (stage, uses) in zip(titles, total_uses(trials).items(), strict=False):
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
+    if plan.exhausts:
+        console.print(f"space   {exhausted(plan)}", highlight=False, soft_wrap=True)
     if best is None:
         if halted() is None:
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
@@ -149,6 +153,13 @@ def print_results(
     if isinstance(registered, Registered):
         lines.append(f"serve   {registered.command(projection.where)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def exhausted(plan: Plan) -> str:
+    """Say that the space has no more configurations than there are trials."""
+    if plan.trials > 1:
+        return f"these {plan.trials:,} trials are all configurations of the space"
+    return "the space has one configuration, and nothing is compared; search more keys, or run python -m fame.train"
 
 
 def mlflow_line(plan: Plan, storage: Storage, projection: Projection) -> str:

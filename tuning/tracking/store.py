@@ -31,9 +31,9 @@ CLIENT_SETTINGS = {
 """Settings of MLflow's client: one request of at most 20 seconds instead of minutes, and no printed passwords.
 
 The client reads them from the environment at each request, and from nowhere else."""
-PREFIXES = ("/mlflow",)
-"""Paths below which MLflow's server is often found."""
-PREFIX_SECONDS = 5
+PLACES = ("", "/mlflow")
+"""Paths at which MLflow's server is often found behind a proxy or with `--static-prefix`."""
+PLACE_SECONDS = 5
 LOCK_SECONDS = 5
 """Most seconds to wait for a database that another process writes to."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
@@ -62,6 +62,9 @@ def check_tracking_uri(uri: str) -> str:
             raise UserError(f"tracking URI '{shown}': {error}; use http://HOST:PORT") from None
         if not host:
             raise UserError(f"tracking URI '{shown}': has no host; use http://HOST:PORT")
+        page, mark, _ = uri.partition("#")
+        if mark:
+            raise UserError(f"tracking URI '{shown}': is the address of a page; use {mask_credentials(page)}")
         return uri
     if scheme == "sqlite" and separator:
         file = database_file(uri)
@@ -119,11 +122,9 @@ def check_experiment(uri: str, experiment: str) -> None:
             except sqlite3.OperationalError:  # a new database has no tables yet
                 return
     else:
-        from mlflow.tracking import MlflowClient
-
         be_patient()
         with in_one_line(uri):
-            answer = MlflowClient(uri).get_experiment_by_name(experiment)
+            answer = client_of(uri).get_experiment_by_name(experiment)
         found = answer and (answer.experiment_id, answer.lifecycle_stage)
     if found and found[1] == "deleted":
         raise deleted(uri, experiment, found[0])
@@ -138,19 +139,36 @@ def deleted(uri: str, experiment: str, experiment_id: object) -> UserError:
     )
 
 
-def prefixed(uri: str) -> str | None:
-    """Return the address of the MLflow server below the usual path of a proxy or `--static-prefix`, if one answers."""
+def elsewhere(uri: str) -> str | None:
+    """Return the address of an MLflow server that does not answer at `uri`, but on the host itself or at a usual path."""
     import requests
 
-    for prefix in PREFIXES:
-        address = f"{uri.rstrip('/')}{prefix}"
+    given = urlsplit(uri)._replace(query="", fragment="")
+    bases = (given.geturl().rstrip("/"), given._replace(path="").geturl())
+    for address in dict.fromkeys(base + place for base in bases for place in PLACES):
         try:
-            answer = requests.get(f"{address}/health", timeout=PREFIX_SECONDS)
+            answer = requests.get(f"{address}/health", timeout=PLACE_SECONDS)
         except requests.RequestException:
             return None
         if answer.ok and answer.text.strip() == "OK":
-            return address
+            return None if address == bases[0] else address
     return None
+
+
+def client_of(uri: str) -> MlflowClient:
+    """Return MLflow's client of a checked address.
+
+    Of an SQLite file MLflow would make the folder as the address spells it: `what%3F` beside `what?`. The check has seen
+    the folder, so none is made.
+    """
+    if uri.startswith("sqlite:"):
+        from mlflow.store.db import utils
+
+        utils._make_parent_dirs_if_sqlite = lambda address: None
+
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
 
 
 def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[MlflowClient, str]:
@@ -167,11 +185,10 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
         alone = _locked(folder)
 
     from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # no news about new tables
     with alone:
-        client = MlflowClient(uri)
+        client = client_of(uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:
             try:
@@ -199,7 +216,15 @@ def in_one_line(uri: str) -> Iterator[None]:
                 f"MLflow at '{shown}' is not reachable ({first_line(error)}); "
                 "start the server, or use --tracking-uri sqlite:///mlflow.db"
             ) from None
-        raise UserError(f"MLflow at '{shown}' cannot be used: {first_line(error)}") from None
+        raise UserError(f"MLflow at '{shown}' cannot be used: {first_line(error)}{advice(uri, error)}") from None
+
+
+def advice(uri: str, error: BaseException) -> str:
+    """Return the next step after an error of a server, if one is known."""
+    found = elsewhere(uri) if uri.startswith("http") else None
+    if found:
+        return f"; MLflow answers at {mask_credentials(found)}, so use this address"
+    return "; if it refuses the name in the address, start it with --allowed-hosts" if "403" in str(error) else ""
 
 
 def be_patient() -> None:

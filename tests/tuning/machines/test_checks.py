@@ -16,6 +16,7 @@ from fame.errors import UserError
 from tuning.machines import checks
 from tuning.machines.checks import Machine, Needs, check_disk, check_machine, check_storage, check_tracking
 from tuning.plan.options import Options
+from tuning.storage.layout import Storage
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
@@ -181,11 +182,11 @@ def test_failures_end_a_sweep_and_warnings_do_not(monkeypatch, capsys, tmp_path)
     options = Options(storage=str(tmp_path), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     machine = dataclasses.replace(GOOD, open_files=1024)
     monkeypatch.setattr(Machine, "here", lambda *args, **kwargs: machine)
-    checks.before_sweep(options, "own")
+    checks.before_sweep(options, "own", Storage.of(options.storage, "mine"))
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out.startswith("warning: 1,024 open files allowed; Ray needs 4,096")
     machine = dataclasses.replace(GOOD, python="3.10.0", packages={**GOOD.packages, "optuna": None})
     with pytest.raises(UserError) as caught:
-        checks.before_sweep(options, "own")
+        checks.before_sweep(options, "own", Storage.of(options.storage, "mine"))
     assert str(caught.value).startswith("Python 3.10.0 does not fit >=3.11")
     assert str(caught.value).endswith("(and 1 more: python -m cluster.doctor)")

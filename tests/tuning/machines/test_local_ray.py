@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tuning.machines.local_ray import MARK, processes, remove, session_folder
+from fame.errors import UserError
+from tuning.machines.local_ray import LONGEST_SOCKET_PATH, MARK, SOCKET, check_folder, processes, remove, session_folder
 from tuning.storage.layout import Storage
-
-LONGEST_SOCKET_PATH = 107
-SOCKET = "session_2026-11-24_08-15-15_123456_1234567/sockets/plasma_store.1"
 
 
 def start(folder: Path, code: str = "import time; time.sleep(600)") -> subprocess.Popen:
@@ -27,6 +26,21 @@ def test_each_sweep_has_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     assert len({session_folder(place) for place in places}) == 4
     assert session_folder(places[0]) == session_folder(Storage.of("./runs", "a"))
     assert len(str(session_folder(places[0]) / SOCKET)) <= LONGEST_SOCKET_PATH
+
+
+def test_a_folder_that_ray_could_not_use_is_refused_before_it_starts(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        check_folder(Path(short) / "new" / "session")
+        assert os.listdir(short) == []
+        (Path(short) / "file").touch()
+        with pytest.raises(
+            UserError, match=r"cannot use .*/file/session for Ray's files .*; remove it, or set RAY_TMPDIR"
+        ):
+            check_folder(Path(short) / "file" / "session")
+    with pytest.raises(
+        UserError, match=r"is \d+ bytes too long for the sockets of Ray; set RAY_TMPDIR to a shorter path"
+    ):
+        check_folder(tmp_path / ("x" * 90) / "session")
 
 
 def test_what_a_killed_driver_left_is_ended_and_removed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from fame.errors import UserError
 from tuning.plan.options import PLACE, SAMPLERS, Options, parse
 from tuning.plan.size import Share
 from tuning.plan.sweep_plan import TRIALS, make_plan, plan_from_record
+from tuning.terminal import summary
 
 SPACE = {
     "base": {"train": {"epochs": 7}, "backbone": {"epochs": 2}},
@@ -130,11 +131,33 @@ def test_epochs_are_the_most_of_both_stages(sections, args, epochs, space):
 
 
 def test_number_of_trials(space):
-    assert plan_of("--space", space()).trials == TRIALS
+    assert plan_of("--space", space()).trials == 6
+    assert plan_of("--space", space(search={"train.lr": {"low": 1e-4, "high": 1e-2}}, start=[])).trials == TRIALS
     assert plan_of("--space", space(), "--trials", "3").trials == 3
     assert plan_of("--space", space(), "--sampler", "grid").trials == 6
     assert plan_of("--space", space(), "--sampler", "grid", "--trials", "4").trials == 4
     assert plan_of("--space", space(), "--sampler", "grid", "--trials", "99").trials == 6
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_more_trials_than_the_space_has_configurations(space, sampler):
+    for choices in ([2], [1, 2]):
+        plan = plan_of(
+            "--space",
+            space(search={"model.heads": {"choices": choices}}, start=[]),
+            "--trials",
+            "5",
+            "--sampler",
+            sampler,
+        )
+        assert plan.trials == len(choices) and plan.exhausts
+        words = (
+            "the space has one configuration, and nothing is compared; search more keys"
+            if choices == [2]
+            else "2 trials are all"
+        )
+        assert words in summary.exhausted(plan)
+    assert not plan_of("--space", space(), "--trials", "3", "--sampler", sampler).exhausts
 
 
 def test_the_last_step_has_other_seeds_than_the_trials_and_not_more_configurations(space):

@@ -14,7 +14,7 @@ from fame.errors import UserError
 from tests.commands import call
 from tuning.registry import __main__
 from tuning.registry.register import CHALLENGER, CHAMPION, Registered, register, register_best, verdict, version_tags
-from tuning.tracking.store import connect
+from tuning.tracking.store import connect, sqlite_uri
 
 BASE = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10", "validation.ndcg_at_10": "0.25"}
 
@@ -81,6 +81,16 @@ def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, ot
     assert aliases(client) == {CHAMPION: "2"}
     (logged,) = [m for m in client.search_logged_models([experiment_id]) if m.source_run_id == run.info.run_id]
     assert str(logged.status) == "READY"
+
+
+def test_a_model_in_a_folder_of_any_name(best, tmp_path):
+    folder = tmp_path / "a%20b#c?"
+    shutil.copytree(best, folder / "best")
+    registered = register_best(sqlite_uri(folder / "mlflow.db"), "synthetic", "s", folder / "best")
+    assert isinstance(registered, Registered), registered
+    (model,) = folder.glob("mlartifacts/models/*/artifacts/artifacts/best")
+    assert {file.name for file in model.iterdir()} == {file.name for file in best.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["a%20b#c?"]
 
 
 def test_what_stands_in_the_way_is_a_line_and_the_next_command(tmp_path, best):
