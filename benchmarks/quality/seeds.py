@@ -21,6 +21,8 @@ from torch import Tensor
 from benchmarks.harness import RESULTS
 from benchmarks.quality.rows import Row
 from benchmarks.quality.tables import CUTOFFS
+from fame.config import Experiment
+from fame.config.tree import experiment_from_dict
 from fame.datasets.sequences import PARTS, Part
 from fame.evaluation.ranks import Ranks
 
@@ -41,9 +43,8 @@ class SeedResult:
         return self.content["seed"]
 
     @property
-    def key(self) -> str:
-        """Hash of all that decides the training's result."""
-        return self.content["key"]
+    def experiment(self) -> Experiment:
+        return experiment_from_dict(self.content["configuration"])
 
 
 def path_of(row: Row, seed: int, folder: Path = FOLDER) -> Path:

@@ -47,7 +47,7 @@ def train(row: Row, seed: int, folder: Path, data_dir: str | None, results: Path
     experiment = resolve(experiment, dataset, torch.device("cpu"), threads=1)
     path, key = path_of(row, seed, results), key_of(experiment)
     where = folder / row.dataset / f"{row.name}-{key[:8]}" / f"seed-{seed}"
-    if path.is_file() and read(path).key == key:
+    if path.is_file() and key_of(read(path).experiment) == key:
         print(f"{row.dataset} {row.name} seed {seed}: has its result in {path.name}", flush=True)
         return
     where.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,6 @@ def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Pa
         "label": row.label,
         "model": experiment.model.name,
         "seed": experiment.seed,
-        "key": key_of(experiment),
         **{part: metrics[part] for part in PARTS},
         "history_kept": history_kept(where / "best", dataset),
         "best_epoch": metrics["best_epoch"],

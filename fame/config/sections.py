@@ -229,7 +229,7 @@ class TextConfig:
     """Item columns that make an item's text; None is title, description, labels, as far as they are there."""
     facets: tuple[str, ...] | None = None
     """Item columns whose labels are facets, `NAME:BINS` for numbers, a list or joined by commas; None is those
-    that the dataset declares."""
+    that the dataset declares. The text stage and `model.labels` read them."""
     facet_count: int = 0
     """Only the first so many facets are learned; 0, and more than there are, is all."""
     rare: int = 5
@@ -271,7 +271,7 @@ class TextConfig:
             )
             return
         # What text there is may be said in any case: trials of one sweep differ in whether they read it.
-        ignored = ("facet_count", "rare", "temperature", "period", "lr", "batch_size", "dropout")
+        ignored = ("facet_count", "temperature", "period", "lr", "batch_size", "dropout")
         ignored += () if self.plain else ("scale", "freeze_epochs", "delta")
         for f in dataclasses.fields(self):
             value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"
@@ -312,6 +312,10 @@ class ModelConfig:
     def item_blocks(self) -> tuple[int, int] | None:
         """Heads H and width D of item vectors that can start from text: H blocks of D/H side by side."""
         return None
+
+    def reads_labels(self) -> bool:
+        """Whether items have vectors of their labels, the facets of `text.facets`."""
+        return False
 
     def check_training(self, train: TrainConfig) -> None:
         """Raise `UserError` for a way of training that does not go with these settings."""

@@ -102,6 +102,10 @@ class SequentialModel(nn.Module):
         """
         return None
 
+    def text_embedding(self) -> nn.Embedding | None:
+        """The embedding whose rows 1 to V start from text; the item table, unless that has other parts, too."""
+        return self.item_embedding()
+
     def item_facets(self) -> Tensor:
         """Items as the heads see them, a block each, [V, D]; of what the table consists where heads share it."""
         return self.item_table()
@@ -140,9 +144,16 @@ class SequentialModel(nn.Module):
 
         A model whose `Config.item_blocks` says how they are made up has an `item_embedding`, or overrides this.
         """
-        embedding = self.item_embedding()
+        embedding = self.text_embedding()
         assert embedding is not None, f"{type(self).__name__} has no item embedding to start from text"
         embedding.weight[1:][known_V] = table_VD[known_V]
+
+    def start_from_labels(self, labels_VM: np.ndarray) -> None:
+        """Begin with vectors for these labels of items 1 to V: numbers from 1, at most M an item, 0 for none.
+
+        A model whose `Config.reads_labels` can be true implements it.
+        """
+        raise NotImplementedError
 
 
 class PrefixModel(SequentialModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from fame.models.base import SequentialModel
 from fame.models.layers.attention import GroupedAttention
 from fame.models.layers.blocks import TransformerBlock
 from fame.models.layers.dropout import Dropout
+from fame.models.layers.labels import LabelVectors
 from fame.registry import models
 
 
@@ -47,6 +49,8 @@ class SASRecConfig(ModelConfig):
     """Residual sum and layer norm around attention; the paper prints none."""
     init: Literal["normal", "xavier"] = "normal"
     """Start of linear layers: deviation `init_std`, or Xavier's √(2 / (inputs + outputs))."""
+    labels: bool = False
+    """Items have vectors of their own plus one for each of their labels, such as brand and category."""
     init_std: float = 0.02
     """Standard deviation of initial embeddings, and of other weights where `init` is `normal`."""
 
@@ -63,6 +67,9 @@ class SASRecConfig(ModelConfig):
 
     def item_blocks(self) -> tuple[int, int]:
         return self.heads, self.dim
+
+    def reads_labels(self) -> bool:
+        return self.labels
 
     def check_training(self, train: TrainConfig) -> None:
         # Elsewhere a position's code would say how many items follow it, which nothing knows when it serves.
@@ -85,6 +92,7 @@ class SASRec(SequentialModel):
         super().__init__()
         self.config, self.item_count, self.max_length = config, item_count, max_length
         self.items = nn.Embedding(item_count + 1, config.dim, padding_idx=0)
+        self.labels = LabelVectors(item_count, config.dim) if config.labels else None
         absolute = config.positions in ("absolute", "absolute_right")
         self.positions = nn.Embedding(max_length, config.dim) if absolute else None
         self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)
@@ -109,10 +117,21 @@ class SASRec(SequentialModel):
             nn.init.zeros_(module.weight[module.padding_idx].detach())
 
     def item_table(self) -> Tensor:
-        return self.items.weight[1:]
+        own_VD = self.items.weight[1:]
+        return own_VD if self.labels is None else own_VD + self.labels.table()
 
-    def item_embedding(self) -> nn.Embedding:
+    def item_embedding(self) -> nn.Embedding | None:
+        return self.items if self.labels is None else None
+
+    def item_rows(self, items: Tensor) -> Tensor:
+        return self.items(items) if self.labels is None else self.items(items) + self.labels(items)
+
+    def text_embedding(self) -> nn.Embedding:
         return self.items
+
+    def start_from_labels(self, labels_VM: np.ndarray) -> None:
+        assert self.labels is not None, "model.labels is off"
+        self.labels.start(labels_VM, self.config.init_std)
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return self._query(self.blocks[-1](self._before_last_block(items_BT, lengths_B)))
@@ -122,7 +141,7 @@ class SASRec(SequentialModel):
 
     def _vectors(self, items_BT: Tensor) -> Tensor:
         """Vectors of item numbers, [B, T, D]."""
-        return self.items(items_BT)
+        return self.item_rows(items_BT)
 
     def _embed(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """What the first block reads, [B, T, D]."""

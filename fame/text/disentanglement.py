@@ -12,8 +12,9 @@ from torch import Tensor
 
 from fame.config import TextConfig
 from fame.datasets.dataset import Dataset
+from fame.text.facets import stage_facets
 from fame.text.heatmap import heat_map
-from fame.text.pretrain import stage_facets, tasks
+from fame.text.pretrain import tasks
 from fame.text.probe import Probe, best_match, probe, purity
 from fame.text.texts import with_text
 

@@ -8,12 +8,18 @@ none; a facet that says nothing after that is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fame.config import Experiment, TextConfig
+from fame.datasets.entry import Report
 from fame.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from fame.datasets.dataset import Dataset, Items
 
 LOWEST_SHARE = 0.05
 """Items that need a label for a facet to be one, as a share of the catalogue."""
@@ -63,6 +69,57 @@ def read_facet(spec: str, columns: Mapping[str, Sequence[str]], rare: int, items
     facet = _facet(spec, rows, rare)
     _check(facet, rare, texts)
     return facet
+
+
+def stage_facets(
+    config: TextConfig, items: Items, declared: Sequence[str], known: np.ndarray, report: Report
+) -> list[Facet]:
+    """The facets of the stage, of the items `known`; of those that the dataset declares, the ones that are usable."""
+    if config.facets is not None:
+        facets = [read_facet(spec, items.columns, config.rare, known) for spec in config.facets]
+    else:
+        facets = list(_usable(declared, items.columns, config.rare, known, report))
+    facets = facets[: config.facet_count or None]
+    for facet in facets:
+        report(f"facet {facet.line()}")
+    return facets
+
+
+def _usable(
+    declared: Sequence[str], columns: Mapping[str, Sequence[str]], rare: int, known: np.ndarray, report: Report
+) -> Iterator[Facet]:
+    for spec in declared:
+        try:
+            yield read_facet(spec, columns, rare, known)
+        except UserError as error:
+            report(f"a facet of the dataset is left out: {error}")
+
+
+def item_labels(experiment: Experiment, dataset: Dataset | None) -> np.ndarray | None:
+    """Labels of all items in the experiment's facets, numbers from 1 and 0 for none, int64 [V, M].
+
+    None for a model that reads none. Raises `UserError` if the items have no facet.
+    """
+    if not experiment.model.reads_labels():
+        return None
+    if dataset is None:
+        raise UserError("model.labels: the labels are in the item table; load the data as a dataset")
+    everywhere = np.arange(len(dataset.items))
+    facets = stage_facets(experiment.text, dataset.items, dataset.facets, everywhere, lambda line: None)
+    if not facets:
+        raise UserError(
+            f"model.labels: the items of {dataset.config.name} have no facet; name columns of labels with --facets, "
+            "or leave model.labels out"
+        )
+    numbers_VM = np.zeros((len(dataset.items), sum(int(facet.counts.max()) for facet in facets)), np.int64)
+    first, column = 1, 0
+    for facet in facets:
+        row_E = np.repeat(everywhere, facet.counts)
+        numbers_VM[row_E, column + np.arange(len(row_E)) - np.repeat(facet.offsets[:-1], facet.counts)] = (
+            first + facet.labels
+        )
+        first, column = first + len(facet.names), column + int(facet.counts.max())
+    return numbers_VM
 
 
 def _check(facet: Facet, rare: int, texts: Sequence[str]) -> None:

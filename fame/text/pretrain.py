@@ -13,7 +13,7 @@ Letters: V items, N items with text, E width of a text vector, H heads, K = D/H,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from fame.datasets.entry import Report
 from fame.errors import DivergedError, UserError
 from fame.text.cache import text_vectors
 from fame.text.contrast import PairedBatches, contrastive_loss, overlap, plain_batches, two_views
-from fame.text.facets import Facet, read_facet
+from fame.text.facets import Facet, stage_facets
 from fame.text.texts import item_texts, with_text
 
 
@@ -93,28 +93,6 @@ def item_vectors(
     known_V = torch.zeros(len(items), dtype=torch.bool)
     known_V[torch.from_numpy(known)] = True
     return {"table_VD": table_VD, "known_V": known_V}
-
-
-def stage_facets(
-    config: TextConfig, items: Items, declared: Sequence[str], known: np.ndarray, report: Report
-) -> list[Facet]:
-    """The facets of the stage, of the items `known`; of those that the dataset declares, the ones that are usable."""
-    if config.facets is not None:
-        facets = [read_facet(spec, items.columns, config.rare, known) for spec in config.facets]
-    else:
-        facets = list(_usable(declared, items.columns, config.rare, known, report))
-    facets = facets[: config.facet_count or None]
-    for facet in facets:
-        report(f"facet {facet.line()}")
-    return facets
-
-
-def _usable(declared: Sequence[str], columns: Mapping, rare: int, known: np.ndarray, report: Report) -> Iterator[Facet]:
-    for spec in declared:
-        try:
-            yield read_facet(spec, columns, rare, known)
-        except UserError as error:
-            report(f"a facet of the dataset is left out: {error}")
 
 
 def principal_components(e_NE: Tensor, dim: int) -> Tensor:

@@ -25,6 +25,7 @@ from fame.config.tree import experiment_from_dict, to_dict
 from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.runtime.parallel import Workers
+from fame.text.facets import item_labels
 from fame.training.loop import Change, EpochReport, StageRun, State
 from fame.training.shared_stages import claimed, end_stage, items_from_text
 from fame.training.stages import stages
@@ -65,7 +66,7 @@ def fit(
     Before each report the state is written to `folder/checkpoint.safetensors`; a file that is there
     is resumed from, and its earlier reports are not yielded again. The checkpoint carries the weights
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
-    epoch. `dataset` has the items' text for an experiment that starts from it. With `shared`, a stage that
+    epoch. `dataset` has the items' text and labels for an experiment that reads them. With `shared`, a stage that
     another training has left there is taken over: its reports follow each other at once.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
@@ -76,7 +77,7 @@ def fit(
     plan = stages(experiment, dataset)
     resumed = checkpoint.exists()
     state, tensors = _read_state(checkpoint, experiment) if resumed else (State(), {})
-    text = None
+    text, labels_VM = None, item_labels(experiment, dataset)
     while not (state.history and state.history[-1].finished):
         stage, seen = plan[state.stage], state.epoch
         with claimed(stage, state, shared, workers) as claim:
@@ -89,7 +90,7 @@ def fit(
             else:
                 if experiment.text.enabled and text is None:
                     text = items_from_text(experiment, dataset, workers, folder, shared)
-                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step, text)
+                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step, text, labels_VM)
                 if tensors:
                     run.restore(tensors)
                     tensors.clear()

@@ -99,6 +99,7 @@ class StageRun:
         start: dict[str, Tensor],
         on_step: Callable[[int, int], None] | None,
         text: ItemStart | None = None,
+        labels_VM: np.ndarray | None = None,
     ) -> None:
         keep_freed_memory()
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
@@ -106,6 +107,8 @@ class StageRun:
         max_length = experiment.data.max_length
         torch.manual_seed(experiment.seed)
         model = stage.model_class(stage.model, sequences.item_count, max_length)
+        if labels_VM is not None:
+            model.start_from_labels(labels_VM)
         if start:
             first_stage = stages(experiment)[0]
             backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
@@ -231,7 +234,7 @@ class StageRun:
         (loss * (self.workers.size / batch.mean_targets)).backward()
         self.workers.average_rows(self.model)
         if self.text is not None:
-            self.text.hold(self.model.item_embedding(), self.optimizer.param_groups[0]["lr"], frozen)
+            self.text.hold(self.model.text_embedding(), self.optimizer.param_groups[0]["lr"], frozen)
         if self.stage.train.clip_norm:
             clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
         self.optimizer.step()

@@ -80,6 +80,9 @@ def _backbone(experiment: Experiment, dataset: Dataset | None) -> Stage:
     }
     if experiment.text.enabled:
         settings |= {f"text.{key}": getattr(experiment.text, key) for key in AFTER}
+    if model.reads_labels():
+        settings |= {f"text.{key}": getattr(experiment.text, key) for key in ("facets", "rare")}
+        settings |= {"items": dataset.items_fingerprint, "facets": list(dataset.facets)} if dataset is not None else {}
     return Stage(
         index=0,
         name=BACKBONE,

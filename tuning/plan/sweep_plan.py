@@ -92,7 +92,7 @@ class Plan:
     def for_data(self, dataset: Dataset, share: Share) -> Plan:
         """Return the plan of a new sweep with what the data and the machines decide where no option does.
 
-        These are whether text and prefixes are searched, the epochs of a trial and the number of trials.
+        These are whether text, labels and prefixes are searched, the epochs of a trial and the number of trials.
         """
         options = self.options
         if options.space is not None or self.demonstrates or options.sampler == "grid":
@@ -100,6 +100,8 @@ class Plan:
         settings: dict[str, Any] = {}
         if self.searches_text and not text_columns(dataset.items, self.experiment.text.columns):
             settings |= {key: off for key, off in NO_TEXT.items() if key in self.space.search}
+        if "model.labels" in self.space.search and not dataset.facets and self.experiment.text.facets is None:
+            settings["model.labels"] = False
         if "train.mode" in self.space.search and dataset.statistics["average_length"] > SHORT:
             settings["train.mode"] = "all"
         size = dataclasses.replace(self, space=fix(self.space, settings)).size(dataset, share)
@@ -126,10 +128,18 @@ class Plan:
         """Whether some trials start from the items' text."""
         return bool(self._most("text.epochs") or self._most("text.plain"))
 
+    @property
+    def searches_labels(self) -> bool:
+        """Whether items have vectors of their labels in some trials."""
+        return hasattr(self.experiment.model, "labels") and bool(self._most("model.labels"))
+
     def check_data(self, dataset: Dataset) -> None:
         """Raise `UserError` if the dataset lacks something that trials need, or an encoder cannot be found."""
-        from fame.text.facets import read_facet
+        from fame.text.facets import item_labels, read_facet
 
+        if self.searches_labels:
+            model = dataclasses.replace(self.experiment.model, labels=True)
+            item_labels(dataclasses.replace(self.experiment, model=model), dataset)
         if not self.searches_text:
             return
         if not text_columns(dataset.items, self.experiment.text.columns):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from fame.config import DataConfig
+from fame.datasets.dataset import Items
 from fame.errors import UserError
-from fame.text.facets import read_facet
+from fame.text.facets import item_labels, read_facet
+from tests.fame.helpers import experiment
 
 
 def labels(facet) -> list[list[str]]:
@@ -75,3 +81,35 @@ def test_of_some_items_only_their_labels_count():
     ]
     with pytest.raises(UserError, match="has 1 labels that at least 2 items have"):
         read_facet("brand", columns, 2, np.array([0, 1, 3]))
+
+
+def test_the_labels_of_all_facets_are_numbered_through(synthetic):
+    settings = experiment(model={"labels": True}, text={"rare": 2})
+    labels_VM = item_labels(settings, synthetic)
+    assert labels_VM.shape == (len(synthetic.items), 2)
+    for column, name in enumerate(synthetic.facets):
+        texts = np.array(synthetic.items.columns[name])
+        for number in np.unique(labels_VM[:, column]):
+            assert len(set(texts[labels_VM[:, column] == number])) == 1
+    assert labels_VM[:, 0].max() < labels_VM[:, 1].min()
+    assert set(labels_VM.flatten()) == set(range(1, labels_VM.max() + 1))
+
+
+def test_several_labels_of_an_item_stand_side_by_side():
+    items = Items(ids=np.arange(4), columns={"genre": ["a|b", "", "b", "b|a"], "brand": ["x", "x", "y", "y"]})
+    dataset = SimpleNamespace(items=items, facets=("genre", "brand"), config=DataConfig())
+    assert item_labels(experiment(model={"labels": True}, text={"rare": 2}), dataset).tolist() == [
+        [1, 2, 3],
+        [0, 0, 3],
+        [2, 0, 4],
+        [1, 2, 4],
+    ]
+
+
+def test_labels_that_are_not_there_are_refused(synthetic):
+    settings = experiment(model={"labels": True})
+    assert item_labels(experiment(), None) is None
+    with pytest.raises(UserError, match=r"model\.labels: the labels are in the item table"):
+        item_labels(settings, None)
+    with pytest.raises(UserError, match=r"model\.labels: the items of synthetic have no facet; name columns"):
+        item_labels(settings, dataclasses.replace(synthetic, facets=()))

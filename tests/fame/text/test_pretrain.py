@@ -12,8 +12,8 @@ from fame.config import TextConfig
 from fame.datasets.dataset import Items, TextColumn
 from fame.errors import UserError
 from fame.text import pretrain
-from fame.text.facets import read_facet
-from fame.text.pretrain import Contrast, stage_facets, tasks, text_stage
+from fame.text.facets import read_facet, stage_facets
+from fame.text.pretrain import Contrast, tasks, text_stage
 from fame.text.probe import best_match, probe, purity
 from tests.fame.helpers import CPU, same_tensors
 

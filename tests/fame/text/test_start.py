@@ -175,7 +175,6 @@ def test_the_stage_is_off_by_default():
         {"scale": 2.0},
         {"freeze_epochs": 1},
         {"delta": 0.1},
-        {"rare": 3},
         {"facet_count": 1},
     ],
 )
@@ -248,3 +247,36 @@ def test_trainings_share_the_stage_and_a_damaged_one_is_made_again(settings, syn
     assert uses("third") == [("text", False, True)]
     assert len(caplog.messages) == 1 and "is damaged" in caplog.messages[0]
     assert trained("fourth", shared) == alone and uses("fourth") == [("text", True, False)]
+
+
+# ---- Labels, which come from the same item table.
+
+
+@pytest.mark.parametrize("loss", ["softmax", "gbce"])
+def test_a_training_with_labels_text_and_a_backbone_resumes_bit_for_bit_and_serves_from_its_folder(
+    settings, synthetic, tmp_path, loss
+):
+    train = {"epochs": 2, "loss": loss, **({"negatives": 8} if loss == "gbce" else {})}
+    held = settings({"freeze_epochs": 1}, model={"labels": True}, train=train, backbone={"epochs": 1})
+    workers = Workers(device=CPU)
+    straight = [timeless(r) for r in fit(held, synthetic.sequences, tmp_path / "a", workers, dataset=synthetic)]
+    found = []
+    for _ in range(3):
+        found.append(timeless(next(fit(held, synthetic.sequences, tmp_path / "b", workers, dataset=synthetic))))
+    assert found == straight
+    trained = read_trained(tmp_path / "a")
+    assert same_tensors(trained.weights, read_trained(tmp_path / "b").weights)
+    assert trained.weights["labels.weight"][1:].any() and not trained.weights["labels.weight"][0].any()
+    metrics = export_model(tmp_path / "best", trained, synthetic)
+    assert metrics["validation"]["ndcg@10"] == straight[-1]["best"]
+    model = load_model(tmp_path / "best").model
+    assert torch.equal(
+        model.item_table(), model.items.weight[1:] + model.labels(torch.arange(1, len(synthetic.items) + 1))
+    )
+
+
+def test_a_backbone_with_labels_depends_on_the_item_table(settings, synthetic):
+    labelled = settings({"epochs": 0, "batch_size": 256, "scale": 1.0}, model={"labels": True}, backbone={"epochs": 1})
+    other = dataclasses.replace(synthetic, facets=synthetic.facets[:1])
+    one, two = (stages(labelled, dataset)[0].recipe for dataset in (synthetic, other))
+    assert one.key != two.key
