@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def main() -> None:
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
         results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, shared))
     if args.seeds > 1:
-        _write_summary(output, results)
+        _write_summary(output, results, experiment.epoch_metrics)
 
 
 def read_settings(args: argparse.Namespace) -> Experiment:
@@ -110,7 +111,7 @@ def _print_earlier(experiment: Experiment, folder: Path) -> None:
         print(f"seed {experiment.seed}: the training in {folder} {what}")
 
 
-def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
+def _write_summary(output: Path, results: list[dict[str, Any]], names: Sequence[str]) -> None:
     summary = {
         "seeds": [result["seed"] for result in results],
         **{part: over_seeds([result[part] for result in results]) for part in ("validation", "test")},
@@ -118,7 +119,7 @@ def _write_summary(output: Path, results: list[dict[str, Any]]) -> None:
     with writing(output):
         (output / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     for part in ("validation", "test"):
-        cells = "  ".join(f"{name} {mean_sd(values)}" for name, values in summary[part].items())
+        cells = "  ".join(f"{name} {mean_sd(summary[part][name])}" for name in names)
         print(f"{len(results)} seeds, {part}: {cells}")
 
 

@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from fame.command_line import CommandParser, typed
+from fame.config.metrics import ACCURACY, split
 from fame.errors import UserError, run_command
 from tuning.plan.options import DEFAULTS
 
@@ -26,9 +27,7 @@ from tuning.plan.options import DEFAULTS
 def main() -> None:
     args = parser().parse_args()
     if args.metric is not None:
-        from fame.evaluation.ranks import cutoff  # here, so that --help need not wait
-
-        cutoff(args.metric)
+        split(args.metric)
     # MLflow's bars would stand between the tables.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from rich.console import Console
@@ -71,7 +70,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="URI",
         help=f"MLflow store or server (default: {DEFAULTS.tracking_uri})",
     )
-    parser.add_argument("--metric", help="hr@K or ndcg@K to compare by (default: the one that the sweeps searched by)")
+    parser.add_argument(
+        "--metric",
+        metavar="KIND@K",
+        help=f"metric to compare by: {', '.join(ACCURACY)} (default: the one that the sweeps searched by)",
+    )
     parser.add_argument(
         "--against", metavar="SWEEP", help="test all others against this one alone (default: all pairs)"
     )

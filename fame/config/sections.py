@@ -12,9 +12,11 @@ name in `fame.registry.models` says with its attribute `Config` which dataclass 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fame.config.metrics import ACCURACY, LISTS
 from fame.errors import UserError
 from fame.registry import models
 
@@ -285,21 +287,31 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """Full-ranking evaluation, leave-one-out."""
+    """Full-ranking evaluation."""
 
     cutoffs: tuple[int, ...] = (5, 10, 20)
-    """k of HR@k and NDCG@k."""
+    """k of the metrics."""
     exclude_seen: bool = True
     """Leave the items of the history out of the ranking."""
+    metrics: tuple[str, ...] = ("hr", "ndcg")
+    """Metrics of every epoch, beside `train.metric`: hr, ndcg, recall, precision, mrr, map, coverage, novelty,
+    popularity and gini. The last four need the lists of all users, which costs time. The final evaluation has all."""
+    diversity: str | None = None
+    """Item column whose labels the metric diversity compares, or `text` for the text encoder's vectors; None is
+    categories, genres or brand, the first that the items have."""
 
     def __post_init__(self) -> None:
         require(bool(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "needs at least one cutoff")
         require(min(self.cutoffs) >= 1, "evaluate.cutoffs", self.cutoffs, "each must be at least 1")
         require(len(set(self.cutoffs)) == len(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "must not repeat")
+        choices = [kind for kind in (*ACCURACY, *LISTS) if kind != "diversity"]
+        rule = f"each must be one of {', '.join(choices)}, once"
+        good = set(self.metrics) <= set(choices) and len(set(self.metrics)) == len(self.metrics)
+        require(good, "evaluate.metrics", self.metrics, rule)
 
-    def metrics(self) -> list[str]:
-        """Names of the metrics that an evaluation returns."""
-        return [f"{name}@{k}" for k in self.cutoffs for name in ("hr", "ndcg")]
+    def names(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Names of the metrics of these kinds: each at every cutoff."""
+        return tuple(f"{kind}@{k}" for k in self.cutoffs for kind in kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,7 +351,7 @@ class Experiment:
         if self.model is None:
             object.__setattr__(self, "model", models.get("fame").Config())
         require(0 <= self.seed < 2**63, "seed", self.seed, "must be at least 0 and below 2**63")
-        known = self.evaluate.metrics()
+        known = self.evaluate.names(ACCURACY)
         require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
         self.model.check_training(self.train)
         if self.text.enabled:
@@ -353,3 +365,8 @@ class Experiment:
                 self.backbone.epochs,
                 f"model '{self.model.name}' has no backbone to pre-train; use 0",
             )
+
+    @property
+    def epoch_metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that every epoch reports."""
+        return tuple(dict.fromkeys((*self.evaluate.names(self.evaluate.metrics), self.train.metric)))

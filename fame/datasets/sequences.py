@@ -5,13 +5,14 @@ user u is `values[offsets[u]:offsets[u + 1]]`, oldest first. Items are numbered 
 and never occurs in `values`. The arrays may be memory-mapped or lie in shared memory: nothing here
 writes to them.
 
-Leave-one-out: of a user's n items the last is the test target, the one before it the validation
-target, and the first n-2 are for training. When the test target is ranked, the validation item is
-part of the history.
+A user's items are for training first, then for validation, then for test; each part may be empty. When test targets
+are ranked, the validation items are part of the history. Without bounds the split is leave-one-out: the last item is the
+test target, the one before it the validation target, and the first n-2 are for training.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,26 +20,34 @@ import numpy as np
 
 Part = Literal["validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
-HELD_OUT = 2
-"""Items at the end of a sequence that training never sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
     """Jagged item sequences of U users over V items.
 
-    values: int32, [P]; offsets: int64, [U + 1], rising by at least 3 (leave-one-out needs three).
+    values: int32, [P]; offsets: int64, [U + 1], rising.
     """
 
     values: np.ndarray
     offsets: np.ndarray
     item_count: int
     """V, the number of items; item numbers are 1..V."""
+    validation: np.ndarray = None  # type: ignore[assignment]  # made in __post_init__
+    """Place in `values` where each user's validation part begins, int64, [U]; by default that of leave-one-out."""
+    test: np.ndarray = None  # type: ignore[assignment]
+    """Place in `values` where each user's test part begins, int64, [U]."""
 
     def __post_init__(self) -> None:
-        assert self.values.dtype == np.int32 and self.offsets.dtype == np.int64
+        if self.validation is None:
+            object.__setattr__(self, "validation", self.offsets[1:] - 2)
+            object.__setattr__(self, "test", self.offsets[1:] - 1)
+            assert (self.validation > self.offsets[:-1]).all()
+        assert self.values.dtype == np.int32
+        assert self.offsets.dtype == self.validation.dtype == self.test.dtype == np.int64
         assert self.offsets[0] == 0 and self.offsets[-1] == len(self.values)
-        assert (self.lengths > HELD_OUT).all()
+        bounds = (self.offsets[:-1], self.validation, self.test, self.offsets[1:])
+        assert all((low <= high).all() for low, high in itertools.pairwise(bounds))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,6 +60,51 @@ class Sequences:
     def lengths(self) -> np.ndarray:
         """n of every user, [U]."""
         return np.diff(self.offsets)
+
+    def history_ends(self, part: Part) -> np.ndarray:
+        """Place in `values` where each user's history for a part ends and its targets begin, [U]."""
+        return self.test if part == "test" else self.validation
+
+    def known(self, part: Part) -> np.ndarray:
+        """Which places of `values` lie before a part, bool, [P]."""
+        return np.arange(len(self.values)) < np.repeat(self.history_ends(part), self.lengths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Held-out items of all users, jagged: user u has `items[offsets[u]:offsets[u + 1]]`.
+
+    items: item numbers, int64, [N], in the order of `Sequences.values`, each once a user; offsets: int64, [U + 1]. A user
+    without a history has no targets: no model can rank them.
+    """
+
+    items: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Targets of every user, [U]."""
+        return np.diff(self.offsets)
+
+    def places(self, users: np.ndarray) -> np.ndarray:
+        """Where in `items` the targets of the chosen users lie, user by user."""
+        counts = self.counts[users]
+        return np.repeat(self.offsets[users] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+
+def targets(sequences: Sequences, part: Part) -> Targets:
+    """Return what is held out of every user's history in a part."""
+    starts = sequences.history_ends(part)
+    ends = sequences.test if part == "validation" else sequences.offsets[1:]
+    counts = np.where(starts > sequences.offsets[:-1], ends - starts, 0)
+    users = np.repeat(np.arange(len(sequences)), counts)
+    places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    items = sequences.values[places].astype(np.int64)
+    if len(counts) and counts.max() > 1:
+        _, first = np.unique(users * (sequences.item_count + 1) + items, return_index=True)
+        first.sort()
+        items, counts = items[first], np.bincount(users[first], minlength=len(sequences))
+    return Targets(items=items, offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +123,21 @@ class Windows:
 
 
 def evaluation_windows(sequences: Sequences, part: Part, max_length: int) -> Windows:
-    """One window per user: the last `max_length` items before the held-out target."""
-    ends = sequences.offsets[1:] - (1 if part == "test" else 2)
+    """One window per user: the last `max_length` items before the held-out ones; empty for a user without any."""
+    ends = sequences.history_ends(part)
     lengths = np.minimum(ends - sequences.offsets[:-1], max_length)
     return Windows(starts=ends - lengths, lengths=lengths)
 
 
 def train_counts(sequences: Sequences) -> np.ndarray:
     """How often each item number occurs in the training parts, int64, [V + 1]; 0 for padding."""
-    values, ends, size = sequences.values, sequences.offsets[1:], sequences.item_count + 1
-    counts = np.bincount(values, minlength=size)
-    for place in range(1, HELD_OUT + 1):
-        counts -= np.bincount(values[ends - place], minlength=size)
-    return counts
+    return np.bincount(sequences.values[sequences.known("validation")], minlength=sequences.item_count + 1)
 
 
 def target_counts(sequences: Sequences) -> np.ndarray:
     """How often each item is a target in training, int64 [V]; entry i is item number i + 1."""
-    first = np.bincount(sequences.values[sequences.offsets[:-1]], minlength=sequences.item_count + 1)
+    begins = sequences.offsets[:-1][sequences.validation > sequences.offsets[:-1]]
+    first = np.bincount(sequences.values[begins], minlength=sequences.item_count + 1)
     return (train_counts(sequences) - first)[1:]
 
 
@@ -98,7 +149,7 @@ def training_windows(sequences: Sequences, mode: Literal["all", "prefix"], max_l
     `max_length`, so that the newest window is full; every position's target counts.
     """
     begins = sequences.offsets[:-1]
-    pairs = np.maximum(sequences.lengths - HELD_OUT - 1, 0)
+    pairs = np.maximum(sequences.validation - begins - 1, 0)
     if mode == "prefix":
         users = np.repeat(np.arange(len(pairs)), pairs)
         history = 1 + np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)

@@ -1,14 +1,14 @@
 """Per-user ranks of a final evaluation, by which two models can be compared user by user.
 
-`ranks.safetensors` of an exported model has the rank of every user's held-out item in validation and test, once for
-each seed, in the order of the users in the prepared data. Its header says on which data (the fingerprint also
+`ranks.safetensors` of an exported model has the rank of every user's held-out items in validation and test, once for
+each seed, in the order of the prepared data. Its header says on which data (the fingerprint also
 fixes that order) and by which rules they were found: only ranks that agree in both can be compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,14 @@ class Ranks:
     """Fingerprint of the data that the ranks belong to."""
     rules: Mapping[str, Any]
     by_seed: Mapping[int, Mapping[Part, Tensor]]
-    """Ranks counted from 0, half-integers where scores tie; float32 [U]."""
+    """Ranks counted from 0, half-integers where scores tie; float32 [N], a user's targets together."""
+    counts: Mapping[Part, Tensor] = field(default_factory=dict)
+    """Targets of each user that has any, int32 [U]; a part where each has one is left out."""
 
     def write(self, path: Path) -> None:
         """Raises `OSError` if it cannot."""
-        tensors = {f"{part}.{seed}": ranks_U for seed, parts in self.by_seed.items() for part, ranks_U in parts.items()}
+        tensors = {f"{part}.{seed}": ranks_N for seed, parts in self.by_seed.items() for part, ranks_N in parts.items()}
+        tensors |= {f"{part}.targets": counts_U for part, counts_U in self.counts.items()}
         header = {"fingerprint": self.fingerprint, "rules": dict(self.rules), "seeds": list(self.by_seed)}
         save_checkpoint(path, tensors, header)
 
@@ -49,20 +52,16 @@ class Ranks:
     def read(cls, path: Path) -> Ranks:
         """Raises `UserError` for a file that is missing, damaged or another one."""
         tensors, header = load_checkpoint(path)
+        counts = {part: tensors[f"{part}.targets"] for part in PARTS if f"{part}.targets" in tensors}
         try:
             by_seed = {seed: {part: tensors[f"{part}.{seed}"] for part in PARTS} for seed in header["seeds"]}
-            return cls(fingerprint=header["fingerprint"], rules=header["rules"], by_seed=by_seed)
+            return cls(fingerprint=header["fingerprint"], rules=header["rules"], by_seed=by_seed, counts=counts)
         except (KeyError, TypeError) as error:
             raise UserError(f"{path} holds no ranks of a final evaluation (no {error})") from None
 
     def metric(self, name: str, part: Part) -> Tensor:
-        """A metric such as ``ndcg@10`` of every user, mean over seeds; float64 [U]."""
-        return torch.stack([user_metrics(parts[part], [cutoff(name)])[name] for parts in self.by_seed.values()]).mean(0)
-
-
-def cutoff(metric: str) -> int:
-    """The k of ``hr@k`` or ``ndcg@k``. Raises `UserError` for any other name."""
-    name, _, k = metric.partition("@")
-    if name not in ("hr", "ndcg") or not (k.isascii() and k.isdigit()) or int(k) < 1:
-        raise UserError(f"metric '{metric}': must be hr@K or ndcg@K with a whole K of at least 1, such as ndcg@10")
-    return int(k)
+        """A metric of accuracy such as ``ndcg@10`` of every user, mean over seeds; float64 [U]."""
+        counts_U = self.counts.get(part)
+        return torch.stack([user_metrics(parts[part], [name], counts_U)[name] for parts in self.by_seed.values()]).mean(
+            0
+        )

@@ -63,9 +63,9 @@ class Model:
     def evaluate(self) -> pd.DataFrame:
         """Return the metrics of the best epoch: a row each (`ndcg@10`, …), columns `validation` and `test`.
 
-        Each user's held-out item is ranked among all items (leave-one-out). HR@k is the share of users whose item is
-        among the first k, NDCG@k is 1 / log2(1 + rank) of those, in the mean: both from 0 to 1. Validation chose the
-        epoch; test was measured once, after it. `fame.evaluation.evaluator` computes them.
+        Each user's held-out items are ranked among all items. HR@k is the share of users with such an item among the
+        first k, NDCG@k gives the first places more weight: both from 0 to 1. docs/GUIDE.md explains the others. Validation
+        chose the epoch; test was measured once, after it. `fame.evaluation` computes them.
 
             >>> import fame
             >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
@@ -75,7 +75,9 @@ class Model:
         """
         import pandas as pd
 
-        return pd.DataFrame({part: self.metrics[part] for part in PARTS}).rename_axis("metric")
+        lists = self.metrics.get("lists", {})  # an early version measured none
+        found = {part: self.metrics[part] | lists.get(part, {}) for part in PARTS}
+        return pd.DataFrame(found).rename_axis("metric")
 
     def recommend(
         self,

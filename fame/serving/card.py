@@ -8,6 +8,7 @@ from typing import Any
 
 from fame.config import Experiment
 from fame.config.tree import to_dict
+from fame.datasets.sequences import PARTS
 from fame.evaluation.seeds import mean_sd
 
 PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "max_length")
@@ -18,9 +19,9 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
     """Markdown: what the model is, on which data, with which settings, how good, how to repeat it."""
     data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
     about = metrics["provenance"]
+    found = {part: metrics[part] | metrics["lists"][part] for part in PARTS}
     results = "\n".join(
-        f"| {name} | {metrics['validation'][name]:.4f} | {metrics['test'][name]:.4f} |"
-        for name in metrics["validation"]
+        f"| {name} | {found['validation'][name]:.4f} | {found['test'][name]:.4f} |" for name in found["test"]
     )
     settings = "\n".join(
         f"| {section}.{key} | {value} |"

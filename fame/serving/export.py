@@ -65,6 +65,7 @@ def export_model(
     metrics = {
         "metric": experiment.train.metric,
         **ours.metrics,
+        "lists": ours.lists,
         "by_frequency": ours.by_frequency,
         **({"seeds": _summary(found)} if repeats else {}),
         "best_epoch": last.best_epoch,
@@ -94,6 +95,7 @@ def export_model(
         fingerprint=dataset.fingerprint,
         rules=rules(experiment.evaluate),
         by_seed={seed: one.ranks for seed, one in found.items()},
+        counts=ours.counts,
     )
     with writing(folder), replacing(folder) as temporary:
         (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")

@@ -135,7 +135,8 @@ class StageRun:
         self.batcher = Batcher(values, windows, workers.share)
         self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
         self.padding = self.batcher.padding(stage.train.batch_size)
-        self.evaluator = Evaluator(sequences, values, "validation", max_length, experiment.evaluate, workers)
+        settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics)
+        self.evaluator = Evaluator(sequences, values, "validation", *settings)
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(without_prefix("model.", tensors))

@@ -8,6 +8,7 @@ import torch
 
 from fame.config import Experiment
 from fame.datasets.dataset import Dataset
+from fame.evaluation.final import diversity_column
 from fame.losses.softmax import product_dtype
 from fame.text.encoder import absolute_encoder
 
@@ -16,8 +17,10 @@ def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, thre
     """Return the experiment so that it repeats elsewhere.
 
     Written out are: preparation and fingerprint of the data, the dtype that
-    `train.precision: auto` stands for, where the text encoder lies, the number of threads.
+    `train.precision: auto` stands for, where the text encoder lies, the number of threads. Raises `UserError` for an
+    item column that the final evaluation would miss.
     """
+    diversity_column(experiment.evaluate, dataset.items)
     precision = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
     data = dataclasses.replace(dataset.config, max_length=experiment.data.max_length)
     return dataclasses.replace(

@@ -33,6 +33,22 @@ def sequences_of(users: Sequence[Sequence[int]], item_count: int | None = None) 
     return Sequences(values=values, offsets=offsets, item_count=item_count or int(values.max()))
 
 
+def split_sequences(
+    users: Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]], item_count: int | None = None
+) -> Sequences:
+    """`Sequences` from the items of each user's training, validation and test part."""
+    values = np.array([item for user in users for part in user for item in part], dtype=np.int32)
+    lengths = np.array([[len(part) for part in user] for user in users], dtype=np.int64).reshape(-1, 3)
+    ends = np.cumsum(lengths).reshape(-1, 3)
+    return Sequences(
+        values=values,
+        offsets=np.concatenate([[0], ends[:, 2]]).astype(np.int64),
+        item_count=item_count or int(values.max()),
+        validation=ends[:, 0],
+        test=ends[:, 1],
+    )
+
+
 def cyclic_sequences(*, users: int, item_count: int, longest: int, seed: int) -> Sequences:
     """Users who step from item to item + 1, with a jump now and then: easy to learn, not trivial."""
     generator = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fame.config.metrics import ACCURACY
 from fame.errors import UserError
 from fame.evaluation.seeds import mean_sd
 from fame.evaluation.significance import RESAMPLES
@@ -22,6 +23,8 @@ NOT_SHOWN = ("data.dir", "data.path", "data.items", "data.columns", "data.finger
 ENDED = {"finished": "finished", "pruned": "stopped", "failed": "failed", "interrupted": "interrupted"}
 MOST_COLUMNS = 6
 """Most sweeps side by side. More sweeps stand one below the other."""
+WIDE = ("hr@", "ndcg@")
+"""Beginnings of the metrics that are shown where each one takes a column."""
 MARGIN = 3
 """Per cent at both sides of the picture of intervals."""
 
@@ -90,9 +93,10 @@ class Comparison:
         )
 
     def _metrics(self) -> Table:
-        names = list(dict.fromkeys(name for one in self.sweeps for name in one.results["test"]))
+        names = list(dict.fromkeys(name for one in self.sweeps for name in found(one, "test")))
         note = "Several seeds: mean ± standard deviation." if any("seeds" in one.results for one in self.sweeps) else ""
         if self._many:
+            names = [name for name in names if name.startswith(WIDE) or name == self.metric]
             rows = [[letter, *(_value(one, "test", name) for name in names)] for letter, one in self._lettered()]
             return Table(title="Test metrics", columns=columns([""], names), rows=rows, note=note)
         rows = [[name, *(_value(one, "test", name) for one in self.sweeps)] for name in names]
@@ -192,11 +196,19 @@ def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
 
 def _value(sweep: Sweep, part: str, metric: str) -> str:
     """Return a metric of the exported model: mean and standard deviation for several seeds."""
-    results = sweep.results
-    if metric in results[part]:
-        return mean_sd(results["seeds"][part][metric]) if "seeds" in results else f"{results[part][metric]:.4f}"
+    results, values = sweep.results, found(sweep, part)
+    if metric in results.get("seeds", {}).get(part, {}):
+        return mean_sd(results["seeds"][part][metric])
+    if metric in values:
+        return f"{values[metric]:.4f}"
     # A cutoff that was not evaluated can be read off the ranks.
-    return f"{float(sweep.ranks.metric(metric, part).mean()):.4f}" if sweep.ranks is not None else "–"
+    accuracy = metric.partition("@")[0] in ACCURACY
+    return f"{float(sweep.ranks.metric(metric, part).mean()):.4f}" if sweep.ranks is not None and accuracy else "–"
+
+
+def found(sweep: Sweep, part: str) -> dict[str, float]:
+    """Return what the final evaluation found in a part. An early export has nothing on the lists."""
+    return sweep.results[part] | sweep.results.get("lists", {}).get(part, {})
 
 
 def _setting(settings: Mapping[str, Any], key: str) -> str:

@@ -57,7 +57,8 @@ def end_run(
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir())]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
-        metrics |= {f"{part}_{key}": value for part in PARTS for key, value in best.metrics[part].items()}
+        found = {part: best.metrics[part] | best.metrics["lists"][part] for part in PARTS}
+        metrics |= {f"{part}_{key}": value for part in PARTS for key, value in found[part].items()}
         if "seeds" in best.metrics:
             over_seeds = {f"{part}_{k}": v for part in PARTS for k, v in best.metrics["seeds"][part].items()}
             metrics |= {f"{key}_{what}": v[what] for key, v in over_seeds.items() for what in ("mean", "sd")}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.command_line import CommandParser, typed
+from fame.config.metrics import ACCURACY
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.plan.credentials import without_credentials
@@ -191,7 +192,9 @@ def parser() -> argparse.ArgumentParser:
         help="trials in all (default: by the data and the machines; 8 for --space and the demonstration, all for --sampler grid)",
     )
     what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
-    what.add_argument("--metric", help=_help("validation metric to maximise", "metric"))
+    what.add_argument(
+        "--metric", metavar="KIND@K", help=_help(f"validation metric to maximise: {', '.join(ACCURACY)}", "metric")
+    )
     what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
     how = parser.add_argument_group("how to search")
     how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))

@@ -135,8 +135,10 @@ class Plan:
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise `UserError` if the dataset lacks something that trials need, or an encoder cannot be found."""
+        from fame.evaluation.final import diversity_column
         from fame.text.facets import item_labels, read_facet
 
+        diversity_column(self.experiment.evaluate, dataset.items)
         if self.searches_labels:
             model = dataclasses.replace(self.experiment.model, labels=True)
             item_labels(dataclasses.replace(self.experiment, model=model), dataset)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fame.config import require
 from fame.datasets.batches import Batch
-from fame.datasets.sequences import HELD_OUT, Sequences
+from fame.datasets.sequences import Sequences
 from fame.losses.objective import Objective
 from fame.models.base import EXACT, EpochStart, SequentialModel
 from fame.models.baselines.popularity import CountingConfig, log_popularity
@@ -127,7 +127,7 @@ def transitions(sequences: Sequences, window: int) -> tuple[np.ndarray, np.ndarr
     The pair u→v is the number (u − 1) · V + v − 1, int64; pairs are sorted.
     """
     values = sequences.values.astype(np.int64) - 1
-    left = np.repeat(sequences.offsets[1:] - HELD_OUT, sequences.lengths) - np.arange(len(values))
+    left = np.repeat(sequences.validation, sequences.lengths) - np.arange(len(values))
     keys, weights = [], []
     for distance in range(1, window + 1):
         (first,) = np.nonzero(left > distance)  # both lie in the training part of the same user

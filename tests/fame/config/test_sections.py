@@ -250,8 +250,8 @@ def test_a_list_of_names_may_be_a_text_with_commas():
         ({"train": {"loss": "gbce", "negatives": 0}}, "train.negatives = 0: must be at least 1"),
         ({"train": {"loss": "gbce", "negatives_power": 2}}, "train.negatives_power = 2.0: must be between 0 and 1"),
         ({"train": {"loss": "gbce", "gbce_t": -1}}, "train.gbce_t = -1.0: must be between 0 and 1"),
-        ({"train": {"metric": "mrr"}}, "train.metric = 'mrr': must be one of hr@5, ndcg@5"),
-        ({"train": {"metric": "ndcg@7"}}, "train.metric = 'ndcg@7': must be one of hr@5, ndcg@5"),
+        ({"train": {"metric": "mrr"}}, "train.metric = 'mrr': must be one of hr@5, ndcg@5, recall@5"),
+        ({"train": {"metric": "ndcg@7"}}, "train.metric = 'ndcg@7': must be one of hr@5, ndcg@5, recall@5"),
         ({"backbone": {"epochs": -1}}, "backbone.epochs = -1: must not be negative"),
         ({"backbone": {"lr": 0}}, "backbone.lr = 0.0: must be positive"),
         ({"backbone": {"noise": -1}}, "backbone.noise = -1.0: must not be negative"),
@@ -259,6 +259,9 @@ def test_a_list_of_names_may_be_a_text_with_commas():
         ({"evaluate": {"cutoffs": []}}, "evaluate.cutoffs = (): needs at least one cutoff"),
         ({"evaluate": {"cutoffs": [0]}}, "evaluate.cutoffs = (0,): each must be at least 1"),
         ({"evaluate": {"cutoffs": [10, 10]}}, "evaluate.cutoffs = (10, 10): must not repeat"),
+        ({"evaluate": {"metrics": ["auc"]}}, "evaluate.metrics = ('auc',): each must be one of hr, ndcg, recall"),
+        ({"evaluate": {"metrics": ["hr", "hr"]}}, "evaluate.metrics = ('hr', 'hr'): each must be one of hr, ndcg"),
+        ({"evaluate": {"metrics": ["diversity"]}}, "evaluate.metrics = ('diversity',): each must be one of hr"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_line_that_names_the_key_the_value_and_the_rule(tree, message):

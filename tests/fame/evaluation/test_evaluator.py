@@ -16,11 +16,11 @@ import fame.evaluation.evaluator
 from fame.config import EvaluateConfig
 from fame.datasets.batches import device_values
 from fame.datasets.sequences import Sequences
-from fame.errors import DivergedError
+from fame.errors import DivergedError, UserError
 from fame.evaluation.evaluator import Evaluator
 from fame.models.base import SequentialModel
 from fame.runtime.parallel import Workers
-from tests.fame.helpers import CPU, jagged, sequences_of
+from tests.fame.helpers import CPU, jagged, sequences_of, split_sequences
 
 CUTOFFS = (1, 2, 5)
 
@@ -62,6 +62,22 @@ def naive_ranks(sequences: Sequences, part: str, scores_of, exclude_seen: bool) 
     return ranks
 
 
+def several_ranks(sequences: Sequences, part: str, scores_VV: Tensor) -> list[float]:
+    """`naive_ranks` of users with any number of targets: none for a user without a history."""
+    ranks = []
+    for user in range(len(sequences)):
+        begin, end = int(sequences.offsets[user]), int(sequences.offsets[user + 1])
+        start = int((sequences.test if part == "test" else sequences.validation)[user])
+        end = end if part == "test" else int(sequences.test[user])
+        history, found = sequences.values[begin:start].tolist(), sequences.values[start:end].tolist()
+        for target in dict.fromkeys(found) if history else ():
+            scores = scores_VV[history[-1] - 1].tolist()
+            left = {v: s for v, s in enumerate(scores, start=1) if v in found or v not in history}
+            worse = {v: -math.inf for v in range(1, sequences.item_count + 1) if v not in left}
+            ranks.append(sorted_rank(left | worse, target))
+    return ranks
+
+
 def naive_metrics(ranks: list[float], cutoffs=CUTOFFS) -> dict[str, float]:
     out = {}
     for k in cutoffs:
@@ -94,6 +110,51 @@ def test_ranks_and_metrics_are_those_of_sorting_with_ties_in_the_middle(
     assert ours.ranks(model).tolist() == [expected[user] for user in ours.users]
     assert sorted(ours.users) == list(range(len(sequences)))
     assert ours.metrics(model) == pytest.approx(naive_metrics(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@given(
+    users=st.lists(st.tuples(*[st.lists(st.integers(1, 9), max_size=6)] * 3), min_size=1, max_size=7),
+    seed=st.integers(0, 99),
+    together=st.integers(1, 5),
+)
+def test_users_may_have_any_number_of_targets(part, users, seed, together):
+    users.append(([1], [2], [3]))  # one at least who can be asked
+    sequences, scores = split_sequences(users, item_count=9), tied_scores(9, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fame.evaluation.evaluator, "RANK_USERS", together)
+        patch.setattr(fame.evaluation.evaluator, "SEVERAL", together)
+        ours, model = evaluator(sequences, part), LastItemModel(scores)
+        ranks = ours.ranks(model)
+        assert ours.by_target(ranks).tolist() == several_ranks(sequences, part, scores)
+    groups = ours.by_frequency(ranks)
+    assert sum(group["users"] for group in groups.values()) >= ours.user_count == len(ours.users)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@given(sequences=jagged(), seed=st.integers(0, 99), k=st.integers(1, 12))
+def test_lists_are_the_items_with_the_highest_scores_without_the_history(part, sequences, seed, k):
+    scores = torch.randn(9, 9, generator=torch.Generator().manual_seed(seed))
+    ours = evaluator(sequences, part)
+    for row, user in zip(ours.top(LastItemModel(scores), k).tolist(), ours.users, strict=True):
+        history = sequences[user][: -1 if part == "test" else -2] - 1
+        left = [item for item in scores[history[-1]].argsort(descending=True).tolist() if item not in history]
+        assert row == (left + [-1] * 9)[: min(k, 9)]
+
+
+def test_lists_are_asked_for_by_name_and_cost_nothing_else(tiny, single, monkeypatch):
+    model, config = LastItemModel(tied_scores(30, 1)), EvaluateConfig(metrics=("hr", "coverage", "gini"))
+    asked = Evaluator(tiny, device_values(tiny, CPU), "validation", 9, config, single)
+    found = asked.metrics(model)
+    assert found.keys() == {f"{kind}@{k}" for kind in config.metrics for k in config.cutoffs}
+    assert found["coverage@20"] == len(set(asked.top(model, 20).flatten().tolist()) - {-1}) / 30
+    monkeypatch.setattr(Evaluator, "top", None)
+    evaluator(tiny, "validation").metrics(model)
+
+
+def test_a_part_without_anyone_to_ask_is_an_error():
+    with pytest.raises(UserError, match="no user has a validation item and a history before it"):
+        evaluator(split_sequences([([1, 2], [], [3]), ([], [1], [2])]), "validation")
 
 
 def test_a_target_that_occurs_in_the_history_is_ranked_and_not_left_out():
@@ -190,7 +251,7 @@ def test_ranks_by_user_are_those_of_all_workers_in_the_order_of_the_data(size, t
     expected[torch.from_numpy(whole.users)] = whole.ranks(model)
     shares = [evaluator(tiny, "test", workers=Apart(rank=rank, size=size, device=CPU)) for rank in range(size)]
     # Each worker fills in its own users; `Workers.sum` adds them up.
-    assert torch.equal(sum(share.by_user(share.ranks(model)) for share in shares), expected)
+    assert torch.equal(sum(share.by_target(share.ranks(model)) for share in shares), expected)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

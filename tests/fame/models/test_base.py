@@ -241,4 +241,4 @@ def test_a_score_that_is_no_dot_product_is_ranked(single):
     sequences = sequences_of([[1, 2, 3, 4], [5, 4, 3, 9]], item_count=9)
     evaluator = Evaluator(sequences, device_values(sequences, CPU), "test", 6, EvaluateConfig(), single)
     # 4 follows 3. Of the second user 5, 4 and 3 are left out; 9 has 1, 2, 6, 7 and 8 before it.
-    assert evaluator.by_user(evaluator.ranks(Successor())).tolist() == [0, 5]
+    assert evaluator.by_target(evaluator.ranks(Successor())).tolist() == [0, 5]

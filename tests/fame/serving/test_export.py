@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import fame.serving.export
+from fame.config.metrics import ACCURACY
 from fame.config.tree import experiment_from_dict, read_experiment
 from fame.datasets import Dataset, load_dataset
 from fame.errors import UserError
@@ -61,7 +62,12 @@ def test_returns_what_metrics_json_holds(made, tmp_path):
     metrics = export_model(tmp_path / "deep" / "best", trained, dataset, {"sweep": "mine"})
     assert json.loads((tmp_path / "deep" / "best" / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["sweep"] == "mine"
-    assert metrics["validation"] == trained.history[trained.history[-1].best_epoch - 1].validation
+    epoch = trained.history[trained.history[-1].best_epoch - 1].validation
+    assert {name: metrics["validation"][name] for name in epoch} == epoch
+    assert metrics["test"].keys() == {f"{kind}@{k}" for kind in ACCURACY for k in (5, 10, 20)}
+    assert metrics["lists"].keys() == {"validation", "test"}
+    kinds = {"coverage", "novelty", "popularity", "gini"}  # the items have no labels to compare
+    assert metrics["lists"]["test"].keys() == {f"{kind}@{k}" for kind in kinds for k in (5, 10, 20)}
     assert metrics["test"].keys() == metrics["validation"].keys()
     assert metrics["test"] != metrics["validation"]
     for part, groups in metrics["by_frequency"].items():

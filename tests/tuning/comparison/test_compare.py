@@ -219,7 +219,7 @@ def test_a_name_in_two_experiments_is_asked_for(published):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["x", "--metric", "mrr@10"], "metric 'mrr@10': must be hr@K or ndcg@K"),
+        (["x", "--metric", "auc@10"], "metric 'auc@10': must be KIND@K"),
         (
             ["x", "--tracking-uri", "sqlite:///gone.db"],
             "there is no file /\\S+/gone\\.db; run a sweep first, or name another store",
