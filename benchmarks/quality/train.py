@@ -97,7 +97,8 @@ def history_kept(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     evaluate = dataclasses.replace(exported.experiment.evaluate, exclude_seen=False)
     settings = dataclasses.replace(exported.experiment, evaluate=evaluate)
     weights = exported.model.state_dict()
-    return dict(evaluate_weights(settings, dataset, weights, Workers(device=torch.device("cpu"))).metrics)
+    workers = Workers(device=torch.device("cpu"))
+    return dict(evaluate_weights(settings, dataset, weights, workers, lists=False).metrics)
 
 
 def _parser() -> argparse.ArgumentParser:

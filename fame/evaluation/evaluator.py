@@ -72,16 +72,17 @@ class Evaluator:
 
         Raises `DivergedError` if a score is not a number: after the sum, so that all workers do.
         """
-        found = self.means(self.ranks(model))
         lists = [name for name in self.names if name.partition("@")[0] in LISTS]
-        return found | self.lists(model, lists) if lists else found
+        return self.means(self.ranks(model)) | self.lists(model, lists)
 
     def means(self, ranks_N: Tensor) -> dict[str, float]:
         """The metrics of accuracy from the `ranks` of a model."""
         return self._means(ranks_N, self.counts[self.users], self.user_count)
 
     def lists(self, model: SequentialModel, names: Sequence[str], vectors: Vectors | None = None) -> dict[str, float]:
-        """The metrics of the lists that the users of all workers get from a model."""
+        """The metrics of the lists that the users of all workers get from a model; for no names, no lists."""
+        if not names:
+            return {}
         lists_UK = self.top(model, max(self.config.cutoffs))
         return list_metrics(lists_UK, names, Popularity.of(self.sequences), self.workers, vectors)
 

@@ -45,31 +45,32 @@ class Evaluation:
 
 
 def evaluate_weights(
-    experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor], workers: Workers
+    experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor], workers: Workers, lists: bool = True
 ) -> Evaluation:
-    """Evaluate trained weights on the held-out items of validation and test."""
+    """Evaluate trained weights on the held-out items of validation and test; `lists`: also the lists that users get."""
     model = build_model(experiment, dataset.sequences.item_count, weights).to(workers.device)
-    vectors = item_vectors(experiment, dataset.items, workers.device, print_to_stderr)
-    return evaluate_model(experiment, dataset.sequences, model, vectors, workers)
+    vectors = item_vectors(experiment, dataset.items, workers.device, print_to_stderr) if lists else None
+    kinds = [kind for kind in LISTS if kind != "diversity" or vectors is not None] if lists else []
+    return evaluate_model(experiment, dataset.sequences, model, kinds, vectors, workers)
 
 
 def evaluate_model(
     experiment: Experiment,
     sequences: Sequences,
     model: SequentialModel,
+    lists: Sequence[str],
     vectors: Vectors | None,
     workers: Workers,
     parts: Sequence[Part] = PARTS,
 ) -> Evaluation:
-    """Evaluate a model on the held-out items of some parts. Without `vectors` there is no diversity."""
+    """Evaluate a model on the held-out items of some parts, and the kinds of metrics in `lists`."""
     config, values = experiment.evaluate, device_values(sequences, workers.device)
     settings = (experiment.data.max_length, config, workers, config.names(ACCURACY))
-    lists = config.names([kind for kind in LISTS if kind != "diversity" or vectors is not None])
     evaluators = {part: Evaluator(sequences, values, part, *settings) for part in parts}
     ranks = {part: evaluator.ranks(model) for part, evaluator in evaluators.items()}
     return Evaluation(
         metrics={part: evaluator.means(ranks[part]) for part, evaluator in evaluators.items()},
-        lists={part: evaluator.lists(model, lists, vectors) for part, evaluator in evaluators.items()},
+        lists={part: evaluator.lists(model, config.names(lists), vectors) for part, evaluator in evaluators.items()},
         by_frequency={part: evaluator.by_frequency(ranks[part]) for part, evaluator in evaluators.items()},
         ranks={part: evaluator.by_target(ranks[part]) for part, evaluator in evaluators.items()},
         counts={

@@ -48,6 +48,6 @@ def sanity_lines(experiment: Experiment, dataset: Dataset) -> Sanity:
         model = counting(plain.model, sequences.item_count, plain.data.max_length)
         with torch.no_grad():
             model.start_epoch(begun)
-        metrics = evaluate_weights(plain, dataset, model.state_dict(), workers).metrics
+        metrics = evaluate_weights(plain, dataset, model.state_dict(), workers, lists=False).metrics
         found[name] = {part: dict(values) for part, values in metrics.items()}
     return found

@@ -21,7 +21,8 @@ def test_the_end_has_the_model_its_metrics_and_the_uses_of_stages(tmp_path: Path
     storage.report.write_text("<html>")
     projection = SimpleNamespace(finish=lambda status, **more: told.update(status=status, **more))
     seeds = {part: {"ndcg@10": {"mean": 0.2, "sd": 0.1}} for part in ("validation", "test")}
-    metrics = {"validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "seeds": seeds}
+    lists = {part: {"coverage@10": 0.5} for part in ("validation", "test")}
+    metrics = {"validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "lists": lists, "seeds": seeds}
     best = Best(trial_id="a", point={"train.lr": 0.1}, finished=True, metrics=metrics, place="runs/mine/best")
     end_run(projection, storage, best, False, {"backbone": Uses(computed=1, seconds_saved=2.0)}, SANITY)
     assert told["status"] == "finished" and told["tags"]["best_trial"] == "a"
