@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, ModelConfig, TextConfig, TrainConfig
+from fame.config.ranges import ranges
 from fame.config.recipes import RECIPES
 from fame.registry import models
 from tuning.plan import options
@@ -87,12 +88,13 @@ def _names(config: type) -> list[str]:
 
 
 def _table(config: type, names: typing.Iterable[str]) -> str:
-    hints = typing.get_type_hints(config)
+    hints, allowed = typing.get_type_hints(config), ranges(config)
     fields = {field.name: field for field in dataclasses.fields(config)}
     lines = ["| setting | default | values | meaning |", "| --- | --- | --- | --- |"]
     for name in names:
         meaning = _cell(_meaning(config, name))
-        lines.append(f"| `{name}` | {_value(fields[name].default)} | {_cell(_kind(hints[name]))} | {meaning} |")
+        values = _kind(hints[name]) + (f", {allowed[name]}" if name in allowed else "")
+        lines.append(f"| `{name}` | {_value(fields[name].default)} | {_cell(values)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 

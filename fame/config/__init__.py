@@ -1,10 +1,12 @@
 """The settings of an experiment.
 
+- `ranges`: the numbers that a setting may be.
 - `sections`: the dataclasses data, train, text, backbone, evaluate and their rules; `Experiment` holds them.
 - `tree`: experiments as nested dictionaries and YAML.
 - `recipes`: named ways to train.
 """
 
+from fame.config.ranges import Count, Fraction, NotNegative, Positive, Range, Rate, Share, require
 from fame.config.sections import (
     CHANGEABLE,
     SAMPLED_LOSSES,
@@ -15,17 +17,23 @@ from fame.config.sections import (
     ModelConfig,
     TextConfig,
     TrainConfig,
-    require,
 )
 
 __all__ = [
     "CHANGEABLE",
     "SAMPLED_LOSSES",
     "BackboneConfig",
+    "Count",
     "DataConfig",
     "EvaluateConfig",
     "Experiment",
+    "Fraction",
     "ModelConfig",
+    "NotNegative",
+    "Positive",
+    "Range",
+    "Rate",
+    "Share",
     "TextConfig",
     "TrainConfig",
     "require",

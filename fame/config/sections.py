@@ -14,26 +14,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from fame.config.metrics import ACCURACY, LISTS
-from fame.errors import UserError
+from fame.config.ranges import Count, Natural, NotNegative, Positive, Range, Rate, Section, Share, require
 from fame.registry import models
 
 
-def require(condition: bool, key: str, value: object, rule: str) -> None:
-    """Raise the `UserError` that every broken rule of a configuration uses."""
-    if not condition:
-        raise UserError(f"{key} = {value!r}: {rule}")
-
-
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Section):
     """Where the interactions come from and how they are prepared.
 
     A preparation field left at None is filled by the dataset's recipe, so that the configuration
     of a loaded dataset (and of every exported experiment) has all of them.
     """
+
+    section: ClassVar[str] = "data"
 
     name: str = "ml-latest-small"
     """Registered dataset, or, with `path`, the name to give to own data."""
@@ -60,34 +56,25 @@ class DataConfig:
     """Size of a generated dataset (`users`, `items`, …); only for datasets that are generated."""
     recipe: str | None = None
     """Named preparation of the dataset; None is the dataset's first one."""
-    min_rating: float | None = None
+    min_rating: NotNegative | None = None
     """Keep interactions with at least this rating; 0 keeps all."""
-    core: int | None = None
+    core: Count | None = None
     """Iterated k-core: every user and item keeps at least this many interactions; 1 is off."""
-    min_history: int | None = None
+    min_history: Annotated[int, Range(low=3, why="one interaction each for training, validation and test")] | None = (
+        None
+    )
     """Drop users with fewer interactions (leave-one-out needs 3)."""
-    max_history: int | None = None
+    max_history: Natural | None = None
     """Drop users with more interactions; 0 is no limit."""
     repeats: Literal["keep", "drop"] | None = None
     """Repeated user-item pairs: keep all, or only the first of each."""
-    max_length: int = 50
+    max_length: Count = 50
     """T: the most recent items of a history that a model sees."""
     fingerprint: str | None = None
     """Content of the prepared data; when given, loading anything else is an error."""
 
     def __post_init__(self) -> None:
-        require(self.max_length >= 1, "data.max_length", self.max_length, "must be at least 1")
-        if self.min_rating is not None:
-            require(self.min_rating >= 0, "data.min_rating", self.min_rating, "must not be negative")
-        if self.core is not None:
-            require(self.core >= 1, "data.core", self.core, "must be at least 1 (1 switches it off)")
-        if self.min_history is not None:
-            require(
-                self.min_history >= 3,
-                "data.min_history",
-                self.min_history,
-                "must be at least 3 (one interaction each for training, validation and test)",
-            )
+        super().__post_init__()
         if self.max_history is not None:
             lowest = self.min_history or 3
             require(
@@ -111,28 +98,30 @@ CHANGEABLE = ("train.lr", "train.weight_decay", "train.clip_norm", "model.dropou
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Section):
     """How the model is trained."""
+
+    section: ClassVar[str] = "train"
 
     mode: Literal["all", "prefix"] = "all"
     """`all`: every position of a sequence in one causal pass; `prefix`: one sample per prefix."""
-    epochs: int = 40
+    epochs: Count = 40
     """Most epochs of the final stage."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Sequences (`all`) or prefixes (`prefix`) of one step, over all workers together."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam adds weight decay to the gradient, AdamW applies it to the weight."""
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     """Highest learning rate."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Weight decay of all weights; with a sampled loss an item's row decays in the steps that it occurs in."""
-    warmup_steps: int = 0
+    warmup_steps: Natural = 0
     """Steps over which the learning rate rises linearly from 0."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the learning rate falls to 0 over the stage's epochs."""
-    clip_norm: float = 5.0
+    clip_norm: NotNegative = 5.0
     """Largest norm of the gradient; 0 is no limit."""
-    patience: int = 10
+    patience: Natural = 10
     """Stop after this many epochs without a better validation metric; 0 never stops."""
     metric: str = "ndcg@10"
     """Validation metric that early stopping, checkpoints and the search look at."""
@@ -140,49 +129,33 @@ class TrainConfig:
     """Against all items; or against a sample of them, for catalogues of which a step should not read
     every item: softmax with the sampling's correction, calibrated binary cross entropy (gBCE), or GRU4Rec's
     ranking losses, which look at the highest of the sample."""
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """Share of a target of `softmax` that is spread over all items alike; 0 is the plain cross entropy."""
-    negatives: int | None = None
+    negatives: Count | None = None
     """Items drawn for a step of a sampled loss, shared by its targets; None is 1024."""
-    negatives_power: float | None = None
+    negatives_power: Share | None = None
     """Items are drawn by count^power over the training targets: 0 is uniform, 1 by popularity; None is 0.5
     for `sampled_softmax`, 0 for `gbce`, whose calibration is that of uniform draws, and 0.75 for the others."""
-    gbce_t: float | None = None
+    gbce_t: Share | None = None
     """Calibration t of `gbce`: 0 is plain binary cross entropy, 1 makes up for the whole sampling; None
     is 0.75."""
-    bpr_max_penalty: float | None = None
+    bpr_max_penalty: NotNegative | None = None
     """Weight of the negatives' squared scores in `bpr_max`; None is 1."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
-    threads: int = 0
+    threads: Natural = 0
     """CPU threads of a worker, set by the command that trains; 0 is those that the worker is given.
     Results depend on it in the last digits."""
 
     def __post_init__(self) -> None:
-        for key, lowest in {"epochs": 1, "batch_size": 1, "warmup_steps": 0, "patience": 0, "threads": 0}.items():
-            value = getattr(self, key)
-            require(value >= lowest, f"train.{key}", value, f"must be at least {lowest}")
-        require(self.lr > 0, "train.lr", self.lr, "must be positive")
-        for key in ("weight_decay", "clip_norm"):
-            require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "must not be negative")
-        self._check_loss()
-
-    def _check_loss(self) -> None:
+        super().__post_init__()
         readers = {"negatives": SAMPLED_LOSSES, "negatives_power": SAMPLED_LOSSES, "gbce_t": ("gbce",)}
         readers |= {"bpr_max_penalty": ("bpr_max",)}
         for key, losses in readers.items():
             value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
             require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
         smoothing, rule = self.label_smoothing, f"is ignored by train.loss = {self.loss}; leave it out, or use softmax"
-        require(0 <= smoothing < 1, "train.label_smoothing", smoothing, "must be in [0, 1)")
         require(not smoothing or self.loss == "softmax", "train.label_smoothing", smoothing, rule)
-        if self.negatives is not None:
-            require(self.negatives >= 1, "train.negatives", self.negatives, "must be at least 1")
-        for key in ("negatives_power", "gbce_t"):
-            value = getattr(self, key)
-            require(value is None or 0 <= value <= 1, f"train.{key}", value, "must be between 0 and 1")
-        penalty = self.bpr_max_penalty
-        require(penalty is None or penalty >= 0, "train.bpr_max_penalty", penalty, "must not be negative")
 
     def require_plain_softmax(self, rule: str) -> None:
         """For a model that has a loss of its own in place of `loss`: raise `UserError` if another one is asked for."""
@@ -191,76 +164,70 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneConfig:
+class BackboneConfig(Section):
     """Two-stage training (paper §4.4.2): the model's backbone is trained first.
 
     For FAME the backbone is SASRec; the last block's query is then replaced by the experts' queries,
     its keys and values are kept, and the whole model is trained again with `train`.
     """
 
-    epochs: int = 0
+    section: ClassVar[str] = "backbone"
+
+    epochs: Natural = 0
     """Epochs of backbone pre-training; 0 switches the stage off."""
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     """Learning rate of the stage; everything else is as in `train`."""
     query: Literal["copy", "fresh"] = "copy"
     """Start of the experts' queries: the backbone's query plus noise, or new random ones."""
     facets: Literal["init", "output"] = "init"
     """Start of W_f: as `model.facet_init` says, or H times the output projection of the backbone's last block."""
-    noise: float = 0.5
+    noise: NotNegative = 0.5
     """Noise on copied queries, as a share of the standard deviation of the copied weight."""
-
-    def __post_init__(self) -> None:
-        require(self.epochs >= 0, "backbone.epochs", self.epochs, "must not be negative")
-        require(self.lr > 0, "backbone.lr", self.lr, "must be positive")
-        require(self.noise >= 0, "backbone.noise", self.noise, "must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextConfig:
+class TextConfig(Section):
     """Text stage (FAME+): item vectors from text, disentangled by facet, to start from (`fame.text`)."""
 
-    epochs: int = 0
+    section: ClassVar[str] = "text"
+
+    epochs: Natural = 0
     """Epochs of the contrastive stage; 0 switches it off."""
     plain: bool = False
     """Without the contrastive stage: items start from the principal components of their text vectors."""
     encoder: str = "all-MiniLM-L6-v2"
     """Frozen text encoder: a Hugging Face model by name, or the folder of one."""
-    skip_layers: int = 0
+    skip_layers: Natural = 0
     """Last layers of the encoder that are left out; what earlier ones know is nearer to the words."""
     columns: tuple[str, ...] | None = None
     """Item columns that make an item's text; None is title, description, labels, as far as they are there."""
     facets: tuple[str, ...] | None = None
     """Item columns whose labels are facets, `NAME:BINS` for numbers, a list or joined by commas; None is those
     that the dataset declares. The text stage and `model.labels` read them."""
-    facet_count: int = 0
+    facet_count: Natural = 0
     """Only the first so many facets are learned; 0, and more than there are, is all."""
-    rare: int = 5
+    rare: Annotated[int, Range(low=2)] = 5
     """Labels of fewer items are merged into none."""
-    temperature: float = 0.1
+    temperature: Positive = 0.1
     """τ of the contrastive loss."""
-    period: int = 1
+    period: Count = 1
     """Steps that one facet is trained for before the next one has its turn."""
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     """Learning rate of the facets' projections."""
-    batch_size: int = 256
+    batch_size: Annotated[int, Range(low=4)] = 256
     """Items of one step."""
-    dropout: float = 0.2
+    dropout: Rate = 0.2
     """Dropout of text vectors in the stage."""
-    scale: float = 1.0
+    scale: Positive = 1.0
     """Norm of an item's vector at the start; a random one's is about `model.init_std` · √D."""
-    freeze_epochs: int = 0
+    freeze_epochs: Natural = 0
     """First epochs of the training in which the item table stays as it is."""
-    delta: float = 0.0
+    delta: NotNegative = 0.0
     """Items are frozen content plus a trainable delta that starts at 0, and this is the delta's weight decay;
     at 0 nothing pulls items back to their text."""
 
     def __post_init__(self) -> None:
-        lowest = {"epochs": 0, "skip_layers": 0, "facet_count": 0, "rare": 2, "period": 1, "batch_size": 4}
-        for key, value in {**lowest, "freeze_epochs": 0, "delta": 0}.items():
-            require(getattr(self, key) >= value, f"text.{key}", getattr(self, key), f"must be at least {value}")
-        for key in ("temperature", "lr", "scale"):
-            require(getattr(self, key) > 0, f"text.{key}", getattr(self, key), "must be positive")
-        require(0 <= self.dropout < 1, "text.dropout", self.dropout, "must be in [0, 1)")
+        super().__post_init__()
         for key in ("columns", "facets"):
             value = getattr(self, key)
             require(value is None or len(value) == len(set(value)) > 0, f"text.{key}", value, "must name columns, once")
@@ -286,8 +253,10 @@ class TextConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
+class EvaluateConfig(Section):
     """Full-ranking evaluation."""
+
+    section: ClassVar[str] = "evaluate"
 
     cutoffs: tuple[int, ...] = (5, 10, 20)
     """k of the metrics."""
@@ -301,6 +270,7 @@ class EvaluateConfig:
     categories, genres or brand, the first that the items have."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "needs at least one cutoff")
         require(min(self.cutoffs) >= 1, "evaluate.cutoffs", self.cutoffs, "each must be at least 1")
         require(len(set(self.cutoffs)) == len(self.cutoffs), "evaluate.cutoffs", self.cutoffs, "must not repeat")
@@ -315,8 +285,10 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Section):
     """What the `model` section of every model has; a model's own `Config` derives from it."""
+
+    section: ClassVar[str] = "model"
 
     name: str
     """Name under which the model is registered."""

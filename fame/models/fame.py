@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fame.config import BackboneConfig, require
+from fame.config import BackboneConfig, Count, Positive
 from fame.models.layers.blocks import FacetBlock
 from fame.models.sasrec import SASRec, SASRecConfig
 from fame.registry import models
@@ -26,7 +26,7 @@ class FameConfig(SASRecConfig):
     """FAME (WSDM 2025): facet-aware heads and expert attention in the last block."""
 
     name: Literal["fame"] = "fame"  # type: ignore[assignment]
-    experts: int = 4
+    experts: Count = 4
     """N, experts (queries) per head."""
     facet_norm: Literal["joint", "facet"] = "joint"
     """Layer norm of Eq. 7 over all heads together, or over the K numbers of each head, as printed."""
@@ -34,15 +34,9 @@ class FameConfig(SASRecConfig):
     """Attention dropout of a head's experts: a mask for each, or one for all of them."""
     facet_init: Literal["slice", "random"] = "slice"
     """Start of W_f^h: the slice of the identity that belongs to facet h, or random."""
-    facet_scale: float | None = None
+    facet_scale: Positive | None = None
     """Factor on the start of W_f; None is H for `slice` (a uniform gate then scores the plain dot
     product of hidden state and item) and 1 for `random`."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.experts >= 1, "model.experts", self.experts, "must be at least 1")
-        if self.facet_scale is not None:
-            require(self.facet_scale > 0, "model.facet_scale", self.facet_scale, "must be positive")
 
 
 @models.register("fame")

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.config import ModelConfig, require
+from fame.config import ModelConfig, Positive
 from fame.datasets.batches import Batch
 from fame.models.base import EpochStart
 from fame.models.baselines.transition import transitions
@@ -43,12 +43,8 @@ TABLE = ("offsets_V1", "items_E", "values_E")
 class MemoryConfig(ModelConfig):
     """What a model with a memory facet has beside its own settings."""
 
-    memory: float = 2.0
+    memory: Positive = 2.0
     """a, the memory's amount."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()  # type: ignore[misc]  # of the model's own configuration, which comes next
-        require(self.memory > 0, "model.memory", self.memory, "must be positive; model.name without _memory has none")
 
 
 class MemoryFacet:

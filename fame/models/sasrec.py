@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fame.config import ModelConfig, TrainConfig, require
+from fame.config import Count, ModelConfig, Positive, Rate, TrainConfig, require
 from fame.models.base import SequentialModel
 from fame.models.layers.attention import GroupedAttention
 from fame.models.layers.blocks import TransformerBlock
@@ -29,17 +29,17 @@ class SASRecConfig(ModelConfig):
     """Whether a position sees itself and earlier ones alone."""
 
     name: Literal["sasrec"] = "sasrec"  # type: ignore[assignment]
-    dim: int = 64
+    dim: Count = 64
     """D, width of items and hidden states."""
-    blocks: int = 2
+    blocks: Count = 2
     """Transformer blocks."""
-    heads: int = 2
+    heads: Count = 2
     """H, attention heads; divides D."""
-    inner: int = 4
+    inner: Count = 4
     """Width of the feed-forward networks, in multiples of their input's width."""
-    dropout: float = 0.5
+    dropout: Rate = 0.5
     """Dropout of embeddings, attention outputs and feed-forward outputs."""
-    attention_dropout: float = 0.5
+    attention_dropout: Rate = 0.5
     """Dropout of attention weights."""
     positions: Literal["relative", "absolute", "absolute_right", "none"] = "relative"
     """Learned bias per head and distance; learned vector counted from the left; from the right."""
@@ -51,19 +51,15 @@ class SASRecConfig(ModelConfig):
     """Start of linear layers: deviation `init_std`, or Xavier's √(2 / (inputs + outputs))."""
     labels: bool = False
     """Items have vectors of their own plus one for each of their labels, such as brand and category."""
-    init_std: float = 0.02
+    init_std: Positive = 0.02
     """Standard deviation of initial embeddings, and of other weights where `init` is `normal`."""
 
     def __post_init__(self) -> None:
-        for key in ("dim", "blocks", "heads", "inner"):
-            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        super().__post_init__()
         if self.dim % self.heads:
             divisors = [str(h) for h in range(1, self.dim + 1) if self.dim % h == 0]
             rule = f"must divide model.dim = {self.dim}; use one of {', '.join(divisors)}"
             require(False, "model.heads", self.heads, rule)
-        for key in ("dropout", "attention_dropout"):
-            require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
-        require(self.init_std > 0, "model.init_std", self.init_std, "must be positive")
 
     def item_blocks(self) -> tuple[int, int]:
         return self.heads, self.dim

@@ -27,13 +27,13 @@ What differs:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fame.config import require
+from fame.config import Count, Positive, Range, Rate, require
 from fame.models.baselines.cosine import CosineConfig, CosineModel
 from fame.models.layers.attention import last_position
 from fame.models.layers.dropout import Dropout
@@ -48,23 +48,19 @@ class AttenMixerConfig(CosineConfig):
     """Atten-Mixer (WSDM 2023): intents of the last 1 to L items attend to the session."""
 
     name: Literal["atten_mixer"] = "atten_mixer"  # type: ignore[assignment]
-    heads: int = 2
+    heads: Count = 2
     """H, attention heads; divides D."""
-    levels: int = 5
+    levels: Count = 5
     """L, the most items that an intent is made of."""
-    power: float = 4.0
+    power: Annotated[float, Range(low=1)] = 4.0
     """p of the pooling over levels; 1 is their mean, and large values the highest."""
-    attention_dropout: float = 0.1
+    attention_dropout: Rate = 0.1
     """Dropout of the pooled attention."""
-    temperature: float = 1 / 16
+    temperature: Positive = 1 / 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("heads", "levels", "power"):
-            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
         require(self.dim % self.heads == 0, "model.heads", self.heads, f"must divide model.dim = {self.dim}")
-        value = self.attention_dropout
-        require(0 <= value < 1, "model.attention_dropout", value, "must be in [0, 1)")
 
 
 @models.register("atten_mixer")

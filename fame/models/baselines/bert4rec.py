@@ -29,13 +29,13 @@ What differs from the paper, and why:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fame.config import TrainConfig, require
+from fame.config import Count, Range, Share, TrainConfig
 from fame.datasets.batches import Batch
 from fame.losses.objective import Objective
 from fame.models.base import EXACT, PrefixModel
@@ -51,18 +51,12 @@ class Bert4RecConfig(SASRecConfig):
     causal: ClassVar[bool] = False
 
     name: Literal["bert4rec"] = "bert4rec"  # type: ignore[assignment]
-    mask_rate: float = 0.4
+    mask_rate: Annotated[float, Range(low=0, high=1, open_low=True, open_high=True)] = 0.4
     """ρ, share of the items of a row that are masked."""
-    last_rate: float = 0.1
+    last_rate: Share = 0.1
     """Share of the rows that mask their last item alone."""
-    copies: int = 4
+    copies: Count = 4
     """Times that a step reads each of its rows, every time with other masks."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 < self.mask_rate < 1, "model.mask_rate", self.mask_rate, "must be between 0 and 1")
-        require(0 <= self.last_rate <= 1, "model.last_rate", self.last_rate, "must be in [0, 1]")
-        require(self.copies >= 1, "model.copies", self.copies, "must be at least 1")
 
     def check_training(self, train: TrainConfig) -> None:
         """Every way of training goes: a row is read whole, so its positions may count from its end."""

@@ -25,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fame.config import require
+from fame.config import Fraction, require
 from fame.datasets.batches import Batch
 from fame.losses.objective import Objective
 from fame.models.base import EXACT
@@ -44,18 +44,16 @@ class CL4SRecConfig(ContrastConfig):
     name: Literal["cl4srec"] = "cl4srec"  # type: ignore[assignment]
     views: tuple[Literal["crop", "mask", "reorder"], ...] = OPERATORS
     """Operators that views are drawn from, each as likely."""
-    crop: float = 0.6
+    crop: Fraction = 0.6
     """η, share of the items that a crop keeps."""
-    mask: float = 0.3
+    mask: Fraction = 0.3
     """γ, share of the items that a mask hides."""
-    reorder: float = 0.6
+    reorder: Fraction = 0.6
     """β, share of the items that a reorder shuffles."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 < len(set(self.views)) == len(self.views), "model.views", self.views, "must name operators, once")
-        for key in OPERATORS:
-            require(0 < getattr(self, key) <= 1, f"model.{key}", getattr(self, key), "must be above 0 and at most 1")
 
 
 @models.register("cl4srec")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fame.config import require
+from fame.config import NotNegative, Positive
 from fame.models.sasrec import SASRecConfig
 
 
@@ -20,17 +20,12 @@ from fame.models.sasrec import SASRecConfig
 class ContrastConfig(SASRecConfig):
     """A SASRec with a contrastive term in its loss."""
 
-    contrast_weight: float = 0.1
+    contrast_weight: NotNegative = 0.1
     """Weight of the contrastive term, beside the mean loss of a target."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """τ, what similarities are divided by."""
     similarity: Literal["dot", "cosine"] = "dot"
     """Similarity of two representations."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.contrast_weight >= 0, "model.contrast_weight", self.contrast_weight, "must not be negative")
-        require(self.temperature > 0, "model.temperature", self.temperature, "must be positive")
 
 
 def info_nce(one_BD: Tensor, two_BD: Tensor, config: ContrastConfig, alike_BB: Tensor | None = None) -> Tensor:

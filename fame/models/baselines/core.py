@@ -26,8 +26,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fame.config import require
-from fame.models.baselines.cosine import CosineModel, check_cosine
+from fame.config import Positive, Rate, require
+from fame.models.baselines.cosine import CosineModel
 from fame.models.layers.dropout import Dropout
 from fame.models.sasrec import SASRec, SASRecConfig
 from fame.registry import models
@@ -44,18 +44,17 @@ class CoreConfig(SASRecConfig):
     name: Literal["core"] = "core"  # type: ignore[assignment]
     weights: Literal["transformer", "mean"] = "transformer"
     """What weighs the items of a session: a causal transformer, or nothing."""
-    session_dropout: float = 0.2
+    session_dropout: Rate = 0.2
     """Dropout of the items of a session."""
-    item_dropout: float = 0.2
+    item_dropout: Rate = 0.2
     """Dropout of the items that a session is compared with."""
-    temperature: float = 0.07
+    temperature: Positive = 0.07
     """τ, by which cosines are divided."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_cosine(self)
-        value = self.session_dropout
-        require(0 <= value < 1, "model.session_dropout", value, "must be in [0, 1)")
+        rule = "cosines are of items' own vectors alone; leave it out"
+        require(not self.labels, "model.labels", self.labels, rule)
         for f in dataclasses.fields(self):
             ignored = self.weights == "mean" and f.name in TRANSFORMER and getattr(self, f.name) != f.default
             rule = "is ignored with model.weights = mean, which has no transformer; leave it out"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fame.config import ModelConfig, require
+from fame.config import Count, ModelConfig, Positive, Rate
 from fame.models.base import SequentialModel
 from fame.models.layers.dropout import Dropout
 
@@ -21,25 +21,14 @@ from fame.models.layers.dropout import Dropout
 class CosineConfig(ModelConfig):
     """What the `model` section of these models has, but for those whose section is a transformer's, too."""
 
-    dim: int = 64
+    dim: Count = 64
     """D, width of items and queries."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """Dropout of the items of a history."""
-    item_dropout: float = 0.1
+    item_dropout: Rate = 0.1
     """Dropout of the items that are scored."""
-    temperature: float = 0.07
+    temperature: Positive = 0.07
     """τ, what cosines are divided by."""
-
-    def __post_init__(self) -> None:
-        require(self.dim >= 1, "model.dim", self.dim, "must be at least 1")
-        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "must be in [0, 1)")
-        check_cosine(self)
-
-
-def check_cosine(config) -> None:
-    """Raise `UserError` for an `item_dropout` or a `temperature` that cannot be."""
-    require(0 <= config.item_dropout < 1, "model.item_dropout", config.item_dropout, "must be in [0, 1)")
-    require(config.temperature > 0, "model.temperature", config.temperature, "must be positive")
 
 
 class CosineModel(SequentialModel):

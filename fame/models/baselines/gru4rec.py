@@ -27,7 +27,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from fame.config import ModelConfig, require
+from fame.config import Count, ModelConfig, Positive, Rate
 from fame.models.base import SequentialModel
 from fame.models.layers.dropout import Dropout
 from fame.registry import models
@@ -38,25 +38,18 @@ class GRU4RecConfig(ModelConfig):
     """GRU4Rec (Hidasi et al., 2016): a recurrent network over item embeddings."""
 
     name: Literal["gru4rec"] = "gru4rec"  # type: ignore[assignment]
-    dim: int = 64
+    dim: Count = 64
     """D, width of items and queries."""
-    width: int = 128
+    width: Count = 128
     """S, width of the recurrent state."""
-    layers: int = 1
+    layers: Count = 1
     """Recurrent layers."""
-    dropout: float = 0.3
+    dropout: Rate = 0.3
     """Dropout of item embeddings."""
-    hidden_dropout: float = 0.0
+    hidden_dropout: Rate = 0.0
     """Dropout of the output of each recurrent layer."""
-    init_std: float = 0.3
+    init_std: Positive = 0.3
     """Standard deviation of initial item embeddings, which no layer norm follows."""
-
-    def __post_init__(self) -> None:
-        for key in ("dim", "width", "layers"):
-            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
-        for key in ("dropout", "hidden_dropout"):
-            require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
-        require(self.init_std > 0, "model.init_std", self.init_std, "must be positive")
 
 
 @models.register("gru4rec")

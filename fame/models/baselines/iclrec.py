@@ -36,7 +36,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fame.config import require
+from fame.config import Count, Fraction, NotNegative
 from fame.datasets.batches import Batch
 from fame.models.base import EpochStart
 from fame.models.baselines.cl4srec import CL4SRec, CL4SRecConfig
@@ -55,21 +55,16 @@ class ICLRecConfig(CL4SRecConfig):
     """ICLRec (Chen et al., 2022): contrastive learning with the intents of clustered sequences."""
 
     name: Literal["iclrec"] = "iclrec"  # type: ignore[assignment]
-    crop: float = 0.2
+    crop: Fraction = 0.2
     """η, share of the items that a crop keeps."""
-    mask: float = 0.7
+    mask: Fraction = 0.7
     """γ, share of the items that a mask hides."""
-    reorder: float = 0.2
+    reorder: Fraction = 0.2
     """β of the operators, share of the items that a reorder shuffles."""
-    intents: int = 256
+    intents: Count = 256
     """K, clusters of sequences; as many as there are windows, if those are fewer."""
-    intent_weight: float = 0.1
+    intent_weight: NotNegative = 0.1
     """λ, weight of the intents' term; `contrast_weight` is β, that of the views' term."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.intents >= 1, "model.intents", self.intents, "must be at least 1")
-        require(self.intent_weight >= 0, "model.intent_weight", self.intent_weight, "must not be negative")
 
 
 @models.register("iclrec")

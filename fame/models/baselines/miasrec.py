@@ -25,13 +25,13 @@ What differs:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fame.config import TrainConfig, require
+from fame.config import Count, Range, Rate, Share, TrainConfig, require
 from fame.datasets.batches import Batch
 from fame.losses.objective import Objective
 from fame.losses.softmax import product_dtype
@@ -56,33 +56,26 @@ class MiaSRecConfig(CosineConfig):
     """Three settings of the blocks. Positions are added to their input."""
 
     name: Literal["miasrec"] = "miasrec"  # type: ignore[assignment]
-    blocks: int = 2
+    blocks: Count = 2
     """Transformer blocks."""
-    heads: int = 2
+    heads: Count = 2
     """Attention heads; divides D."""
-    inner: int = 4
+    inner: Count = 4
     """Width of the feed-forward networks, in multiples of D."""
-    attention_dropout: float = 0.1
+    attention_dropout: Rate = 0.1
     """Dropout of attention weights."""
-    frequencies: int = 2
+    frequencies: Count = 2
     """Numbers of occurrences that are told apart; more count as this many."""
-    alpha: float = 1.5
+    alpha: Annotated[float, Range(low=1, high=2, open_low=True)] = 1.5
     """α of the entmax: the higher, the fewer session vectors; 2 is sparsemax."""
-    beta: float = 0.9
+    beta: Share = 0.9
     """β, weight of the best session vector for an item; that of their mean is 1 − β."""
-    vectors: int = 10
+    vectors: Annotated[int, Range(low=1, high=MOST)] = 10
     """I, the most session vectors of which an item's best is taken."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("blocks", "heads", "inner", "frequencies", "vectors"):
-            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
-        require(self.vectors <= MOST, "model.vectors", self.vectors, f"must be at most {MOST}")
         require(self.dim % self.heads == 0, "model.heads", self.heads, f"must divide model.dim = {self.dim}")
-        value = self.attention_dropout
-        require(0 <= value < 1, "model.attention_dropout", value, "must be in [0, 1)")
-        require(1 < self.alpha <= 2, "model.alpha", self.alpha, "must be above 1 and at most 2")
-        require(0 <= self.beta <= 1, "model.beta", self.beta, "must be between 0 and 1")
 
     def check_training(self, train: TrainConfig) -> None:
         rule = "scores that are the highest of several are learned by the plain train.loss = softmax"

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fame.config import TrainConfig, require
+from fame.config import Count, Positive, Rate, TrainConfig, require
 from fame.datasets.batches import Batch
 from fame.losses.objective import Objective
 from fame.losses.softmax import product_dtype
@@ -55,23 +55,20 @@ class MsgifsrConfig(CosineConfig):
     """MSGIFSR (WSDM 2022): a graph of units of one to several items."""
 
     name: Literal["msgifsr"] = "msgifsr"  # type: ignore[assignment]
-    levels: int = 3
+    levels: Count = 3
     """K, the most items of a unit."""
-    layers: int = 1
+    layers: Count = 1
     """Rounds of messages."""
-    heads: int = 2
+    heads: Count = 2
     """H, heads of the messages' attention; divides D."""
-    graph_dropout: float = 0.1
+    graph_dropout: Rate = 0.1
     """Dropout of what messages are made from, and of their weights."""
-    item_dropout: float = 0.0
-    temperature: float = 1 / 12
+    item_dropout: Rate = 0.0
+    temperature: Positive = 1 / 12
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("levels", "layers", "heads"):
-            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
         require(self.dim % self.heads == 0, "model.heads", self.heads, f"must divide model.dim = {self.dim}")
-        require(0 <= self.graph_dropout < 1, "model.graph_dropout", self.graph_dropout, "must be in [0, 1)")
 
     def check_training(self, train: TrainConfig) -> None:
         rule = "a mixture of softmaxes over the catalogue is learned by the plain train.loss = softmax"

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.config import require
+from fame.config import Count, Positive
 from fame.datasets.batches import Batch
 from fame.datasets.sequences import Sequences
 from fame.losses.objective import Objective
@@ -40,14 +40,10 @@ class TransitionConfig(CountingConfig):
     """What followed the last item, most often first."""
 
     name: Literal["transition"] = "transition"  # type: ignore[assignment]
-    window: int = 1
+    window: Count = 1
     """Largest distance at which an item counts as one that follows."""
-    smoothing: float = 1.0
+    smoothing: Positive = 1.0
     """μ, how many transitions the items' popularity is worth."""
-
-    def __post_init__(self) -> None:
-        require(self.window >= 1, "model.window", self.window, "must be at least 1")
-        require(self.smoothing > 0, "model.smoothing", self.smoothing, "must be positive")
 
 
 @models.register("transition")

@@ -191,10 +191,10 @@ def test_a_mask_is_no_item():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mask_rate": 0.0}, "model.mask_rate = 0.0: must be between 0 and 1"),
-        ({"mask_rate": 1.0}, "model.mask_rate = 1.0: must be between 0 and 1"),
+        ({"mask_rate": 0.0}, "model.mask_rate = 0.0: must be in (0, 1)"),
+        ({"mask_rate": 1.0}, "model.mask_rate = 1.0: must be in (0, 1)"),
         ({"copies": 0}, "model.copies = 0: must be at least 1"),
-        ({"last_rate": 1.5}, "model.last_rate = 1.5: must be in [0, 1]"),
+        ({"last_rate": 1.5}, "model.last_rate = 1.5: must be between 0 and 1"),
     ],
 )
 def test_each_rule_of_the_settings_has_its_message(settings, message):

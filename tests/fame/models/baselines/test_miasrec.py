@@ -106,10 +106,10 @@ def test_other_losses_are_refused(key, value):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"alpha": 1.0}, r"model.alpha = 1.0: must be above 1 and at most 2"),
+        ({"alpha": 1.0}, r"model.alpha = 1.0: must be in \(1, 2\]"),
         ({"beta": 1.5}, r"model.beta = 1.5: must be between 0 and 1"),
-        ({"vectors": 0}, r"model.vectors = 0: must be at least 1"),
-        ({"vectors": 256}, r"model.vectors = 256: must be at most 255"),
+        ({"vectors": 0}, r"model.vectors = 0: must be between 1 and 255"),
+        ({"vectors": 256}, r"model.vectors = 256: must be between 1 and 255"),
         ({"heads": 5}, r"model.heads = 5: must divide model.dim = 64"),
     ],
 )
