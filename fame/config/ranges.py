@@ -63,7 +63,7 @@ class Section:
 
     def __post_init__(self) -> None:
         """Check the ranges of the fields. A subclass with rules of its own calls this first. Raises `UserError`."""
-        for name, allowed in ranges(type(self)).items()  # type: ignore[arg-type]:
+        for name, allowed in ranges(type(self)).items():  # type: ignore[arg-type]
             value = getattr(self, name)
             require(value is None or value in allowed, f"{self.section}.{name}", value, f"must be {allowed}")
 

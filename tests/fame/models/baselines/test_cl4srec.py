@@ -78,8 +78,8 @@ def test_views_are_drawn_from_all_operators_and_anew_each_time():
     [
         ({"views": ()}, r"model.views = \(\): must name operators, once"),
         ({"views": ("crop", "crop")}, "model.views = .*: must name operators, once"),
-        ({"crop": 0.0}, "model.crop = 0.0: must be in \\(0, 1\\]"),
-        ({"mask": 1.1}, "model.mask = 1.1: must be in \\(0, 1\\]"),
+        ({"crop": 0.0}, r"model.crop = 0.0: must be in \(0, 1\]"),
+        ({"mask": 1.1}, r"model.mask = 1.1: must be in \(0, 1\]"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings, message):
