@@ -20,7 +20,7 @@ import pytest
 
 from cluster import doctor
 from docs import generate_settings
-from fame import explain, recommend, train
+from fame import evaluate, explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
@@ -36,6 +36,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("clu
 PARSERS = {
     "cluster.doctor": doctor.parser,
     "fame.train": train.parser,
+    "fame.evaluate": evaluate.parser,
     "fame.recommend": recommend.parser,
     "fame.explain": explain.parser,
     "tuning.registry": registry.parser,

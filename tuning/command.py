@@ -33,6 +33,7 @@ class Command:
 COMMANDS = {
     "sweep": Command(module="tuning.sweep", about="search the best configuration of a model"),
     "train": Command(module="fame.train", about="train one configuration"),
+    "evaluate": Command(module="fame.evaluate", about="evaluate an exported model, also on other data"),
     "recommend": Command(module="fame.recommend", about="recommend items with an exported model"),
     "explain": Command(module="fame.explain", about="show why a model recommends an item"),
     "compare": Command(module="tuning.compare", about="compare the best models of sweeps"),

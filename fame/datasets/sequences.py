@@ -75,7 +75,7 @@ class Targets:
     """Held-out items of all users, jagged: user u has `items[offsets[u]:offsets[u + 1]]`.
 
     items: item numbers, int64, [N], in the order of `Sequences.values`, each once a user; offsets: int64, [U + 1]. A user
-    without a history has no targets: no model can rank them.
+    without a history has no targets: no model can rank them. A number above V is of an item that the model does not know.
     """
 
     items: np.ndarray
@@ -101,7 +101,7 @@ def targets(sequences: Sequences, part: Part) -> Targets:
     places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
     items = sequences.values[places].astype(np.int64)
     if len(counts) and counts.max() > 1:
-        _, first = np.unique(users * (sequences.item_count + 1) + items, return_index=True)
+        _, first = np.unique(users * (items.max() + 1) + items, return_index=True)
         first.sort()
         items, counts = items[first], np.bincount(users[first], minlength=len(sequences))
     return Targets(items=items, offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))

@@ -92,7 +92,8 @@ class Evaluator:
         From the `ranks` of a model. Groups without users are left out. Raises `DivergedError` as `metrics` does.
         """
         ranks_N, counts = ranks_N.cpu(), self.counts[self.users]
-        occurs = train_counts(self.sequences)[self.targets.items[self.targets.places(self.users)]]
+        items = self.targets.items[self.targets.places(self.users)]
+        occurs = np.append(train_counts(self.sequences), 0)[np.minimum(items, self.sequences.item_count + 1)]
         group_of_target = np.searchsorted(list(FREQUENCIES.values()), occurs)
         owner = np.repeat(np.arange(len(self.users)), counts)
         results = {}

@@ -19,6 +19,7 @@ from fame.datasets.sequences import PARTS
 from fame.errors import UserError
 from fame.runtime.files import replacing, writing
 from fame.serving.card import model_card
+from fame.serving.other_data import evaluate_on
 from fame.serving.recommender import Recommender, history_of_user, load_recommender
 
 if TYPE_CHECKING:
@@ -60,8 +61,12 @@ class Model:
         """The dataset of the training. Raises `UserError` if it is no longer where it was."""
         return self._data or load_dataset(self.experiment.data)
 
-    def evaluate(self) -> pd.DataFrame:
+    def evaluate(self, data: Dataset | None = None) -> pd.DataFrame:
         """Return the metrics of the best epoch: a row each (`ndcg@10`, …), columns `validation` and `test`.
+
+        With `data` the model is evaluated on that dataset's test items, and the column is `test`. Items that the model
+        does not know are left out of histories, and count as not found. Raises `UserError` if no user has a known item
+        before a test item.
 
         Each user's held-out items are ranked among all items. HR@k is the share of users with such an item among the
         first k, NDCG@k gives the first places more weight: both from 0 to 1. docs/GUIDE.md explains the others. Validation
@@ -75,6 +80,9 @@ class Model:
         """
         import pandas as pd
 
+        if data is not None:
+            other = evaluate_on(self.recommender.exported, data, self.experiment)
+            return pd.DataFrame({"test": other.metrics | other.lists}).rename_axis("metric")
         lists = self.metrics.get("lists", {})  # an early version measured none
         found = {part: self.metrics[part] | lists.get(part, {}) for part in PARTS}
         return pd.DataFrame(found).rename_axis("metric")
