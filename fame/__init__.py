@@ -16,10 +16,10 @@ From a data frame to recommendations:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fame import interrupts
+from fame.names import imported_when_used
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
@@ -30,25 +30,16 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["Dataset", "DivergedError", "Model", "UserError", "fit", "load"]
 
-_HOMES = {
-    "Dataset": "fame.datasets",
-    "DivergedError": "fame.errors",
-    "Model": "fame.library.model",
-    "UserError": "fame.errors",
-    "fit": "fame.library.fitting",
-    "load": "fame.library.model",
-}
-"""The module of each public name. It is imported when the name is first used, so that `import fame` takes no time."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
+__getattr__, __dir__ = imported_when_used(
+    __name__,
+    {
+        "Dataset": "fame.datasets",
+        "DivergedError": "fame.errors",
+        "Model": "fame.library.model",
+        "UserError": "fame.errors",
+        "fit": "fame.library.fitting",
+        "load": "fame.library.model",
+    },
+)
 
 interrupts.on_the_way()

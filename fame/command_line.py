@@ -72,7 +72,8 @@ def line(command: str, module: str, *arguments: str) -> str:
     `fame` answers with `fame`, any other one with its own Python.
     """
     main = sys.modules["__main__"]
-    file = Path(main.__file__) if main.__spec__ is None and main.__file__ is not None else None
+    path = getattr(main, "__file__", None)  # a notebook has none
+    file = Path(path) if main.__spec__ is None and path is not None else None
     if file is not None and file.suffix != ".py":
         words = [_program(file), command]
     elif file is not None and file == ROOT.joinpath(*module.split(".")).with_suffix(".py"):

@@ -31,7 +31,8 @@ from fame.text.encoder import Encoder, encoder_folder, encoder_identity
 from fame.training.fit import CHECKPOINT, read_trained
 from tests.commands import TINY, call, write_config
 from tuning import sweep
-from tuning.plan.options import plain_name
+from tuning.library.run import resumed_plan
+from tuning.plan.options import Options, plain_name
 from tuning.space.file import read_space
 from tuning.storage.layout import RECORD, Storage
 
@@ -259,7 +260,7 @@ def test_a_sweep_of_another_user_is_not_resumed(theirs: str, mark: Path, monkeyp
         return type(found)(fields)
 
     with pytest.raises(UserError, match="is damaged, or of another version"):  # so it is read, if it is one's own
-        sweep.resumed_plan(sweep.Options(name="theirs", resume=True), {})
+        resumed_plan(Options(name="theirs", resume=True), {})
     monkeypatch.setattr(Path, "stat", owned)
     assert f"{theirs} belongs to another user, and what Ray keeps there is code" in resume()
     assert not mark.exists()
@@ -287,10 +288,10 @@ def test_a_name_stays_below_its_folder(name: str) -> None:
 @given(NAMES)
 def test_a_sweep_takes_no_other_name(name: str) -> None:
     if plain_name(name) == name:
-        assert sweep.Options(name=name).name == name
+        assert Options(name=name).name == name
     else:
         with pytest.raises(UserError, match="must be a plain folder name"):
-            sweep.Options(name=name)
+            Options(name=name)
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/../../../x", "..", "C:\\x"])

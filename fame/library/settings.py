@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from fame.config import BackboneConfig, EvaluateConfig, TextConfig, TrainConfig
@@ -21,11 +21,11 @@ PLAIN = {"seed": "seed", "recipe": "recipe", "max_length": "data.max_length"}
 """Settings outside of these sections that have a plain name."""
 
 
-def dotted(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def dotted(model: str, settings: Mapping[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:
     """Return settings by `section.key`.
 
     A plain name is a setting of the model, else of the first of `SECTIONS` that has it: `lr` is `train.lr`.
-    Values are not checked here. Raises `UserError` for an unknown name.
+    Values are not checked here. Raises `UserError` for an unknown name, with the nearest of them and of `others`.
 
         >>> dotted("fame", {"heads": 4, "epochs": 12, "text": {"epochs": 10}, "backbone.lr": 0.01})
         {'model.heads': 4, 'train.epochs': 12, 'text.epochs': 10, 'backbone.lr': 0.01}
@@ -48,5 +48,5 @@ def dotted(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         elif name in keys or "." in name:
             found[keys.get(name, name)] = value
         else:
-            raise UserError(f"unknown setting {name!r}: {nearest(name, keys)}")
+            raise UserError(f"unknown setting {name!r}: {nearest(name, [*keys, *others])}")
     return found

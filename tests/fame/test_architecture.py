@@ -19,6 +19,7 @@ HEAVY = ["pandas", "pyarrow", "transformers", "ray", "optuna", "mlflow", "safete
 ORDER = [
     {"command"},
     {"sweep", "compare"},
+    {"library"},
     {"driver"},
     {"report", "terminal"},
     {"dashboards", "comparison", "results", "machines"},
@@ -73,10 +74,11 @@ def test_every_room_of_tuning_has_its_floor():
 
 
 def test_imports_run_one_way_between_the_rooms_of_tuning():
+    """Commands (`__main__.py`) may import every room."""
     floor = {room: number for number, rooms in enumerate(ORDER) for room in rooms}
     found = []
     for path in sorted((ROOT / "tuning").rglob("*.py")):
-        if path == ROOT / "tuning" / "__init__.py":
+        if path == ROOT / "tuning" / "__init__.py" or path.name == "__main__.py":
             continue
         room = room_of(path)
         for module in imported(path):

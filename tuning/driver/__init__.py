@@ -10,5 +10,5 @@
     tune_files.py       Tune's working files on this machine
     tune_settings.py    Tune's environment variables and loggers
 
-`tuning/sweep.py` calls `run_sweep`. Nothing else imports from here.
+`tuning.library.run` calls `run_sweep`. Nothing else imports from here.
 """

@@ -14,7 +14,7 @@ from tuning.dashboards import dashboards
 from tuning.driver import tune_files
 from tuning.driver.sweep_run import end_run, open_projection
 from tuning.driver.trials import Trials
-from tuning.faults import disk
+from tuning.faults import disk, halt
 from tuning.machines import resources
 from tuning.machines.local_ray import session_folder
 from tuning.machines.resources import Resources, Room
@@ -42,6 +42,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
 
     `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or if Ray's head is.
     """
+    halt.begin()
     options, resumed = plan.options, storage.exists
     if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())

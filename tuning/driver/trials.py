@@ -15,6 +15,7 @@ from tuning.driver.interrupt import stops_softly
 from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.driver.tune_files import StagingCallback
 from tuning.driver.tune_settings import quieten_tune
+from tuning.machines.local_ray import environment
 from tuning.machines.resources import Resources
 from tuning.plan.sweep_plan import Plan
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
@@ -74,10 +75,11 @@ class Trials:
         quieten_tune()
         withhold_credentials()
         survive_the_memory_monitor()
+        save = os.environ.get("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")
+        variables = {"TUNE_GLOBAL_CHECKPOINT_S": save}
         if not self.scheduler.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
-            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
-        os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")
-        with stops_softly() as interrupted:
+            variables["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
+        with environment(variables), stops_softly() as interrupted:
             if resumed:
                 try:
                     with mirror.unless_away(self.storage):  # Tune reads there once more when it has ended

@@ -18,6 +18,11 @@ def halt(reason: str) -> None:
         signal.raise_signal(signal.SIGUSR1)  # as `tuning.driver.interrupt` does
 
 
+def begin() -> None:
+    """A sweep begins: an earlier one of this process may have been stopped."""
+    REASONS.clear()
+
+
 def halted() -> str | None:
     """Return why the sweep was stopped; None if it was not."""
     return REASONS[0] if REASONS else None

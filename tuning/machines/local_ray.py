@@ -103,7 +103,7 @@ def _unusable(folder: Path, error: OSError) -> UserError:
 
 def files_in(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Keep Ray's other files of this process, such as locks on checkpoints, in the session's folder, too."""
-    return _environment({"RAY_TMPDIR": str(folder)})
+    return environment({"RAY_TMPDIR": str(folder)})
 
 
 def disconnect() -> bool:
@@ -172,14 +172,14 @@ def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
         LOCAL_ONLY: "0",
     }
-    with _environment(settings), loopback():
+    with environment(settings), loopback():
         ray.init(
             address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=dashboard, **quiet
         )
 
 
 @contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
+def environment(variables: dict[str, str]) -> Iterator[None]:
     """Set environment variables for the processes that start within the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -140,11 +140,17 @@ def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = 
 
     With a cluster, Ray's files of this process alone are there. `dashboard` says whether our own needs Ray's
     dashboard, `verbose` whether Ray and the trials' processes are heard. Raises `UserError` if the cluster does not
-    answer.
+    answer, or if this process is connected to Ray.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Tune's own progress output; `tuning.terminal.progress` has ours.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    import ray
+
+    if ray.is_initialized():
+        raise UserError(
+            "this process is connected to Ray already, and a sweep connects itself; call ray.shutdown() first"
+        )
     quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):

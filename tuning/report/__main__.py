@@ -6,32 +6,16 @@ import argparse
 from pathlib import Path
 
 from fame.command_line import CommandParser, typed
-from fame.errors import UserError, nearest, run_command
-from tuning.plan.options import DEFAULTS, Options
-from tuning.storage.layout import RECORD, Storage, is_remote, root, shown
+from fame.errors import run_command
+from tuning.plan.options import DEFAULTS
+from tuning.storage.layout import shown
 
 
 def main() -> None:
     args = parser().parse_args()
-    storage = Storage.of(args.storage, args.name)
-    if not storage.exists:
-        known = [] if is_remote(args.storage) else [path.parent.name for path in root(args.storage).glob(f"*/{RECORD}")]
-        hint = nearest(args.name, known) if known else "see --storage"
-        raise UserError(f"no sweep '{args.name}' at {shown(storage.shared)}: {hint}")
-    import optuna  # here, so that --help need not wait
+    from tuning.library.sweep import open_sweep  # here, so that --help need not wait
 
-    from tuning.plan.sweep_plan import plan_from_record
-    from tuning.report.page import statistics_of, write_report
-    from tuning.study import mirror
-    from tuning.study.reading import open_read_only
-
-    plan = plan_from_record(storage.read_record(), Options(name=args.name, storage=args.storage), {})
-    mirror.fetch(storage)
-    try:
-        study = optuna.load_study(study_name=args.name, storage=open_read_only(storage.study))
-    except (FileNotFoundError, KeyError):
-        raise UserError(f"sweep '{args.name}' has no study at {shown(storage.study)}: it has not begun yet") from None
-    print(f"report  {shown(write_report(plan, storage, study, statistics_of(storage), args.output))}")
+    print(f"report  {shown(open_sweep(args.name, args.storage).report(args.output).path)}")
 
 
 def parser() -> argparse.ArgumentParser:
