@@ -36,7 +36,7 @@ class Page:
         return str(self.path)
 
     def __repr__(self) -> str:
-        return f"Page({str(self.path)!r})"
+        return f"Page({shown(self.path)!r})"
 
     def _repr_html_(self) -> str:
         """The whole page in a frame: it needs no file beside the notebook."""
@@ -80,7 +80,7 @@ class Sweep:
     def trials(self) -> pd.DataFrame:
         """A row for each trial, best first: `trial`, `state`, the validation metric, `epochs`, `best_epoch`, `seconds`.
 
-        Behind them is a column for each searched setting; a setting that a trial did not need is missing.
+        Behind them is a column for each searched setting. A setting that a trial did not have is missing.
         """
         import pandas as pd
 
