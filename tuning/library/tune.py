@@ -13,21 +13,21 @@ from fame.errors import UserError
 from fame.library.settings import dotted
 from tuning.library.run import carry_out, planned
 from tuning.library.sweep import Sweep
-from tuning.plan.options import DATA_OPTIONS, Options, parse
+from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, parse
 
 OPTIONS = {field.name for field in dataclasses.fields(Options)} - {"data", "set", "dry_run"}
 """Options of the command that `tune` takes as keywords."""
 
 
-def tune(data: Dataset, *, model: str = "fame", trials: int | None = None, **options: Any) -> Sweep:
+def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, **options: Any) -> Sweep:
     """Search the best settings of a model: Optuna proposes, Ray trains and stops, MLflow records. Return the results.
 
-    `options` are those of `fame sweep` with `_` for `-`: `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`,
+    `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`: `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`,
     `storage="runs"`, `trainer="inline"`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
     that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the machine.
 
     The sweep leaves what the command leaves, in the same folder. Ctrl-C, and the stop button of a notebook, end it
-    softly: the best so far is exported, and `resume=True` goes on.
+    softly: the best so far is exported, and `resume=True` with the sweep's `name` goes on.
 
     Raises `UserError` for what cannot be used, `RuntimeError` if Ray dies.
 
@@ -49,6 +49,10 @@ def tune(data: Dataset, *, model: str = "fame", trials: int | None = None, **opt
     if threading.current_thread() is not threading.main_thread():
         raise UserError("tune runs in the main thread alone: it listens to Ctrl-C; start it there, or as a process")
     plan, storage = planned(*options_of(data, {"model": model, "trials": trials, **options}))
+    if plan.fingerprint not in (None, data.fingerprint):
+        raise UserError(
+            f"resume: sweep '{storage.name}' has other data than these; give its data, or start another sweep"
+        )
     try:
         carry_out(plan, storage, report=lambda line: None)
     except CannotGoOnError as error:
@@ -57,13 +61,21 @@ def tune(data: Dataset, *, model: str = "fame", trials: int | None = None, **opt
 
 
 def options_of(data: Dataset, keywords: dict[str, Any]) -> tuple[Options, dict[str, Any]]:
-    """Return the options of the command that the keywords stand for, and those that were given. Raises `UserError`."""
+    """Return the options of the command that the keywords stand for, and those that were given. Raises `UserError`.
+
+    A sweep that goes on has its data and settings from its record.
+    """
     words = [word for key in OPTIONS & keywords.keys() for word in _words(key, keywords[key])]
     rest = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    settings = dotted(keywords.get("model") or DEFAULTS.model, rest, OPTIONS)
     of_data, prepared = data_options(data)
-    for key, value in (prepared | dotted(keywords["model"], rest, OPTIONS)).items():
+    if settings or not keywords.get("resume"):
+        settings = prepared | settings
+    for key, value in settings.items():
         words += ["--set", f"{key}={json.dumps(value)}"]
     options, given = parse(words)
+    if options.resume:
+        return options, given
     return dataclasses.replace(options, data=of_data), {**given, "data": of_data}
 
 

@@ -63,6 +63,19 @@ def test_what_the_recipe_says_anyway_is_not_fixed():
     assert options_of(fame.Dataset.named("ml-latest-small"), {"model": "fame"})[0].set == ()
 
 
+def test_a_sweep_goes_on_with_its_own_settings_and_data_alone(data):
+    keywords = {"model": "sasrec", "trials": 4, "dim": 16, "name": "s"}
+    plan, storage = planned(*options_of(data, keywords))
+    storage.create(plan.to_record(data.fingerprint))
+    for again in ({"name": "s"}, {}, keywords, {"name": "s", "dim": 16}):
+        same, there = planned(*options_of(data, {**again, "resume": True}))
+        assert (same.space, same.trials, there.name) == (plan.space, 4, "s")
+    with pytest.raises(UserError, match="--trials 5: the sweep was started with 4"):
+        planned(*options_of(data, {"trials": 5, "resume": True}))
+    with pytest.raises(UserError, match=r"resume: sweep 's' has other data than these; give its data"):
+        tune(fame.Dataset.named("synthetic", size={"users": 40, "items": 30}), name="s", resume=True)
+
+
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
@@ -128,6 +141,7 @@ assert len(first.trials) == len(open_sweep("first").trials) == 2 and len(second.
 assert first.best_model.data is data
 assert len(first.best_model.recommend(users=data.users[:3], k=2)) == 6
 again = tune(data, name="first", resume=True)
+assert tune(data, name="first", trials=2, **fixed, resume=True).trials.equals(again.trials)
 assert again.trials["trial"].tolist() == first.trials["trial"].tolist()
 assert repr(first.report()) == "Page('runs/first/report.html')"
 print(first)
