@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fame.command_line import CommandParser, typed
 from fame.errors import EXIT_FAILED, UserError, run_command
 from tuning.plan.credentials import without_credentials
-from tuning.plan.options import DEFAULTS
+from tuning.plan.options import DEFAULTS, TRACKING_HELP, default_tracking_uri
 from tuning.storage import object_store
 from tuning.storage.layout import is_remote
 
@@ -91,9 +91,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tracking-uri",
-        default=DEFAULTS.tracking_uri,
+        default=default_tracking_uri(),
         metavar="URI",
-        help="MLflow store or server (default: %(default)s)",
+        help=TRACKING_HELP,
     )
     parser.add_argument(
         "--timeout",

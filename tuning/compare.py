@@ -21,7 +21,7 @@ from pathlib import Path
 from fame.command_line import CommandParser, typed
 from fame.config.metrics import ACCURACY, split
 from fame.errors import UserError, run_command
-from tuning.plan.options import DEFAULTS
+from tuning.plan.options import TRACKING_HELP, default_tracking_uri
 
 
 def main() -> None:
@@ -66,9 +66,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tracking-uri",
-        default=DEFAULTS.tracking_uri,
+        default=default_tracking_uri(),
         metavar="URI",
-        help=f"MLflow store or server (default: {DEFAULTS.tracking_uri})",
+        help=TRACKING_HELP,
     )
     parser.add_argument(
         "--metric",

@@ -112,7 +112,7 @@ def epochs_again(sweeps: Sweeps, name: str) -> Counter[str]:
     again: Counter[str] = Counter()
     for trial in sweeps.study(name):
         id = trial.user_attrs[RAY_ID]
-        points = sweeps.client().get_metric_history(runs[id].info.run_id, "train_seconds")
+        points = sweeps.client().get_metric_history(runs[id].info.run_id, "time/train_seconds")
         first = {point.step: point.value for point in points}
         checkpoints = sorted((sweeps.folder / "runs" / name / "trials" / id).glob(f"*/{CHECKPOINT}"))
         _, header = load_checkpoint(checkpoints[-1])

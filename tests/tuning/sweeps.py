@@ -34,7 +34,7 @@ PATIENCE = 600
 """Seconds for anything that ends by itself: the machine may have other work."""
 MARK = "FAME_TEST_SWEEP"
 STATUS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-METRIC = "ndcg_at_10"
+METRIC = "validation/ndcg_10"
 
 
 RAYS_OWN = {".validate_storage_marker"}

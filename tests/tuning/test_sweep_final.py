@@ -88,7 +88,7 @@ def test_a_killed_last_step_goes_on_and_chooses_by_the_mean(tmp_path: Path) -> N
     assert metrics["seeds"]["seeds"] == [1, 2] and metrics["seed"] in (1, 2)
     assert metrics["validation"]["ndcg@10"] == max(metrics["seeds"]["validation"]["ndcg@10"]["values"])
     assert list(Ranks.read(sweeps.folder / "runs/f/best" / RANKS).by_seed) == [1, 2]
-    assert parent.data.metrics["test_ndcg_at_10_mean"] == metrics["seeds"]["test"]["ndcg@10"]["mean"]
+    assert parent.data.metrics["test/ndcg_10_mean"] == metrics["seeds"]["test"]["ndcg@10"]["mean"]
     card = (sweeps.folder / "runs/f/best/README.md").read_text()
     assert all(f"| {one['trial']} |" in card for one in metrics["final"])
 

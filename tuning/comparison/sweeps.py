@@ -17,6 +17,7 @@ from fame.runtime.provenance import mask_credentials
 from tuning.space import flatten
 from tuning.tracking.runs import children, search
 from tuning.tracking.store import be_patient, check_tracking_uri, client_of, database_file, in_one_line
+from tuning.tracking.vocabulary import history, latest
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -150,12 +151,10 @@ class Store:
             if child.data.tags.get("kind") == "trial"
         ]
         seconds = [
-            point.value
-            for trial in trials
-            for point in self.client.get_metric_history(trial.info.run_id, "train_seconds")
+            point.value for trial in trials for point in history(self.client, trial.info.run_id, "train_seconds")
         ]
         # A trial that took a backbone over reports the epochs with the times of the trial that computed it.
-        shared = run.data.metrics.get("stage_backbone_seconds_saved", 0.0)
+        shared = latest(run.data.metrics, "stage_backbone_seconds_saved") or 0.0
         return Effort(
             trials=collections.Counter(trial.data.tags.get("status", "unknown") for trial in trials),
             epochs=len(seconds),

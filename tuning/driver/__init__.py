@@ -5,6 +5,7 @@
     interrupt.py        Ctrl-C
     restoring.py        what a killed sweep needs besides Tune's own state
     sweep_run.py        the sweep's own run in MLflow
+    sweep_note.py       the description of that run
     fault_callback.py   decides what follows from a trial's fault
     hang.py             ends processes of trials that hang
     tune_files.py       Tune's working files on this machine

@@ -24,6 +24,7 @@ from tuning.registry import register_best
 from tuning.report.callback import try_report
 from tuning.results.best import export_best
 from tuning.results.final import KIND, Final, export_final
+from tuning.results.next_steps import resume_command
 from tuning.results.sanity import sanity_lines
 from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch
@@ -52,7 +53,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         resources.cluster(
             options.address, session_folder(storage), TRAINERS[options.trainer].dashboard, options.verbose
         ),
-        watched(storage.name, leases, summary.resume_command(plan, storage)) as watch,
+        watched(storage.name, leases, resume_command(plan, storage)) as watch,
     ):
         share = resources.plan(options, resources.found())
         projection = open_projection(plan, storage, dataset)
@@ -87,10 +88,10 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         best = best or export_best(trials, storage, dataset)
     try_report(plan, storage, search.study, dataset.statistics)
     sanity = sanity_of(search.study)
-    end_run(projection, storage, best, interrupted, total_uses(trials), sanity)
+    end_run(projection, plan, storage, best, interrupted, total_uses(trials), sanity)
     registered = None
-    if best is not None and not interrupted:
-        registered = register_best(options.tracking_uri, dataset.config.name, storage.name, storage.best)
+    if best is not None and not interrupted and options.register:
+        registered = register_best(options.tracking_uri, plan.mlflow_experiment, storage.name, storage.best)
     summary.print_results(plan, storage, trials, best, projection, registered, sanity)
     return summary.conclude(plan, storage, trials, interrupted)
 

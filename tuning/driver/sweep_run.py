@@ -4,38 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fame.config.tree import write_yaml
 from fame.datasets import Dataset
-from fame.datasets.sequences import PARTS
-from fame.runtime.provenance import provenance
+from fame.runtime.provenance import git_commit, provenance
+from tuning.driver import sweep_note
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.storage.layout import Storage
 from tuning.study import sanity
 from tuning.study.stage_uses import Uses, to_metrics
+from tuning.tracking.inputs import dataset_input
 from tuning.tracking.projection import Projection
+from tuning.tracking.vocabulary import exported_metrics
 
 EARLIER_SPOOL = "mlflow-waiting*"
 """Files in which earlier versions kept unsent records. The study and the checkpoints have all of it."""
 
 
 def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projection:
-    """Open the sweep in MLflow, in the experiment named after the dataset."""
+    """Open the sweep in MLflow."""
     options = plan.options
     settings = ("sampler", "scheduler", "trainer", "metric", "seed")
     projection = Projection.open(
         options.tracking_uri,
-        dataset.config.name,
+        plan.mlflow_experiment,
         storage.name,
         options.metric,
         tags={
             "dataset": dataset.config.name,
             "fingerprint": dataset.fingerprint,
             "model": options.model,
+            **mlflow_tags(),
             **provenance(),
         },
-        params={"trials": plan.trials, **{key: getattr(options, key) for key in settings}},
+        params={
+            "model.name": options.model,
+            "trials": plan.trials,
+            "epochs": plan.epochs,
+            **{key: getattr(options, key) for key in settings},
+        },
+        dataset=dataset_input(dataset),
+        note=lambda place: sweep_note.at_start(plan, storage, place),
+        machine=options.address is None,  # on a cluster, most trials run elsewhere
         resume=options.resume,
     )
     for path in storage.local.glob(EARLIER_SPOOL):
@@ -43,8 +55,21 @@ def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projectio
     return projection
 
 
+def mlflow_tags() -> dict[str, str]:
+    """Return the user, the program and the commit, by the tags that MLflow shows them from."""
+    from mlflow.tracking.context.git_context import GitRunContext
+    from mlflow.tracking.context.registry import resolve_tags
+    from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+
+    # MLflow would take the commit of whatever repository the started file lies in, such as an environment's.
+    commit = {MLFLOW_GIT_COMMIT: found["commit"]} if (found := git_commit()) else {}
+    ignored: list[Any] = [GitRunContext]  # MLflow's annotation asks for objects, its code for classes
+    return resolve_tags(ignore=ignored) | commit
+
+
 def end_run(
     projection: Projection,
+    plan: Plan,
     storage: Storage,
     best: Best | None,
     interrupted: bool,
@@ -57,9 +82,11 @@ def end_run(
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir())]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
-        found = {part: best.metrics[part] | best.metrics["lists"][part] for part in PARTS}
-        metrics |= {f"{part}_{key}": value for part in PARTS for key, value in found[part].items()}
-        if "seeds" in best.metrics:
-            over_seeds = {f"{part}_{k}": v for part in PARTS for k, v in best.metrics["seeds"][part].items()}
-            metrics |= {f"{key}_{what}": v[what] for key, v in over_seeds.items() for what in ("mean", "sd")}
-    projection.finish("interrupted" if interrupted else "finished", tags=tags, metrics=metrics, files=files)
+        metrics |= exported_metrics(best.metrics)
+    projection.finish(
+        "interrupted" if interrupted else "finished",
+        tags=tags,
+        metrics=metrics,
+        files=files,
+        note=lambda place: sweep_note.at_end(plan, storage, place, best, interrupted),
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import ray
 from ray import tune
@@ -30,9 +32,10 @@ from tuning.terminal.progress import ProgressCallback
 from tuning.terminal.waiting import WaitingCallback
 from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.projection import Projection
+from tuning.tracking.vocabulary import settings
 from tuning.tracking.wanted import TRIAL
 from tuning.trial import TRAINERS
-from tuning.trial.plan import TrialPlan
+from tuning.trial.plan import TrialPlan, trial_experiment
 
 
 class Trials:
@@ -51,7 +54,7 @@ class Trials:
         self.plan, self.storage, self.share = plan, storage, share
         self.projection, self.search = projection, search
         self.statistics = dataset.statistics if kind == TRIAL else None
-        projection.follow(Reader(storage.study, storage.name).trials, storage.trials, kind)
+        projection.follow(Reader(storage.study, storage.name).trials, storage.trials, kind, self._settings)
         self.states = below(storage.shared, TUNE)
         self.scheduler, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
         shared = TrialPlan(
@@ -69,6 +72,10 @@ class Trials:
         )
         at_a_time = share.concurrent or max(1, share.fits(share.nodes))
         self.trainable = self.trainer.trainable(shared, at_a_time if self.scheduler.pauses else None)
+
+    def _settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all settings of the trial at a point, for its run in MLflow."""
+        return settings(trial_experiment(self.plan.space.base, point), point)
 
     def run(self, resumed: bool) -> bool:
         """Run those that are left; returns whether it ended early, by a signal or for a reason (`faults.halt`)."""

@@ -39,7 +39,7 @@ def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr) ->
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(options, resources.found()).share)
     plan.check_data(dataset)
-    before_sweep(options, plan.experiment.data.name, storage)
+    before_sweep(options, plan.mlflow_experiment, storage)
     if options.dry_run:
         from tuning.terminal import summary
 

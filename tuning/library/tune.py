@@ -100,7 +100,10 @@ def data_options(data: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _words(key: str, value: Any) -> list[str]:
     """Words of the command line that say the same as a keyword."""
-    option = f"--{key.replace('_', '-')}"
+    name = key.replace("_", "-")
+    option = f"--{name}"
+    if value is False and getattr(DEFAULTS, key) is True:
+        return [f"--no-{name}"]
     if value is None or value is False:
         return []
     return [option] if value is True else [f"{option}={value}"]

@@ -12,9 +12,10 @@ USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 """Variables from which MLflow's client takes the credentials."""
 
 
-def without_credentials(uri: str) -> str:
+def without_credentials(uri: str, source: str = "--tracking-uri") -> str:
     """Return a tracking address without credentials. User and password of an ``http(s)`` address go to the environment.
 
+    `source` is the option or variable that holds the address.
     Raises `UserError` for a secret that MLflow cannot get in another way.
     """
     try:
@@ -28,7 +29,7 @@ def without_credentials(uri: str) -> str:
         uri = urlunsplit(parts._replace(netloc=host))
     if has_credentials(uri):
         raise UserError(
-            f"--tracking-uri {mask_credentials(uri)}: it holds a secret, which would be written into logs and records; "
+            f"{source} {mask_credentials(uri)}: it holds a secret, which would be written into logs and records; "
             f"take it out, and set {USERNAME} and {PASSWORD}, or MLFLOW_TRACKING_TOKEN, in the environment"
         )
     return uri

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,27 @@ from tuning.search import SAMPLERS
 from tuning.storage.layout import STAGES
 from tuning.trial import TRAINERS
 
+TRACKING_URI, EXPERIMENT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
+"""MLflow's own variables."""
+LOCAL_STORE = "sqlite:///mlflow.db"
+TRACKING_HELP = f"MLflow store or server (default: ${TRACKING_URI}, or {LOCAL_STORE})"
+EXPERIMENT_HELP = f"MLflow experiment (default: ${EXPERIMENT_NAME}, or the dataset's name)"
 FINAL_SEEDS = 5
 """Seeds of the last step if --final-seeds is not given."""
+
+
+def default_tracking_uri() -> str:
+    """Return the MLflow address that the environment names, as every MLflow program takes it, or a local database."""
+    uri = os.environ.get(TRACKING_URI)
+    if not uri:
+        return LOCAL_STORE
+    os.environ[TRACKING_URI] = without_credentials(uri, TRACKING_URI)  # Ray hands the environment to its processes
+    return os.environ[TRACKING_URI]
+
+
+def default_experiment() -> str | None:
+    """Return the MLflow experiment that the environment names, if it names one."""
+    return os.environ.get(EXPERIMENT_NAME) or None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +72,10 @@ class Options:
     hang_after: float = 1800.0
     name: str | None = None
     storage: str = "runs"
-    tracking_uri: str = "sqlite:///mlflow.db"
+    tracking_uri: str = dataclasses.field(default_factory=default_tracking_uri)
+    experiment: str | None = dataclasses.field(default_factory=default_experiment)
+    """MLflow experiment. None is the one with the name of the data."""
+    register: bool = True
     address: str | None = None
     resume: bool = False
     dry_run: bool = False
@@ -131,7 +154,8 @@ def _check_final(options: Options) -> None:
         )
 
 
-DEFAULTS = Options()
+DEFAULTS = Options(tracking_uri=LOCAL_STORE, experiment=None)
+"""Without the environment, which is asked when an option is read."""
 PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
 """Options for the place and the output of a sweep. They do not define the sweep."""
 DATA_OPTIONS = {
@@ -232,7 +256,13 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
     where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
     where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
-    where.add_argument("--tracking-uri", metavar="URI", help=_help("MLflow store or server", "tracking_uri"))
+    where.add_argument("--tracking-uri", metavar="URI", help=TRACKING_HELP)
+    where.add_argument("--experiment", metavar="NAME", help=EXPERIMENT_HELP)
+    where.add_argument(
+        "--register",
+        action=argparse.BooleanOptionalAction,
+        help="register the exported model in MLflow under the dataset's name (default: yes)",
+    )
     where.add_argument(
         "--resume", action="store_true", default=None, help="continue the sweep --name (default: the newest one)"
     )

@@ -57,6 +57,11 @@ class Plan:
         return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
 
     @property
+    def mlflow_experiment(self) -> str:
+        """The name of the MLflow experiment: that of the data unless an option gives one."""
+        return self.options.experiment or self.experiment.data.name
+
+    @property
     def epochs(self) -> int:
         """Most epochs of a trial, over its stages."""
         return self._most("train.epochs") + self._most("backbone.epochs")
@@ -236,7 +241,8 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
     source = f"the record of sweep '{options.name}'"
     place = {key: getattr(options, key) for key in PLACE}
     try:
-        recorded = Options(**{**record["options"], "set": tuple(record["options"]["set"])}, **place)
+        earlier = {"experiment": None}  # records of earlier versions have none
+        recorded = Options(**{**earlier, **record["options"], "set": tuple(record["options"]["set"])}, **place)
         space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
     except (KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"

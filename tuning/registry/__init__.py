@@ -1,13 +1,13 @@
-"""MLflow's model registry: exported models as `fame-<dataset>`, with the aliases champion and challenger.
+"""MLflow's model registry: exported models under the dataset's name, with the aliases champion and challenger.
 
     register.py       adds a version and decides its alias
     package.py        packs an exported folder as an MLflow model
     served_model.py   answers requests inside MLflow's server
     __main__.py       `python -m tuning.registry --model DIR`
 
-Outside code imports `Registered`, `register` and `register_best` from here.
+Outside code imports `Exported`, `Registered`, `register` and `register_best` from here.
 """
 
-from tuning.registry.register import Registered, register, register_best, version_tags
+from tuning.registry.register import Exported, Registered, register, register_best
 
-__all__ = ["Registered", "register", "register_best", "version_tags"]
+__all__ = ["Exported", "Registered", "register", "register_best"]

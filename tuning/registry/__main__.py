@@ -8,18 +8,18 @@ from pathlib import Path
 from fame.command_line import CommandParser, typed
 from fame.errors import run_command
 from fame.runtime.provenance import mask_credentials
-from tuning.plan.options import DEFAULTS
-from tuning.registry.register import register, version_tags
+from tuning.plan.options import EXPERIMENT_HELP, TRACKING_HELP, default_experiment, default_tracking_uri
+from tuning.registry.register import Exported, register
 from tuning.tracking.store import be_patient, check_tracking_uri, connect, in_one_line
 
 
 def main() -> None:
     args = parser().parse_args()
-    dataset = version_tags(args.model)["dataset"]
+    experiment = args.experiment or default_experiment() or Exported.read(args.model).tags["dataset"]
     uri = check_tracking_uri(args.tracking_uri)
     be_patient()
     with in_one_line(uri):
-        registered = register(*connect(uri, dataset, None), args.model)
+        registered = register(*connect(uri, experiment, None), args.model)
     print(registered)
     print(f"serve it: {registered.command(mask_credentials(args.tracking_uri))}")
 
@@ -29,10 +29,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     parser.add_argument(
         "--tracking-uri",
-        default=DEFAULTS.tracking_uri,
+        default=default_tracking_uri(),
         metavar="URI",
-        help="MLflow store or server (default: %(default)s)",
+        help=TRACKING_HELP,
     )
+    parser.add_argument("--experiment", metavar="NAME", help=EXPERIMENT_HELP)
     return parser
 
 

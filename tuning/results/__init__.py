@@ -1,8 +1,9 @@
 """Results: which trial is the best, and its exported model.
 
-    best.py    exports the best trial
-    sanity.py  evaluates two models that count, to compare with
-    final.py   trains the best configurations again with several seeds, and exports the best mean
+    best.py         exports the best trial
+    sanity.py       evaluates two models that count, to compare with
+    final.py        trains the best configurations again with several seeds, and exports the best mean
+    next_steps.py   the commands that follow a sweep
 
 Outside code imports from the modules.
 """

@@ -20,9 +20,9 @@ def sanity_of(study: optuna.Study) -> Sanity:
 
 
 def to_metrics(sanity: Sanity) -> dict[str, float]:
-    """Return the lines as plain figures for MLflow: `popularity_test_ndcg@10`."""
+    """Return the lines as plain figures for MLflow: `sanity/popularity_test_ndcg@10`."""
     return {
-        f"{model}_{part}_{metric}": value
+        f"sanity/{model}_{part}_{metric}": value
         for model, parts in sanity.items()
         for part, metrics in parts.items()
         for metric, value in metrics.items()

@@ -10,29 +10,25 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fame.command_line import line
 from fame.datasets import Dataset
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
-from fame.serving.exported import load_catalogue
 from tuning.faults.halt import halted
 from tuning.machines.resources import Resources
-from tuning.plan.options import DEFAULTS
 from tuning.plan.size import spoken
 from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
+from tuning.results.next_steps import model_commands, pages_command, resume_command
 from tuning.storage.layout import Storage, shown
 from tuning.study.sanity import Sanity, judgement
 from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
+from tuning.tracking.links import address
 from tuning.tracking.projection import Projection
 
 SHOWN = 5
 """Most trials in the table of results: of the best ones, and of the failed ones."""
-EXAMPLE_ITEMS = 3
-"""Most popular items in the example history."""
-
 
 REAL_SEARCH = "python tuning/sweep.py --dataset ml-20m (or --data FILE)"
 
@@ -130,9 +126,9 @@ def print_results(
         if halted() is None:
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         if not projection.is_complete:
-            console.print(mlflow_line(plan, storage, projection), highlight=False, soft_wrap=True)
+            console.print("\n".join(mlflow_lines(plan, storage, projection)), highlight=False, soft_wrap=True)
         return
-    found, folder = best.metrics, shown(storage.best)
+    found, commands = best.metrics, model_commands(storage)
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
     if "final" in found:
         note = f" (mean over {len(found['final'][0]['seeds'])} seeds; its model is that of seed {found['seed']})"
@@ -145,10 +141,9 @@ def print_results(
         *([f"sanity  {compared}"] if (compared := judgement(sanity, metric, found["test"].get(metric))) else []),
         f"model   {best.place}",
         *([f"report  {shown(storage.report)}"] if storage.report.exists() else []),
-        mlflow_line(plan, storage, projection),
+        *mlflow_lines(plan, storage, projection),
         *([f"registry {registered}"] if registered else []),
-        f"again   {line('train', 'fame.train', '--config', f'{folder}/config.yaml')}",
-        f"use     {line('recommend', 'fame.recommend', '--model', folder, '--history', _example_history(storage))}",
+        *(f"{what:8}{command}" for what, command in commands.items()),
     ]
     if isinstance(registered, Registered):
         lines.append(f"serve   {registered.command(projection.where)}")
@@ -162,24 +157,23 @@ def exhausted(plan: Plan) -> str:
     return "the space has one configuration, and nothing is compared; search more keys, or run python -m fame.train"
 
 
-def mlflow_line(plan: Plan, storage: Storage, projection: Projection) -> str:
+def mlflow_lines(plan: Plan, storage: Storage, projection: Projection) -> list[str]:
     """Say where the runs are, or that MLflow is not up to date and how it will be."""
-    if projection.is_complete:
-        return f"MLflow  experiment '{plan.experiment.data.name}' at {projection.where}, run '{storage.name}'"
-    return (
-        f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to date "
-        f"there; once it does, bring them up to date with: {resume_command(plan, storage)}"
-    )
+    if not projection.is_complete or projection.place is None:
+        return [
+            f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to "
+            f"date there; once it does, bring them up to date with: {resume_command(plan, storage)}"
+        ]
+    page = address(projection.where) + projection.place.trials(storage.name, plan.options.metric)
+    return [
+        f"MLflow  experiment '{plan.mlflow_experiment}' at {projection.where}, run '{storage.name}'",
+        f"trials  {page}",
+        f"pages   {pages_command(plan, storage)}",
+    ]
 
 
 def _short(value: object) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
-
-
-def _example_history(storage: Storage) -> str:
-    catalogue = load_catalogue(storage.best)
-    popular = sorted(range(len(catalogue.ids)), key=lambda index: -catalogue.counts[index])
-    return ",".join(str(catalogue.ids[index]) for index in popular[:EXAMPLE_ITEMS])
 
 
 def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interrupted: bool) -> int:
@@ -198,13 +192,3 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
     faults = [trial.fault.reason for trial in trials if trial.fault is not None]
     print(f"error: every trial failed; the last: {faults[-1] if faults else 'no reason is known'}", file=sys.stderr)
     return EXIT_FAILED
-
-
-def resume_command(plan: Plan, storage: Storage) -> str:
-    """Return the line that continues the sweep from this directory, also without an activated environment."""
-    words = ["--resume", "--name", storage.name]
-    for key in ("storage", "address"):
-        value = getattr(plan.options, key)
-        if value != getattr(DEFAULTS, key):
-            words += [f"--{key}", value]
-    return line("sweep", "tuning.sweep", *words)

@@ -4,7 +4,11 @@
     wanted.py       the runs as they have to be, computed from the study and the checkpoints
     reports.py      the metrics of epochs: noted in this process, else read from checkpoints
     writer.py       MLflow's side: the runs that are there, and the writes that they lack
-    runs.py         names and texts as MLflow takes them, batches, searches for runs
+    vocabulary.py   the metrics and parameters
+    inputs.py       the dataset
+    links.py        the pages of a sweep
+    machine.py      CPU, memory and GPUs of the driver's machine
+    runs.py         texts and batches as MLflow takes them, searches for runs
     store.py        tracking addresses, and the meaning of their errors
     callback.py     notes Tune's events
 

@@ -12,17 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
 from tuning.study.trials import SweepTrial
+from tuning.tracking.links import Place
+from tuning.tracking.machine import Machine
 from tuning.tracking.reports import Reports
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
 from tuning.tracking.store import StoreAwayError, be_patient, check_tracking_uri, first_line, is_refusal
 from tuning.tracking.wanted import CHILD_TAGS, STATUS, TRIAL, Followed, Status, WantedRun, WantedSweep
 
 if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
     from tuning.tracking.writer import Connection, Writer
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,10 @@ class Projection:
         """`where`: the address without passwords, to show."""
         self.away: str | None = None
         """Why the store took nothing when it was last tried; None if it did."""
+        self.place: Place | None = None
+        """The sweep's run. None if the store has not answered yet."""
         self._writer, self._wanted = writer, wanted
+        self.machine: Machine | None = None
         self._connection: Connection | None = None
         self._followed: list[Followed] = []
         self._current: set[str] = set()
@@ -66,10 +73,16 @@ class Projection:
         *,
         tags: Mapping[str, object],
         params: Mapping[str, object],
+        dataset: DatasetInput | None = None,
+        note: Callable[[Place], str] | None = None,
+        machine: bool = False,
         artifact_location: str | None = None,
         resume: bool = False,
     ) -> Projection:
         """Connect, and make the store, the experiment and the sweep's run if they are missing.
+
+        `dataset` is the input of all runs, `note` writes the description of the sweep's run. With `machine`, the load of this
+        machine is recorded.
 
         Raises `UserError` if the address cannot be used, if nobody answers there (a resumed sweep then goes on), or
         if the experiment has a sweep of this name with trials and the sweep is not resumed.
@@ -78,11 +91,12 @@ class Projection:
         be_patient()
         from tuning.tracking.writer import Writer  # MLflow takes seconds to import
 
-        wanted = WantedSweep(tags=texts(tags, TAG_LENGTH), params=texts(params, PARAM_LENGTH))
+        wanted = WantedSweep(
+            tags=texts(tags, TAG_LENGTH), params=texts(params, PARAM_LENGTH), dataset=dataset, note=note
+        )
         projection = cls(Writer(uri, experiment, sweep, metric, artifact_location), where, metric, wanted)
         try:
-            projection._connection = projection._writer.connect()
-            if projection._connection.children and not resume:
+            if projection._connect().children and not resume:
                 raise UserError(
                     f"sweep '{sweep}' has runs in the MLflow experiment '{experiment}' at '{where}'; "
                     "choose another --name, or --resume it"
@@ -91,13 +105,23 @@ class Projection:
             if not resume:
                 raise
             projection._note_away(error)
+        projection.machine = Machine(uri) if machine else None
         projection._thread.start()
         _opened[sweep] = projection
         return projection
 
-    def follow(self, trials: Callable[[], Sequence[SweepTrial]], folder: str, kind: str = TRIAL) -> None:
-        """Keep the runs of a study's trials up to date. `folder` has the trials' checkpoints."""
-        self._followed.append(Followed(trials=trials, folder=folder, kind=kind))
+    def follow(
+        self,
+        trials: Callable[[], Sequence[SweepTrial]],
+        folder: str,
+        kind: str = TRIAL,
+        settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
+        """Keep the runs of a study's trials up to date.
+
+        `folder` has the trials' checkpoints. `settings` returns all settings of the trial at a point.
+        """
+        self._followed.append(Followed(trials=trials, folder=folder, kind=kind, settings=settings))
 
     @property
     def behind(self) -> int:
@@ -139,6 +163,7 @@ class Projection:
         tags: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         files: Sequence[tuple[Path, str | None]] = (),
+        note: Callable[[Place], str] | None = None,
         seconds: float = FINISH_SECONDS,
     ) -> bool:
         """End the sweep's run and all trials that still run, and let go of MLflow; return whether it has all.
@@ -147,7 +172,8 @@ class Projection:
         """
         wanted = self._wanted
         wanted.metrics, wanted.files = {key: float(value) for key, value in (metrics or {}).items()}, list(files)
-        wanted.end_tags, wanted.status = texts(tags or {}, TAG_LENGTH), status
+        wanted.end_tags, wanted.note = texts(tags or {}, TAG_LENGTH), note or wanted.note
+        wanted.status = status
         done = self.update(seconds)
         self.close()
         return done
@@ -169,6 +195,8 @@ class Projection:
                 self._wake.clear()
                 if self._closing.is_set():
                     return
+                if self.machine is not None:
+                    self.machine.look()
                 try:
                     self._bring_up_to_date()
                 except (MlflowException, UserError, OSError) as error:
@@ -183,14 +211,21 @@ class Projection:
         except BaseException as error:  # `check` raises it in the main thread
             self._broken = error
 
-    def _bring_up_to_date(self) -> None:
+    def _connect(self) -> Connection:
         if self._connection is None:
             self._connection = self._writer.connect()
-        connection = self._connection
+            self.place = self._connection.place
+        return self._connection
+
+    def _bring_up_to_date(self) -> None:
+        connection = self._connect()
         self._refused |= connection.deleted
         if not self._begun:
             self._writer.begin_sweep(connection, self._wanted)
             self._begun = True
+        if self.machine is not None and self.machine.samples:
+            self._writer.write_machine(connection, self.machine.samples)
+            self.machine.samples.clear()
         status, known = self._wanted.status, set()
         for followed in self._followed:
             for trial in followed.trials():
@@ -215,7 +250,7 @@ class Projection:
         status = "running" if is_open and not over else STATUS[trial.state]
         if over and status == "running":
             status = "interrupted"
-        wanted = WantedRun.of(trial, self.reports.point(trial), status)
+        wanted = WantedRun.of(trial, followed.settings(self.reports.point(trial)), status)
         if child is not None and status != "running" and child.agrees(wanted):
             self._settle(trial, wanted)
             return
@@ -225,7 +260,7 @@ class Projection:
             if status == "running" and not epochs and child is not None and child.has(wanted):
                 return
             tags = {key: self._wanted.tags[key] for key in CHILD_TAGS if key in self._wanted.tags}
-            self._writer.write_trial(connection, wanted, epochs, followed.kind, tags)
+            self._writer.write_trial(connection, wanted, epochs, followed.kind, tags, self._wanted.dataset)
         except Exception as error:
             if not is_refusal(error, self._writer.uri):
                 raise

@@ -1,4 +1,4 @@
-"""Names and texts as MLflow takes them, and searches for runs by their tags."""
+"""Texts and batches as MLflow takes them, and searches for runs by their tags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tuning.tracking.vocabulary import metric_name, valid_name
+
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
     from mlflow.tracking import MlflowClient
@@ -17,7 +19,6 @@ METRICS_PER_BATCH = 1000
 """Most metrics and other entries of a request together."""
 ENTRIES_PER_BATCH = 100
 """Parameters, or tags."""
-NAME_LENGTH = 250
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 """MLflow's limits (`mlflow.utils.validation`)."""
@@ -25,18 +26,15 @@ PAGE = 200
 """Runs per answer to a search. A thousand runs can take longer than a request may."""
 
 
-def metric_name(name: str) -> str:
-    """Return the name of a metric, parameter or tag in MLflow: ``ndcg@10`` is ``ndcg_at_10``.
-
-    MLflow takes letters, digits, ``_ - . : /`` and spaces; anything else becomes ``_``.
-    """
-    return re.sub(r"[^\w\-.:/ ]", "_", name.replace("@", "_at_"))[:NAME_LENGTH]
-
-
 def texts(values: Mapping[str, object], length: int) -> dict[str, str]:
     """Return names and values as MLflow takes them: valid names, and texts that are not too long."""
-    texts = {metric_name(k): v if isinstance(v, str) else json.dumps(v, default=str) for k, v in values.items()}
-    return {key: text if len(text) <= length else text[: length - 1] + "…" for key, text in texts.items()}
+    texts = {valid_name(k): v if isinstance(v, str) else json.dumps(v, default=str) for k, v in values.items()}
+    return {key: shortened(text, length) for key, text in texts.items()}
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the text, cut off if it is longer than MLflow takes."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def current_params(run: Run) -> dict[str, str]:
@@ -64,7 +62,7 @@ class Batch:
             if math.isfinite(value):
                 self.metrics.append(Metric(metric_name(key), value, when, step))
             else:
-                self.tags[metric_name(f"not_finite.{key}")] = f"{value} at epoch {step}"
+                self.tags[valid_name(f"not_finite.{key}")] = f"{value} at epoch {step}"
 
     def send(self, client: MlflowClient, run_id: str) -> None:
         """Write the batch. It is empty afterwards."""

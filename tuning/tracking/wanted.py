@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuning.study.trials import State, SweepTrial
+from tuning.tracking.links import Place
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
 
 Status = Literal["running", "finished", "pruned", "failed", "interrupted"]
 STATUS: Mapping[State, Status] = {
@@ -23,7 +27,10 @@ STATUS: Mapping[State, Status] = {
     "failed": "failed",
     "lost": "interrupted",
 }
-CHILD_TAGS = ("dataset", "fingerprint", "commit")
+CHILD_TAGS = (
+    *("dataset", "fingerprint", "commit", "model"),
+    *("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"),
+)
 """Tags of the sweep that each trial carries, too, to search for."""
 TRIAL = "trial"
 """Tag `kind` of the runs of a sweep's trials."""
@@ -39,6 +46,8 @@ class Followed:
     """Folder of their checkpoints: a path or URI."""
     kind: str
     """Tag `kind` of their runs."""
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    """Returns all settings of the trial at a point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +66,14 @@ class WantedRun:
     ended: int
 
     @classmethod
-    def of(cls, trial: SweepTrial, point: Mapping[str, Any], status: Status) -> WantedRun:
+    def of(cls, trial: SweepTrial, settings: Mapping[str, Any], status: Status) -> WantedRun:
         fault = {} if trial.fault is None else {"failure": trial.fault.kind, "error": trial.fault.reason}
         shows_value = status not in ("running", "interrupted") and trial.value is not None
         return cls(
             trial=trial.id,
             name=f"{trial.name} · {trial.value:.4f}" if shows_value else trial.name,
             status=status,
-            params=texts(point, PARAM_LENGTH),
+            params=texts(settings, PARAM_LENGTH),
             tags=texts(fault if status == "failed" else {}, TAG_LENGTH),
             epochs=frozenset(trial.curve),
             began=milliseconds(trial.began),
@@ -79,6 +88,10 @@ class WantedSweep:
     tags: dict[str, str]
     """Tags of the first start. Where a resumed sweep's differ, they become `resumed.<key>`."""
     params: dict[str, str]
+    dataset: DatasetInput | None = None
+    """Input of the sweep's run and of its trials' runs."""
+    note: Callable[[Place], str] | None = None
+    """Writes the run's description, in Markdown."""
     status: Status = "running"
     metrics: dict[str, float] = field(default_factory=dict)
     end_tags: dict[str, str] = field(default_factory=dict)

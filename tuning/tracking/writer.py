@@ -6,18 +6,21 @@ knows whether it took effect. Then the connection is dropped, and the next one r
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tuning.tracking.links import Place
 from tuning.tracking.reports import EpochMetrics
-from tuning.tracking.runs import Batch, changed_params, children, current_params, find, like, metric_name
+from tuning.tracking.runs import TAG_LENGTH, Batch, changed_params, children, current_params, find, like, shortened
 from tuning.tracking.store import connect, first_line, in_one_line
+from tuning.tracking.vocabulary import metric_name
 from tuning.tracking.wanted import WantedRun, WantedSweep, milliseconds
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
     from mlflow.tracking import MlflowClient
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ MLFLOW_STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED
 """MLflow has no status for a pruned run. The tag `status` distinguishes it from a finished one."""
 EPOCHS = "epochs"
 """Tag of a trial that has ended: its last epoch in MLflow."""
+NOTE, NOTE_HASH = "mlflow.note.content", "note_hash"
+"""Tags of the description that MLflow shows, and of the hash of the one that the sweep wrote."""
 
 
 @dataclass(kw_only=True)
@@ -43,9 +48,11 @@ class Child:
     """Epochs that the run has; None if MLflow has to be asked."""
     last_when: int = 0
     """Time of the latest of them. Times that were computed must not be earlier."""
+    has_dataset: bool = False
 
     @classmethod
-    def of(cls, run: Run) -> Child:
+    def of(cls, run: Run, metric: str) -> Child:
+        """Read a run. Epochs that an earlier version wrote under other names count as missing."""
         tags, status = run.data.tags, run.data.tags.get("status", "running")
         if MLFLOW_STATUS.get(status) != run.info.status:  # a kill came between the tag and the end of the run
             status = "running"
@@ -54,8 +61,9 @@ class Child:
             name=run.info.run_name,
             status=status,
             params=current_params(run) if status == "running" else None,
-            last_epoch=int(tags.get(EPOCHS, 0)),
+            last_epoch=int(tags.get(EPOCHS, 0)) if metric_name(metric) in run.data.metrics else 0,
             epochs=None,
+            has_dataset=bool(run.inputs and run.inputs.dataset_inputs),
         )
 
     def has(self, wanted: WantedRun) -> bool:
@@ -72,8 +80,10 @@ class Connection:
     """MLflow's client, and the sweep's runs there."""
 
     client: MlflowClient
-    experiment_id: str
-    parent_id: str
+    place: Place
+    """The sweep's own run."""
+    began: int
+    """Start of the sweep's run, in milliseconds since 1970."""
     children: dict[str, Child] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     """Trials whose runs a user has deleted. They stay deleted."""
@@ -100,13 +110,14 @@ class Writer:
         parent = find(client, experiment_id, query, {"sweep": self.sweep})
         if parent is None:
             parent = client.create_run(experiment_id, tags={"sweep": self.sweep, "kind": "sweep"}, run_name=self.sweep)
-        connection = Connection(client=client, experiment_id=experiment_id, parent_id=parent.info.run_id)
-        for run in children(client, experiment_id, connection.parent_id):
+        place = Place(experiment_id=experiment_id, run_id=parent.info.run_id)
+        connection = Connection(client=client, place=place, began=parent.info.start_time)
+        for run in children(client, experiment_id, place.run_id):
             trial = run.data.tags.get("trial")
             if run.info.lifecycle_stage == "deleted":
                 connection.deleted.add(trial)
             elif trial is not None:  # else a user has put the run below the sweep's
-                connection.children.setdefault(trial, Child.of(run))
+                connection.children.setdefault(trial, Child.of(run, self.metric))
         connection.deleted -= connection.children.keys()
         return connection
 
@@ -124,10 +135,14 @@ class Writer:
         epochs: Mapping[int, EpochMetrics],
         kind: str,
         tags: Mapping[str, str],
+        dataset: DatasetInput | None,
     ) -> None:
         """Bring a trial's run up to date. `tags` are those that a new run gets."""
         client, batch = connection.client, Batch()
         child = connection.children.get(wanted.trial) or self._create(connection, wanted, kind, tags)
+        if dataset is not None and not child.has_dataset:
+            client.log_inputs(child.run_id, [dataset])
+            child.has_dataset = True
         if child.params is None:
             child.params = current_params(client.get_run(child.run_id))
         if child.status != "running" and child.status != wanted.status:
@@ -166,7 +181,7 @@ class Writer:
 
     def begin_sweep(self, connection: Connection, wanted: WantedSweep) -> None:
         """Write the sweep's own run at its start, or when it goes on."""
-        client, run_id = connection.client, connection.parent_id
+        client, run_id = connection.client, connection.place.run_id
         run = client.get_run(run_id)
         if run.info.status != "RUNNING":
             client.update_run(run_id, status="RUNNING")
@@ -174,26 +189,43 @@ class Writer:
         known = run.data.tags
         tags = {key if known.get(key, text) == text else f"resumed.{key}": text for key, text in wanted.tags.items()}
         params, changes = changed_params(current_params(run), wanted.params)
-        Batch(params=params, tags=tags | changes | {"status": "running"}).send(client, run_id)
+        tags |= changes | {"status": "running"} | note_tags(known, wanted.note and wanted.note(connection.place))
+        Batch(params=params, tags=tags).send(client, run_id)
+        if wanted.dataset is not None and not (run.inputs and run.inputs.dataset_inputs):
+            client.log_inputs(run_id, [wanted.dataset])
+
+    def write_machine(self, connection: Connection, samples: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Write samples of the driver's machine. Their step is the second of the sweep."""
+        batch = Batch()
+        for when, metrics in samples:
+            batch.add_metrics(metrics, max(0, when - connection.began) // 1000, when)
+        batch.send(connection.client, connection.place.run_id)
 
     def end_sweep(self, connection: Connection, wanted: WantedSweep) -> None:
         """Write the sweep's own run at its end."""
-        client, run_id = connection.client, connection.parent_id
+        client, run_id = connection.client, connection.place.run_id
         when = milliseconds(None)
         for path, folder in wanted.files:
             try:
                 client.log_artifact(run_id, str(path), folder)
             except Exception as error:  # each kind of artifact store has its own
                 raise OSError(f"artifact store: {first_line(error)}") from error
-        batch = Batch(tags=wanted.end_tags | {"status": wanted.status})
+        known = client.get_run(run_id).data.tags
+        batch = Batch(
+            tags=wanted.end_tags
+            | {"status": wanted.status}
+            | note_tags(known, wanted.note and wanted.note(connection.place))
+        )
         batch.add_metrics(wanted.metrics, 0, when)
         batch.send(client, run_id)
         client.set_terminated(run_id, MLFLOW_STATUS[wanted.status], when)
 
     def _create(self, connection: Connection, wanted: WantedRun, kind: str, tags: Mapping[str, str]) -> Child:
         tags = {"sweep": self.sweep, "trial": wanted.trial, "kind": kind, "status": "running", **tags}
-        tags["mlflow.parentRunId"] = connection.parent_id
-        run = connection.client.create_run(connection.experiment_id, wanted.began, tags=tags, run_name=wanted.name)
+        tags["mlflow.parentRunId"] = connection.place.run_id
+        run = connection.client.create_run(
+            connection.place.experiment_id, wanted.began, tags=tags, run_name=wanted.name
+        )
         child = Child(run_id=run.info.run_id, name=wanted.name, status="running", params={}, last_epoch=0, epochs=set())
         connection.children[wanted.trial] = child
         return child
@@ -204,3 +236,16 @@ class Writer:
             child.epochs = {point.step for point in history}
             child.last_when = max((point.timestamp for point in history), default=0)
         return child.epochs
+
+
+def note_tags(known: Mapping[str, str], note: str | None) -> dict[str, str]:
+    """Return the tags of a run's description. A description that a user has written or changed stays."""
+    current = known.get(NOTE)
+    if not note or (current and hash_of(current) != known.get(NOTE_HASH)):
+        return {}
+    text = shortened(note, TAG_LENGTH)
+    return {NOTE: text, NOTE_HASH: hash_of(text)}
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

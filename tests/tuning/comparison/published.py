@@ -60,8 +60,12 @@ class Published:
         with_ranks: bool = True,
         metric: str = "ndcg@10",
         settings: dict[str, Any] | None = None,
+        early: bool = False,
     ) -> dict[int, dict[str, torch.Tensor]]:
-        """Publish a sweep; returns its ranks. Without `hits` it has exported nothing."""
+        """Publish a sweep; returns its ranks. Without `hits` it has exported nothing.
+
+        With `early`, its metrics have the names that earlier versions gave.
+        """
         found = self.client.get_experiment_by_name(experiment)
         id = (
             found.experiment_id
@@ -70,12 +74,15 @@ class Published:
         )
         tags = {"kind": "sweep", "sweep": name, "status": "finished", "model": model}
         parent = self.client.create_run(id, tags=tags, run_name=name).info.run_id
+        seconds, saved = "time/train_seconds", "stage/backbone_seconds_saved"
+        if early:
+            seconds, saved = "train_seconds", "stage_backbone_seconds_saved"
         for number, status in enumerate(("finished", "finished", "pruned")):
             tags = {"kind": "trial", "trial": str(number), "status": status, "mlflow.parentRunId": parent}
             child = self.client.create_run(id, tags=tags).info.run_id
             for epoch in range(1, 4 - number):
-                self.client.log_metric(child, "train_seconds", 10.0, step=epoch)
-        self.client.log_metric(parent, "stage_backbone_seconds_saved", 15.0)
+                self.client.log_metric(child, seconds, 10.0, step=epoch)
+        self.client.log_metric(parent, saved, 15.0)
         if hits is None:
             return {}
         by_seed = {seed: {"validation": ranks_of(hits, seed + 50), "test": ranks_of(hits, seed)} for seed in seeds}

@@ -46,7 +46,7 @@ def cells(out: str, first: str) -> list[str]:
 
 def test_two_sweeps_side_by_side(published):
     ours = published.sweep("mine", 0.30, settings={"model.heads": 4, "train.lr": 0.01})
-    theirs = published.sweep("theirs", 0.20, model="sasrec", settings={"data.dir": "/elsewhere"})
+    theirs = published.sweep("theirs", 0.20, model="sasrec", settings={"data.dir": "/elsewhere"}, early=True)
     done = run(published, "mine", "theirs")
     assert (done.code, done.err) == (0, "")
     first, second = (naive_metric(one[0]["test"], "ndcg@10") for one in (ours, theirs))
@@ -55,6 +55,7 @@ def test_two_sweeps_side_by_side(published):
     assert cells(done.out, "A") == [
         "A", "mine", "fame", "2 finished, 1 stopped", "6", "00:45", f"{validation:.4f}", f"{first.mean():.4f}",
     ]  # fmt: skip
+    assert cells(done.out, "B")[3:6] == ["2 finished, 1 stopped", "6", "00:45"]
     assert cells(done.out, "ndcg@10") == ["ndcg@10", f"{first.mean():.4f}", f"{second.mean():.4f}"]
     assert cells(done.out, "model.heads") == ["model.heads", "4", "2"]
     assert cells(done.out, "model.experts") == ["model.experts", "4", "–"]

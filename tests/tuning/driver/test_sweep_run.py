@@ -1,40 +1,93 @@
-"""What a sweep tells MLflow of itself at its end."""
+"""What a sweep tells MLflow of itself."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from fame.config.tree import parse_yaml
-from tuning.driver.sweep_run import end_run
+from tuning.driver import sweep_note
+from tuning.driver.sweep_run import end_run, mlflow_tags
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import Plan, make_plan
+from tuning.results import next_steps
 from tuning.results.best import Best
 from tuning.storage.layout import Storage
 from tuning.study.stage_uses import Uses
+from tuning.tracking.links import Place
+
+PLACE = Place(experiment_id="7", run_id="abc")
+SEEDS = {part: {"ndcg@10": {"mean": 0.2, "sd": 0.1}} for part in ("validation", "test")}
+METRICS = {
+    "metric": "ndcg@10", "validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "best_epoch": 3, "train_seconds": 9
+}  # fmt: skip
 
 SANITY = {"popularity": {"validation": {"ndcg@10": 0.02}, "test": {"ndcg@10": 0.01}}}
 
 
-def test_the_end_has_the_model_its_metrics_and_the_uses_of_stages(tmp_path: Path) -> None:
-    storage, told = Storage.of(str(tmp_path / "runs"), "mine"), {}
+def best(**more: object) -> Best:
+    return Best(trial_id="a", point={"train.lr": 0.1}, finished=True, metrics=METRICS | more, place="runs/mine/best")
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make_plan(parse(["--name", "mine"])[0])
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    catalogue = SimpleNamespace(ids=[1, 2, 3, 4], counts=[1, 4, 3, 2])
+    monkeypatch.setattr(next_steps, "load_catalogue", lambda folder: catalogue)
+    return Storage.of(str(tmp_path / "runs"), "mine")
+
+
+def test_the_end_has_the_model_its_metrics_and_the_uses_of_stages(plan: Plan, storage: Storage) -> None:
+    told: dict = {}
     storage.best.mkdir(parents=True)
     (storage.best / "config.yaml").write_text("seed: 0")
     storage.report.write_text("<html>")
     projection = SimpleNamespace(finish=lambda status, **more: told.update(status=status, **more))
-    seeds = {part: {"ndcg@10": {"mean": 0.2, "sd": 0.1}} for part in ("validation", "test")}
+    uses = {"backbone": Uses(computed=1, seconds_saved=2.0)}
     lists = {part: {"coverage@10": 0.5} for part in ("validation", "test")}
-    metrics = {"validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "lists": lists, "seeds": seeds}
-    best = Best(trial_id="a", point={"train.lr": 0.1}, finished=True, metrics=metrics, place="runs/mine/best")
-    end_run(projection, storage, best, False, {"backbone": Uses(computed=1, seconds_saved=2.0)}, SANITY)
+    end_run(projection, plan, storage, best(seeds=SEEDS, lists=lists), False, uses, SANITY)
     assert told["status"] == "finished" and told["tags"]["best_trial"] == "a"
     assert parse_yaml(told["tags"]["best_params"].encode(), "params") == {"train.lr": 0.1}
     assert told["files"] == [(storage.report, None), (storage.best / "config.yaml", "best")]
-    assert told["metrics"]["test_ndcg@10"] == 0.25 and told["metrics"]["validation_ndcg@10_sd"] == 0.1
+    assert told["metrics"]["test/ndcg_10"] == 0.25 and told["metrics"]["validation/ndcg_10_sd"] == 0.1
     assert told["metrics"]["stage_backbone_seconds_saved"] == 2.0
-    assert told["metrics"]["popularity_test_ndcg@10"] == 0.01
+    assert told["metrics"]["sanity/popularity_test_ndcg@10"] == 0.01 and told["metrics"]["test/coverage_10"] == 0.5
+    assert "0.2000 ± 0.1000" in told["note"](PLACE)
 
 
-def test_an_interrupted_sweep_without_a_model_says_so(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_without_a_model_says_so(plan: Plan, storage: Storage) -> None:
     told: dict = {}
     projection = SimpleNamespace(finish=lambda status, **more: told.update(status=status, **more))
-    end_run(projection, Storage.of(str(tmp_path / "runs"), "mine"), None, True, {}, {})
+    end_run(projection, plan, storage, None, True, {}, {})
+    note = told.pop("note")(PLACE)
     assert told == {"status": "interrupted", "tags": {}, "metrics": {}, "files": []}
+    assert "interrupted" in note and "--resume --name mine" in note
+
+
+def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, storage: Storage) -> None:
+    note = sweep_note.at_end(plan, storage, PLACE, best(), False)
+    assert "**fame** on **ml-latest-small**" in note and "--resume" not in note
+    assert "|  | ndcg@10 |\n| --- | --- |\n| validation | 0.3000 |\n| test | 0.2500 |" in note
+    assert "- `train.lr`: 0.1" in note and "[Charts](#/experiments/7/runs?" in note and "compareRunsMode=CHART" in note
+    for command in ("-m tuning.dashboards --name mine", "-m fame.train --config ", "--history 2,3,4"):
+        assert command in note
+    assert "8 trials of at most" in sweep_note.at_start(plan, storage, PLACE)
+
+
+def test_the_runs_have_the_user_and_the_program_and_no_commit_of_another_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tuning/sweep.py"])
+    monkeypatch.setattr("getpass.getuser", lambda: "me")
+    monkeypatch.setattr("tuning.driver.sweep_run.git_commit", lambda: {"commit": "c1", "dirty": "true"})
+    tags = {"mlflow.user": "me", "mlflow.source.name": "tuning/sweep.py", "mlflow.source.type": "LOCAL"}
+    assert mlflow_tags() == tags | {"mlflow.source.git.commit": "c1"}
+    monkeypatch.setattr("tuning.driver.sweep_run.git_commit", dict)
+    assert mlflow_tags() == tags

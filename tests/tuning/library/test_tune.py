@@ -58,6 +58,7 @@ def test_what_the_recipe_says_anyway_is_not_fixed():
     plain = fame.Dataset.named("synthetic", size={"users": 40, "items": 30})
     options, given = options_of(plain, {"model": "fame"})
     assert options.data == given["data"] == {"data.name": "synthetic"}
+    assert options.register and not options_of(plain, {"register": False, "quiet": False})[0].register
     (size,) = options.set
     assert size.startswith('data.size={"users": 40, "items": 30, ')
     assert options_of(fame.Dataset.named("ml-latest-small"), {"model": "fame"})[0].set == ()

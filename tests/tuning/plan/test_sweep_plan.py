@@ -216,6 +216,17 @@ def test_the_record_says_the_trainer_and_an_old_one_means_torch():
     assert resumed(plan_of(), options=options).options.trainer == "torch"
 
 
+def test_a_sweep_stays_in_its_mlflow_experiment(monkeypatch):
+    options = plan_of("--dataset", "beauty").to_record("beef")["options"]
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
+    ours = plan_of("--dataset", "beauty")
+    assert ours.mlflow_experiment == "ours"
+    assert options.pop("experiment") is None  # as in a record of an earlier version
+    assert resumed(plan_of(), options=options).options.experiment is None
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    assert resumed(ours).mlflow_experiment == "ours" and plan_of("--dataset", "beauty").mlflow_experiment == "beauty"
+
+
 def test_the_record_does_not_say_where_it_runs():
     record = plan_of("--name", "n", "--storage", "there", "--address", "auto").to_record("beef")
     assert not record["options"].keys() & set(PLACE)

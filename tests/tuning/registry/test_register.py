@@ -6,46 +6,66 @@ import json
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from fame.errors import UserError
 from tests.commands import call
 from tuning.registry import __main__
-from tuning.registry.register import CHALLENGER, CHAMPION, Registered, register, register_best, verdict, version_tags
+from tuning.registry.register import (
+    CHALLENGER,
+    CHAMPION,
+    Exported,
+    Rated,
+    Registered,
+    process_store,
+    register,
+    register_best,
+    verdict,
+)
 from tuning.tracking.store import connect, sqlite_uri
 
-BASE = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10", "validation.ndcg_at_10": "0.25"}
+TAGS, NDCG = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10"}, "validation/ndcg_10"
+
+
+def rated(version: str, value: float | None, **changed: object) -> Rated:
+    metrics = {"test/ndcg_10": 9.0} | ({} if value is None else {NDCG: value})
+    return Rated(version=version, tags=TAGS | changed, metrics=metrics)
 
 
 @pytest.mark.parametrize(
-    ("champion", "alias", "words"),
+    ("champion", "challenger", "alias", "words"),
     [
-        (None, CHAMPION, "validation ndcg@10 0.2500, the first of its kind"),
-        ({"validation.ndcg_at_10": "0.2"}, CHAMPION, "0.2500 beats 0.2000 of version 1"),
-        ({"validation.ndcg_at_10": "0.25"}, CHALLENGER, "0.2500 does not beat 0.2500 of version 1, the champion"),
-        ({"validation.ndcg_at_10": "0.3"}, CHALLENGER, "0.2500 does not beat 0.3000"),
-        ({"fingerprint": "g", "validation.ndcg_at_10": "0.1"}, CHALLENGER, "on other data, so the two do not compare"),
-        ({"rules": "s", "validation.ndcg_at_10": "0.1"}, CHALLENGER, "evaluated by other rules"),
-        ({"validation.ndcg_at_10": None}, CHALLENGER, "champion is version 1, which has no ndcg@10"),
-        ({"test.ndcg_at_10": "9"}, CHALLENGER, "does not beat"),
+        (None, None, CHAMPION, "validation ndcg@10 0.2500, the first of its kind"),
+        (rated("1", 0.2), None, CHAMPION, "0.2500 beats 0.2000 of version 1"),
+        (rated("1", 0.25), None, CHALLENGER, "0.2500 does not beat 0.2500 of version 1, the champion"),
+        (rated("1", 0.3), rated("2", 0.2), CHALLENGER, "0.2500 does not beat 0.3000"),
+        (
+            rated("1", 0.3),
+            rated("2", 0.25),
+            None,
+            "of version 1, the champion, nor 0.2500 of version 2, the challenger",
+        ),
+        (rated("1", 0.3), rated("3", 0.25), CHALLENGER, "0.2500 does not beat 0.3000"),  # it is itself
+        (rated("1", 0.3), rated("2", 0.4, fingerprint="g"), CHALLENGER, "does not beat"),
+        (rated("1", 0.1, fingerprint="g"), None, CHALLENGER, "on other data, so the two do not compare"),
+        (rated("1", 0.1, rules="s"), rated("2", 0.3), None, "evaluated by other rules"),
+        (rated("1", None), None, CHALLENGER, "champion is version 1, which has no ndcg@10"),
     ],
 )
-def test_the_champion_is_who_has_the_better_validation_on_the_same_data(champion, alias, words):
-    if champion is not None:
-        tags = {key: value for key, value in (BASE | champion).items() if value is not None}
-        champion = SimpleNamespace(version="1", tags=tags)
-    found, reason = verdict("2", BASE | {"test.ndcg_at_10": "0.01"}, champion)
+def test_validation_on_the_same_data_alone_decides(champion, challenger, alias, words):
+    found, reason = verdict(rated("3", 0.25), champion, challenger)
     assert found == alias and words in reason
 
 
-def test_tags_are_those_of_the_exported_folder(best):
-    tags, metrics = version_tags(best), json.loads((best / "metrics.json").read_text())
-    assert tags["fingerprint"] == metrics["dataset"]["fingerprint"]
-    assert float(tags["validation.ndcg_at_10"]) == metrics["validation"]["ndcg@10"]
-    assert float(tags["test.hr_at_5"]) == metrics["test"]["hr@5"]
-    assert re.fullmatch("[0-9a-f]{64}", tags["weights"])
+def test_tags_metrics_and_parameters_are_those_of_the_exported_folder(best):
+    exported, metrics = Exported.read(best), json.loads((best / "metrics.json").read_text())
+    assert exported.name == "synthetic" and exported.tags["model"] == "fame"
+    assert exported.tags["fingerprint"] == metrics["dataset"]["fingerprint"]
+    assert exported.metrics[NDCG] == exported.metrics["best/ndcg_10"] == metrics["validation"]["ndcg@10"]
+    assert exported.metrics["test/hr_5"] == metrics["test"]["hr@5"]
+    assert next(iter(exported.params.items())) == ("model.name", "fame") and exported.params["model.heads"] == "2"
+    assert re.fullmatch("[0-9a-f]{64}", exported.tags["weights"])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +75,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def aliases(client) -> dict[str, str]:
-    return {alias: str(version) for alias, version in client.get_registered_model("fame-synthetic").aliases.items()}
+    return {alias: str(version) for alias, version in client.get_registered_model("synthetic").aliases.items()}
 
 
 def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, other):
@@ -64,23 +84,58 @@ def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, ot
     run = client.create_run(experiment_id, tags={"sweep": "s1", "kind": "sweep"})
     first = register_best(uri, "synthetic", "s1", best)
     assert isinstance(first, Registered), first
-    assert (first.name, first.version, first.alias) == ("fame-synthetic", "1", CHAMPION)
+    assert (first.name, first.version, first.alias) == ("synthetic", "1", CHAMPION)
     again = register(client, experiment_id, best)
     assert (again.version, again.alias, again.reason.partition(", ")[2]) == ("1", CHAMPION, "as before")
-    version = client.get_model_version("fame-synthetic", "1")
-    assert version.run_id == run.info.run_id and version.tags == version_tags(best)
-    # As if the champion could not be beaten.
-    client.set_model_version_tag("fame-synthetic", "1", "validation.ndcg_at_10", "1.0")
+    version = client.get_model_version("synthetic", "1")
+    assert version.run_id == run.info.run_id and version.tags == Exported.read(best).tags
+    assert run.info.run_id in [model.source_run_id for model in client.search_logged_models([experiment_id])]
+    made_better(client, "1", 1.0)
     second = register(client, experiment_id, other(2.0))
     assert (second.version, second.alias) == ("2", CHALLENGER)
+    made_better(client, "2", 0.9)
+    third = register(client, experiment_id, other(3.0))
+    assert (third.version, third.alias) == ("3", None) and third.command(uri).endswith("/3 --env-manager local")
     assert aliases(client) == {CHAMPION: "1", CHALLENGER: "2"}
-    # As if it had been worse, the challenger takes its place and leaves its old one.
-    client.set_model_version_tag("fame-synthetic", "1", "validation.ndcg_at_10", "0.0")
-    third = register(client, experiment_id, other(2.0))
-    assert (third.version, third.alias) == ("2", CHAMPION)
+    # The challenger takes the champion's place and leaves its own.
+    made_better(client, "2", 2.0)
+    fourth = register(client, experiment_id, other(2.0))
+    assert (fourth.version, fourth.alias) == ("2", CHAMPION)
     assert aliases(client) == {CHAMPION: "2"}
     (logged,) = [m for m in client.search_logged_models([experiment_id]) if m.source_run_id == run.info.run_id]
-    assert str(logged.status) == "READY"
+    assert str(logged.status) == "READY" and logged.params == Exported.read(best).params
+    metrics = {metric.key: metric for metric in logged.metrics}
+    found = {key: metric.value for key, metric in metrics.items()}
+    assert found | {NDCG: 0} == Exported.read(best).metrics | {NDCG: 0}
+    assert metrics["test/ndcg_10"].dataset_digest == Exported.read(best).tags["fingerprint"]
+    assert client.get_run(run.info.run_id).outputs.model_outputs[0].model_id == logged.model_id
+
+
+def made_better(client, number: str, value: float) -> None:
+    """Log a later value of a version's validation metric."""
+    version = client.get_model_version("synthetic", number)
+    model_id = version.source.rpartition("/")[2]
+    client.log_metric(version.run_id, NDCG, value, timestamp=2**42, step=int(value * 10), model_id=model_id)
+
+
+def test_a_model_of_no_sweep_gets_a_run_with_its_metrics(store, best, other):
+    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "alone", None)
+    folder = other(5.0)
+    registered = register(client, experiment_id, folder)
+    run = client.get_run(client.get_model_version("synthetic", registered.version).run_id)
+    assert run.info.status == "FINISHED" and run.data.tags["kind"] == "model"
+    assert run.data.metrics == Exported.read(folder).metrics and run.data.params["model.name"] == "fame"
+
+
+def test_a_champion_of_an_earlier_release_has_its_metrics_among_the_tags(store, best):
+    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "early", None)
+    model = client.create_logged_model(experiment_id, name="early")
+    client.create_registered_model("early")
+    tags = TAGS | {"validation.ndcg_at_10": "0.3", "test.hr_at_5": "0.1"}
+    with process_store(client.tracking_uri):
+        client.create_model_version("early", f"models:/{model.model_id}", tags=tags)
+    found = Rated.of(client, client.get_model_version("early", "1"))
+    assert found.metrics == {NDCG: 0.3, "test/hr_5": 0.1} and found.value("ndcg@10") == 0.3
 
 
 def test_a_model_in_a_folder_of_any_name(best, tmp_path):
@@ -103,18 +158,18 @@ def test_half_a_model_is_no_version(store, best, tmp_path):
     client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "synthetic", None)
     broken = shutil.copytree(best, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"none of it")
-    before = len(client.search_model_versions("name = 'fame-synthetic'"))
+    before = len(client.search_model_versions("name = 'synthetic'"))
     with pytest.raises(UserError, match="is not a checkpoint"):
         register(client, experiment_id, broken)
-    assert len(client.search_model_versions("name = 'fame-synthetic'")) == before
+    assert len(client.search_model_versions("name = 'synthetic'")) == before
     with pytest.raises(UserError, match="holds no exported model"):
-        version_tags(tmp_path)
+        Exported.read(tmp_path)
 
 
 def test_the_command_registers_a_folder(store, best):
     done = call(__main__.main, "--model", best, "--tracking-uri", f"sqlite:///{store / 'mlflow.db'}")
     assert done.code == 0, done.err
-    assert done.out.startswith("fame-synthetic version 1 is ")
-    assert "mlflow models serve -m models:/fame-synthetic@" in done.out
+    assert done.out.startswith("synthetic version 1 is ")
+    assert "mlflow models serve -m models:/synthetic@" in done.out
     done = call(__main__.main, "--model", store)
     assert (done.code, done.err.count("\n")) == (2, 1)

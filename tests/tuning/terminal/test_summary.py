@@ -15,8 +15,10 @@ from tuning.plan.sweep_plan import Plan, make_plan
 from tuning.storage.layout import Storage
 from tuning.study.sanity import judgement
 from tuning.terminal import summary
+from tuning.tracking.links import Place
 
-THERE = SimpleNamespace(is_complete=True, where="sqlite:///mlflow.db", behind=0, away=None)
+PLACE = Place(experiment_id="7", run_id="abc")
+THERE = SimpleNamespace(is_complete=True, where="sqlite:///mlflow.db", behind=0, away=None, place=PLACE)
 
 
 @pytest.fixture
@@ -50,11 +52,14 @@ def test_the_table_shows_the_value_of_the_model_and_the_word_of_each_trial(plan,
 
 
 def test_a_store_that_is_behind_is_said_with_the_command_that_helps(plan, storage) -> None:
-    away = SimpleNamespace(is_complete=False, where="http://mlflow", behind=3, away="refused")
-    line = summary.mlflow_line(plan, storage, away)
+    away = SimpleNamespace(is_complete=False, where="http://mlflow", behind=3, away="refused", place=PLACE)
+    (line,) = summary.mlflow_lines(plan, storage, away)
     assert "http://mlflow does not answer (refused): 3 trials are not up to date" in line
     assert line.endswith("-m tuning.sweep --resume --name mine")
-    assert "run 'mine'" in summary.mlflow_line(plan, storage, THERE)
+    where, trials, pages = summary.mlflow_lines(plan, storage, THERE)
+    assert "experiment 'ml-latest-small' at sqlite:///mlflow.db, run 'mine'" in where
+    assert trials.startswith("trials  http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&")
+    assert pages.endswith("-m tuning.dashboards --name mine")
 
 
 def test_the_exit_code_says_how_the_sweep_ended(plan, storage, tmp_path, capsys, monkeypatch) -> None:

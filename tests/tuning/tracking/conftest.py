@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -22,13 +23,15 @@ STATES = {
     "failed": TrialState.FAIL,
 }
 
+Settings = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
 
 class Sweep:
     """A study in memory, and its projection: what Tune's callbacks and the search do to both."""
 
-    def __init__(self, projection: Projection, study: optuna.Study, folder: Path) -> None:
+    def __init__(self, projection: Projection, study: optuna.Study, folder: Path, settings: Settings) -> None:
         self.projection, self.study, self.folder = projection, study, folder
-        projection.follow(self.trials, str(folder))
+        projection.follow(self.trials, str(folder), settings=settings)
 
     def trials(self) -> list[SweepTrial]:
         return all_trials(self.study)
@@ -99,15 +102,23 @@ def open_sweep(uri: str, experiment: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("tuning.tracking.projection.EVERY_SECONDS", 0.05)
     opened: dict[str, Sweep] = {}
 
-    def open(name: str, tags: Mapping[str, object] | None = None, *, uri: str = uri, resume: bool = False) -> Sweep:
+    def open(
+        name: str,
+        tags: Mapping[str, object] | None = None,
+        *,
+        uri: str = uri,
+        resume: bool = False,
+        settings: Settings = dict,
+        **more: Any,
+    ) -> Sweep:
         study = optuna.create_study(direction="maximize")
         if name in opened:
             opened[name].projection.close()
             study = opened[name].study
         projection = Projection.open(
-            uri, experiment, name, METRIC, tags=tags or {}, params={"trials": 8}, resume=resume
+            uri, experiment, name, METRIC, tags=tags or {}, params={"trials": 8}, resume=resume, **more
         )
-        opened[name] = Sweep(projection, study, tmp_path / f"sweep-{name.encode().hex()}" / "trials")
+        opened[name] = Sweep(projection, study, tmp_path / f"sweep-{name.encode().hex()}" / "trials", settings)
         return opened[name]
 
     yield open

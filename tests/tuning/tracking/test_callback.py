@@ -37,5 +37,5 @@ def test_reports_of_tune_become_metrics_and_a_fault_does_not(open_sweep: Open, u
     assert sweep.projection.update()
     seen = Seen(uri, experiment, "events")
     assert seen.child("done").info.run_name == "H2 N4 D64 · 0.1000"
-    assert seen.child("done").data.metrics == {"ndcg_at_10": 0.1, "best_ndcg_at_10": 0.2}
-    assert [step for step, _ in seen.history("broken", "ndcg_at_10")] == [1, 2]
+    assert seen.child("done").data.metrics == {"validation/ndcg_10": 0.1, "best/ndcg_10": 0.2}
+    assert [step for step, _ in seen.history("broken", "validation/ndcg_10")] == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -18,7 +19,9 @@ from tests.tuning.mlflow_server import Server, free_port
 from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
 from tuning.faults import Fault
+from tuning.tracking.inputs import dataset_input
 from tuning.tracking.projection import Projection
+from tuning.tracking.vocabulary import valid_name
 from tuning.trial.checkpoints import Checkpoints
 from tuning.trial.loop import reported_metrics
 
@@ -37,7 +40,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_trial(open_sweep: Open, uri: str, 
         sweep.report(trial, 2, 0.0612, loss=3.0)
         if status != "interrupted":
             sweep.end(trial, status, Fault(kind="diverged", reason="why") if status == "failed" else None)
-    end = {"metrics": {"test_ndcg@10": 0.5}, "tags": {"best_trial": "a"}, "files": [(config, "best")]}
+    end = {"metrics": {"test/ndcg@10": 0.5}, "tags": {"best_trial": "a"}, "files": [(config, "best")]}
     assert sweep.projection.finish("finished", **end) and sweep.projection.is_complete
 
     seen = Seen(uri, experiment, "first")
@@ -45,7 +48,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_trial(open_sweep: Open, uri: str, 
     assert parent.info.run_name == "first" and parent.info.status == "FINISHED"
     assert parent.data.tags["sweep"] == "first" and parent.data.tags["status"] == "finished"
     assert parent.data.tags["best_trial"] == "a" and parent.data.params == {"trials": "8"}
-    assert parent.data.metrics == {"test_ndcg_at_10": 0.5}
+    assert parent.data.metrics == {"test/ndcg_10": 0.5}
     assert [f.path for f in seen.client.list_artifacts(parent.info.run_id, "best")] == ["best/config.yaml"]
     runs = seen.children()
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED", "FAILED", "KILLED"]
@@ -55,7 +58,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_trial(open_sweep: Open, uri: str, 
     assert [run.info.run_name for run in runs] == ["H2 · 0.0612", "H2 · 0.0612", "H2", "H2"]
     assert (runs[2].data.tags["failure"], runs[2].data.tags["error"]) == ("diverged", "why")
     assert runs[0].data.params == {"model.heads": "2", "train.lr": "0.001", "on": "true", "none": "null"}
-    assert seen.history("a", "ndcg_at_10") == [(1, 0.05), (2, 0.0612)]
+    assert seen.history("a", "validation/ndcg_10") == [(1, 0.05), (2, 0.0612)]
 
 
 def test_a_running_sweep_is_followed_every_few_seconds(open_sweep: Open, uri: str, experiment: str) -> None:
@@ -65,7 +68,7 @@ def test_a_running_sweep_is_followed_every_few_seconds(open_sweep: Open, uri: st
         sweep.report("a", epoch, epoch / 10)
         assert sweep.projection.update()
         seen = Seen(uri, experiment, "s")
-        assert seen.history("a", "ndcg_at_10") == [(number, number / 10) for number in range(1, epoch + 1)]
+        assert seen.history("a", "validation/ndcg_10") == [(number, number / 10) for number in range(1, epoch + 1)]
         assert seen.statuses() == {"a": ("RUNNING", "running")}
     sweep.end("a", "finished")
     assert sweep.projection.update() and sweep.projection.behind == 0
@@ -103,7 +106,7 @@ def test_resume_finds_the_same_runs_and_doubles_no_epoch(open_sweep: Open, uri: 
     tags = seen.parent.data.tags
     assert (tags["commit"], tags["resumed.commit"], tags["dirty"]) == ("c1", "c2", "true")
     assert (seen.parent.info.run_id, tags["status"]) == (parent_id, "interrupted")
-    assert seen.history("a", "loss") == [(1, 1.0), (2, 0.5), (3, 0.3)]
+    assert seen.history("a", "train/loss") == [(1, 1.0), (2, 0.5), (3, 0.3)]
     assert (seen.child("a").data.params["x"], seen.child("a").data.tags["now.x"]) == ("1", "2")
     stopped = ("KILLED", "interrupted")
     ended = {"a": ("FINISHED", "finished"), "gone": stopped, "lost": stopped, "b": ("FINISHED", "pruned")}
@@ -115,7 +118,7 @@ def test_resume_finds_the_same_runs_and_doubles_no_epoch(open_sweep: Open, uri: 
     assert third.projection.update()
     assert seen.statuses() == ended | {"gone": ("RUNNING", "running")}
     assert (seen.parent.info.status, seen.parent.data.tags["status"]) == ("RUNNING", "running")
-    assert seen.history("gone", "loss") == [(1, 9.0)]
+    assert seen.history("gone", "train/loss") == [(1, 9.0)]
 
 
 def test_many_parameters_changed_parameters_and_numbers_that_are_not_finite(
@@ -136,10 +139,10 @@ def test_many_parameters_changed_parameters_and_numbers_that_are_not_finite(
     assert len(run.data.params) == 252 and run.data.params["odd_at_name ü"] == "Wert ✓"
     assert run.data.params["long"].endswith("x…")
     assert run.data.params["key.7"] == "70" and run.data.tags["now.key.7"] == "71"
-    assert run.data.metrics == {"ndcg_at_10": 0.1, "x" * 250: 1.0}
+    assert run.data.metrics == {"validation/ndcg_10": 0.1, "x" * 250: 1.0}
     assert run.data.tags["not_finite.loss"] == "nan at epoch 1"
     assert run.data.tags["not_finite.norm"] == "inf at epoch 1"
-    assert [step for step, _ in seen.history("a", "ndcg_at_10")] == list(range(1, 600))
+    assert [step for step, _ in seen.history("a", "validation/ndcg_10")] == list(range(1, 600))
     assert len([tag for tag in seen.parent.data.tags if tag.startswith("tag ")]) == 120
 
 
@@ -157,7 +160,7 @@ def test_a_run_that_a_user_deletes_stays_deleted_and_disturbs_nothing(
             sweep.report(trial, epoch, 0.1, loss=1.0)
         assert sweep.projection.update()
     assert caplog.text.count("MLflow refuses a write of trial a (") == 1
-    assert seen.history("b", "loss") == [(1, 1.0), (2, 1.0)]
+    assert seen.history("b", "train/loss") == [(1, 1.0), (2, 1.0)]
     again = open_sweep("s", resume=True)
     again.end("a", "finished")
     assert again.projection.update()
@@ -196,7 +199,7 @@ def test_a_server_that_is_away_gets_all_when_it_is_back(
     sweep.end("a", "finished")
     assert sweep.projection.finish("finished", files=[(file, None)]) and sweep.projection.away is None
     seen = Seen(server.uri, experiment, "s")
-    assert seen.history("a", "loss") == [(epoch, 1.0 / epoch) for epoch in range(1, 41)]
+    assert seen.history("a", "train/loss") == [(epoch, 1.0 / epoch) for epoch in range(1, 41)]
     assert seen.statuses() == {"a": ("FINISHED", "finished"), "b": ("FINISHED", "pruned")}
     assert [f.path for f in seen.client.list_artifacts(seen.parent.info.run_id)] == ["a.txt"]
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("tuning")]
@@ -228,9 +231,9 @@ def test_a_sweep_goes_on_without_its_server_and_the_next_process_brings_it_up_to
     seen = Seen(server.uri, experiment, "s")
     assert seen.parent.info.status == "RUNNING" and seen.parent.data.tags["commit"] == "c2"
     assert seen.statuses() == {"a": ("FINISHED", "finished"), "b": ("RUNNING", "running")}
-    assert seen.history("a", "ndcg_at_10") == [(1, 0.1), (2, 0.2)]
-    assert seen.history("a", "loss") == [(1, 1.0)]  # it has no checkpoint
-    assert seen.history("b", "loss") == [(1, 7.0), (2, 1.5)]
+    assert seen.history("a", "validation/ndcg_10") == [(1, 0.1), (2, 0.2)]
+    assert seen.history("a", "train/loss") == [(1, 1.0)]  # it has no checkpoint
+    assert seen.history("b", "train/loss") == [(1, 7.0), (2, 1.5)]
 
 
 @pytest.mark.parametrize("lost", ["create_run", "log_batch", "set_terminated"])
@@ -258,7 +261,7 @@ def test_an_answer_that_gets_lost(
     assert not losing, "nothing was lost"
     seen = Seen(uri, experiment, "s")
     assert seen.statuses() == {"a": ("FINISHED", "finished")}
-    assert seen.history("a", "loss") == [(1, 1.0)]
+    assert seen.history("a", "train/loss") == [(1, 1.0)]
 
 
 def tracking_timeout() -> Exception:
@@ -341,8 +344,97 @@ def test_a_store_that_lacks_epochs_gets_them_from_the_checkpoints(
         }
         assert seen.client.get_run(seen.child("same").info.run_id).to_dictionary() == before
         for trial in ("known", "lacking"):
-            assert seen.history(trial, "ndcg_at_10") == [(epoch, curve[epoch]) for epoch in (1, 2)]
-        assert seen.history("known", "loss") == [(1, 7.0), (2, reports[1]["loss"])]
-        assert seen.history("lacking", "loss") == [(1, 7.0)]  # it has no checkpoint
+            assert seen.history(trial, "validation/ndcg_10") == [(epoch, curve[epoch]) for epoch in (1, 2)]
+        assert seen.history("known", "train/loss") == [(1, 7.0), (2, reports[1]["loss"])]
+        assert seen.history("lacking", "train/loss") == [(1, 7.0)]  # it has no checkpoint
         assert seen.child("missing").data.params == {"x": "1"}
         assert seen.child("known").info.run_name == f"known · {max(curve[1], curve[2]):.4f}"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_sweep_of_an_earlier_version_gets_the_names_of_this_one(
+    open_sweep: Open, uri: str, experiment: str, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    with monkeypatch.context() as earlier:
+        for module in ("runs", "writer"):
+            earlier.setattr(f"tuning.tracking.{module}.metric_name", valid_name)
+        first = open_sweep("s")
+        first.begin("a")
+        first.report("a", 1, 0.1, loss=1.0)
+        if ends:
+            first.end("a", "finished")
+        assert first.projection.update()
+        first.projection.close()
+    seen = Seen(uri, experiment, "s")
+    assert seen.child("a").data.metrics == {"ndcg_at_10": 0.1, "loss": 1.0}
+    again = open_sweep("s", resume=True)
+    if not ends:
+        again.end("a", "finished")
+    assert again.projection.update() and again.projection.behind == 0
+    assert seen.history("a", "validation/ndcg_10") == seen.history("a", "ndcg_at_10") == [(1, 0.1)]
+    assert seen.statuses() == {"a": ("FINISHED", "finished")}
+
+
+def test_all_runs_have_the_dataset_once_and_a_trial_has_all_settings(
+    open_sweep: Open, uri: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAME_DATA", str(tmp_path / "data"))
+    dataset = load_dataset(experiment_from_dict(TINY).data)
+    tags = {"mlflow.user": "me", "mlflow.source.name": "sweep.py", "mlflow.source.git.commit": "c1"}
+    for resume in (False, True):
+        sweep = open_sweep(
+            "s",
+            tags,
+            resume=resume,
+            dataset=dataset_input(dataset),
+            settings=lambda point: {"model.name": "fame", **point, "model.dim": 8},
+        )
+        sweep.begin("a", {"model.heads": 2})
+        assert sweep.projection.update()
+    seen = Seen(uri, experiment, "s")
+    for run in (seen.parent, seen.child("a")):
+        (found,) = run.inputs.dataset_inputs
+        assert (found.dataset.name, found.dataset.digest) == ("synthetic", dataset.fingerprint)
+        assert json.loads(found.dataset.profile)["num_rows"] == dataset.statistics["actions"]
+        columns = json.loads(found.dataset.schema)["mlflow_colspec"]
+        assert [(one["name"], one["type"]) for one in columns][:2] == [("user", "long"), ("item", "long")]
+        assert {tag.key: tag.value for tag in found.tags} == {"mlflow.data.context": "training"}
+        assert tags.items() <= run.data.tags.items()
+    assert seen.child("a").data.params == {"model.name": "fame", "model.heads": "2", "model.dim": "8"}
+
+
+def test_the_description_says_the_news_and_what_a_user_wrote_stays(open_sweep: Open, uri: str, experiment: str) -> None:
+    seen = None
+    for text in ("runs", "ended"):
+        sweep = open_sweep("s", resume=True, note=lambda place, text=text: f"{text} {place.run}")
+        assert sweep.projection.update()
+        seen = Seen(uri, experiment, "s")
+        run = seen.parent.info.run_id
+        assert seen.parent.data.tags["mlflow.note.content"].startswith(f"{text} #/experiments/")
+        assert run in seen.parent.data.tags["mlflow.note.content"]
+    assert sweep.projection.place.run_id == run
+    seen.client.set_tag(run, "mlflow.note.content", "mine")
+    assert sweep.projection.finish("finished", note=lambda place: "over")
+    assert seen.parent.data.tags["mlflow.note.content"] == "mine"
+
+
+def test_the_drivers_machine_is_sampled_and_outages_keep_the_samples(
+    open_sweep: Open, experiment: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    sweep = open_sweep("s", uri=server.uri, machine=True)
+    samples = sweep.projection.machine.samples
+    assert sweep.projection.update()
+    server.stop()
+    while len(samples) < 3:
+        time.sleep(0.05)
+    waited = [when for when, _ in samples][:3]
+    server.start()
+    assert sweep.projection.finish("finished")
+    client = Seen(server.uri, experiment, "s")
+    points = client.client.get_metric_history(client.parent.info.run_id, "system/cpu_utilization_percentage")
+    times = [point.timestamp for point in points]
+    assert set(waited) <= set(times) and len(set(times)) == len(times)
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
+    off = open_sweep("off", uri=server.uri, machine=True)
+    assert off.projection.update() and not off.projection.machine.samples
