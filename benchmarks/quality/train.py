@@ -70,7 +70,7 @@ def key_of(experiment: Experiment) -> str:
 
 def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Path, path: Path) -> None:
     """Train in `where` and write the result to `path`."""
-    metrics = train_one(experiment, dataset, where, Workers.current())
+    metrics = train_one(experiment, dataset, where)
     configuration = to_dict(experiment)
     configuration["data"]["dir"] = None
     content = {
