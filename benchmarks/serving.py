@@ -35,6 +35,7 @@ from fame.registry import models
 from fame.serving.exported import Catalogue, ExportedModel, load_model
 from fame.serving.measure_index import measured
 from fame.serving.recommender import Recommender
+from fame.serving.request import Request
 from tuning.registry.package import package
 
 MILLION = 1_000_000
@@ -139,10 +140,8 @@ def answers(address: str) -> bool:
 
 
 def over_http(address: str, exported: ExportedModel) -> Work:
-    ids = exported.catalogue.ids
-
     def work(batch: list[list[int]]) -> None:
-        queries = [{"history": [ids[number - 1] for number in history], "top": TOP} for history in batch]
+        queries = [{"history": request.history, "top": TOP} for request in requests(exported, batch)]
         body = json.dumps({"inputs": queries}).encode()
         request = urllib.request.Request(address, body, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -159,18 +158,23 @@ def trained(work: Path) -> Path:
     return work / "best"
 
 
+def requests(exported: ExportedModel, batch: list[list[int]]) -> list[Request]:
+    ids = exported.catalogue.ids
+    return [Request(history=[ids[number - 1] for number in history], top=TOP) for history in batch]
+
+
 def rows_of_model(folder: Path, rounds: int) -> list[Row]:
     exported = load_model(folder)
     users = histories(exported, USERS)
     own = Recommender(exported)
     size = f"{len(exported.catalogue.ids):,} items"
-    rows = rows_of(size, lambda batch: own.recommend(batch, TOP), users, rounds)
+    rows = rows_of(size, lambda batch: own.recommend(requests(exported, batch)), users, rounds)
     with served(folder) as address:
         rows += rows_of(f"{size}, HTTP", over_http(address, exported), users, rounds)
 
     large = Recommender(enlarged(exported, MILLION))
     size = f"{MILLION:,} items"
-    rows += rows_of(size, lambda batch: large.recommend(batch, TOP), users, rounds)
+    rows += rows_of(size, lambda batch: large.recommend(requests(exported, batch)), users, rounds)
     queries_BD, _ = large.queries(users)
     began = time.perf_counter()
     with torch.no_grad():
@@ -178,7 +182,7 @@ def rows_of_model(folder: Path, rounds: int) -> list[Row]:
     rows.append(Row(what=f"{size}, making the index", value=time.perf_counter() - began, unit="s"))
     rows.append(Row(what=f"{size}, index, share of the exact top {TOP}", value=found.recall, at_least=0.99))
     large.index = found.index
-    return rows + rows_of(f"{size}, index", lambda batch: large.recommend(batch, TOP), users, rounds)
+    return rows + rows_of(f"{size}, index", lambda batch: large.recommend(requests(exported, batch)), users, rounds)
 
 
 def main() -> None:

@@ -22,25 +22,30 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="own interactions: CSV, TSV, Parquet or JSON; a file, folder, 'glob', s3:// or gs:// address, or several with "
         "commas in between",
     )
+    add_reading_options(group)
+    group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
+    group.add_argument("--item-id", metavar="NAME", help="id column of --items, by name or number (default: guessed)")
+    group.add_argument(
+        "--facets", metavar="NAME,…", help="item columns that the text stage learns from, NAME:BINS for numbers"
+    )
+
+
+def add_reading_options(group: argparse._ArgumentGroup) -> None:
+    """Add all that says how to read interactions: `--columns`, `--separator`, `--encoding`, `--where`, `--mixed-times`."""
     group.add_argument(
         "--columns",
         metavar="ROLE=NAME,…",
-        help="columns of --data by name or number: user=…,item=…,time=…[,rating=…] (default: guessed)",
+        help="columns of the table by name or number: user=…,item=…,time=…[,rating=…] (default: guessed)",
     )
     group.add_argument(
         "--separator", metavar="TEXT", help="what separates the columns of a text file (default: guessed)"
     )
     group.add_argument("--encoding", metavar="NAME", help="encoding of text files, such as latin-1 (default: utf-8)")
-    group.add_argument("--where", metavar="CONDITION", help="rows of --data to keep, in SQL: \"event = 'purchase'\"")
+    group.add_argument("--where", metavar="CONDITION", help="rows of the table to keep, in SQL: \"event = 'purchase'\"")
     group.add_argument(
         "--mixed-times",
         choices=("refuse", "convert"),
         help="times of several units in one column: refuse them, or convert them by their size (default: refuse)",
-    )
-    group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
-    group.add_argument("--item-id", metavar="NAME", help="id column of --items, by name or number (default: guessed)")
-    group.add_argument(
-        "--facets", metavar="NAME,…", help="item columns that the text stage learns from, NAME:BINS for numbers"
     )
 
 
@@ -53,14 +58,22 @@ def data_settings(args: argparse.Namespace) -> dict[str, Any]:
         "data.name": name,
         "data.dir": args.data_dir,
         "data.path": args.data,
+        **reading_settings(args),
+        "data.items": args.items,
+        "data.item_id": args.item_id,
+        "text.facets": None if args.facets is None else [name.strip() for name in args.facets.split(",")],
+    }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_reading_options` that are given, as configuration keys."""
+    settings = {
         "data.columns": None if args.columns is None else parse_columns(args.columns),
         "data.separator": args.separator,
         "data.encoding": args.encoding,
         "data.where": args.where,
         "data.mixed_times": args.mixed_times,
-        "data.items": args.items,
-        "data.item_id": args.item_id,
-        "text.facets": None if args.facets is None else [name.strip() for name in args.facets.split(",")],
     }
     return {key: value for key, value in settings.items() if value is not None}
 

@@ -64,6 +64,15 @@ def prepare(raw: Raw, config: DataConfig) -> Prepared:
     return interactions.finish(whole_catalogue=raw.whole_catalogue and config.core == 1)
 
 
+def read_histories(raw: Raw, config: DataConfig) -> Prepared:
+    """Read the histories of all users, however short, and all their items. Raises `UserError` as `prepare`."""
+    interactions = _Interactions(config)
+    interactions.read(raw)
+    if config.repeats == "drop":
+        interactions.drop_repeats()
+    return interactions.finish(whole_catalogue=False)
+
+
 class _Interactions:
     """Rows as parallel arrays; after `read` they are in order of user and time.
 

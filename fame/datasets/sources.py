@@ -139,7 +139,7 @@ class OwnFiles:
         item_files = [] if config.items is None else find_files("--items", config.items)
 
         def read() -> Raw:
-            table = open_table(files, "--data", _reading(config), list((config.columns or {}).values()))
+            table = open_table(files, "--data", reading(config), list((config.columns or {}).values()))
             columns = choose_columns(table, config.columns)
             condition = None if config.where is None else Condition(config.where, table.columns)
             notes = list(table.notes)
@@ -180,7 +180,7 @@ def _usual_names(table: ItemTable) -> ItemTable:
     return ItemTable(ids=table.ids, columns={names[name]: texts for name, texts in table.columns.items()})
 
 
-def _reading(config: DataConfig) -> Reading:
+def reading(config: DataConfig) -> Reading:
     """What the configuration says about delimited files."""
     numbers = list((config.columns or {}).values())
     numbered = bool(numbers) and all(name.isascii() and name.isdigit() for name in numbers)

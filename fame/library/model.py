@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import shutil
 import warnings
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ from fame.runtime.files import replacing, writing
 from fame.serving.card import model_card
 from fame.serving.other_data import evaluate_on
 from fame.serving.recommender import Recommender, history_of_user, load_recommender
+from fame.serving.request import Request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +95,11 @@ class Model:
         users: Iterable[Any] | None = None,
         histories: Iterable[Iterable[Any]] | Mapping[Any, Iterable[Any]] | None = None,
         k: int = 10,
+        candidates: Iterable[Any] | None = None,
         exclude: Iterable[Any] = (),
+        where: Mapping[str, Any] | None = None,
+        min_score: float | None = None,
+        seen: bool | None = None,
     ) -> pd.DataFrame:
         """Return the k best next items of users of the data, or of histories of item ids, oldest first.
 
@@ -101,11 +107,13 @@ class Model:
         place of a history, from 0, or its key if `histories` is a mapping or a series. `score` is the dot product of
         the query and the item (no probability); scores of different users do not compare.
 
-        Items of the history are left out if the evaluation left them out; `exclude` is left out for all. Items that the
-        model does not know are ignored with a warning. A history without known items gets the most popular items, whose
-        score is NaN.
+        The other arguments hold for all, as in `fame.serving.request.Request`: `candidates` are the only items to choose
+        from, `exclude` is left out, `where` filters by columns of the items (`{"category": "Shampoo"}`), `min_score` is the
+        lowest score, and `seen` says whether items of the history may be recommended (as in the evaluation by default).
+        Items of histories that the model does not know are ignored with a warning. A history without known items gets the
+        most popular items, whose score is NaN.
 
-        Raises `UserError` for an unknown user, and if neither or both of users and histories are given.
+        Raises `UserError` for an unknown user or column, and if neither or both of users and histories are given.
 
             >>> import fame
             >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
@@ -122,9 +130,15 @@ class Model:
         if (users is None) == (histories is None):
             raise UserError("recommend to whom? Give users or histories, one of them")
         asked = self._of_histories(histories) if histories is not None else self._of_users(users)
-        number = self.recommender.number
-        left_out = {found for item in _listed("exclude", exclude) if (found := number(item)) is not None}
-        answers = self.recommender.recommend([history for _, history in asked], k, left_out)
+        rule = Request(
+            top=k,
+            candidates=None if candidates is None else _listed("candidates", candidates),
+            exclude=_listed("exclude", exclude),
+            where=where or {},
+            min_score=min_score,
+            seen=seen,
+        )
+        answers = self.recommender.recommend([dataclasses.replace(rule, history=history) for _, history in asked])
         rows = [
             (user, rank, item.id, item.title, math.nan if item.score is None else item.score)
             for (user, _), answer in zip(asked, answers, strict=True)
@@ -154,32 +168,31 @@ class Model:
             (temporary / "README.md").write_text(card, encoding="utf-8")
         return target
 
-    def _of_users(self, users: Iterable[Any] | None) -> list[tuple[Any, list[int]]]:
-        return [history_of_user(self.data, user) for user in _listed("users", users)]
+    def _of_users(self, users: Iterable[Any] | None) -> list[tuple[Any, list[Any]]]:
+        """Ids and histories of users."""
+        ids = self.recommender.exported.catalogue.ids
+        found = [history_of_user(self.recommender, user) for user in _listed("users", users)]
+        return [(user, [ids[number - 1] for number in history]) for user, history in found]
 
     def _of_histories(
         self, histories: Iterable[Iterable[Any]] | Mapping[Any, Iterable[Any]]
-    ) -> list[tuple[Any, list[int]]]:
-        """Keys and item numbers of histories. Warns of items that the model does not know."""
+    ) -> list[tuple[Any, list[Any]]]:
+        """Keys and histories. Warns of items that the model does not know."""
         pairs = histories.items() if hasattr(histories, "items") else enumerate(_listed("histories", histories))
-        number, known = self.recommender.number, []
-        unknown: dict[Hashable, None] = {}
-        for key, history in pairs:
-            ids = _listed("a history", history)
-            numbers = [number(id) for id in ids]
-            unknown |= {id: None for id, found in zip(ids, numbers, strict=True) if found is None}
-            known.append((key, [found for found in numbers if found is not None]))
+        listed = [(key, _listed("a history", history)) for key, history in pairs]
+        number = self.recommender.number
+        unknown = dict.fromkeys(id for _, history in listed for id in history if number(id) is None)
         if unknown:
             first = ", ".join(map(str, list(unknown)[:SHOWN])) + (", …" if len(unknown) > SHOWN else "")
             message = f"items of the histories that the model does not know are ignored ({len(unknown)}): {first}"
             warnings.warn(message, stacklevel=3)
-        return known
+        return listed
 
 
 def load(folder: str | os.PathLike[str]) -> Model:
     """Read a model from the folder that `Model.save`, a training or a sweep wrote.
 
-    Recommending to histories needs this folder alone. `Model.data`, and so recommending to users, needs the dataset.
+    Recommending needs this folder alone, `Model.data` the dataset.
     Raises `UserError` if the folder holds no model, or is damaged.
 
         >>> import fame
@@ -192,7 +205,7 @@ def load(folder: str | os.PathLike[str]) -> Model:
     return model
 
 
-def _listed(what: str, values: Any) -> list[Hashable]:
+def _listed(what: str, values: Any) -> list[Any]:
     """Ids as a list. Raises `UserError` for one id or text in the place of a list."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise UserError(f"{what} = {values!r}: must be a list" + (" of lists of item ids" if "histor" in what else ""))

@@ -16,7 +16,8 @@ import torch
 
 from fame.errors import UserError
 from fame.serving.exported import ExportedModel
-from fame.serving.recommender import Recommendation, Recommender
+from fame.serving.recommender import Recommender
+from fame.serving.request import Recommendation
 
 WIDTH = 80
 """Columns of the terminal view."""
@@ -81,12 +82,12 @@ def explain(recommender: Recommender, history: Sequence[int], k: int) -> Explana
     (attention_HNT,), (routed_HN,) = experts
     scores_HV = recommender.scorer.scores(queries_HD)
     parts_HV = weights_H[:, None] * scores_HV
-    items = recommender.ranked(parts_HV.sum(0)[None], [history], k)[0]
+    items = recommender.ranked(parts_HV.sum(0)[None], history, k)
     facets = [
         Facet(
             name=name,
             weight=weight,
-            alone=recommender.ranked(scores_HV[h : h + 1], [history], k)[0],
+            alone=recommender.ranked(scores_HV[h : h + 1], history, k),
             experts=[
                 Expert(weight=share, attention=attended)
                 for share, attended in zip(routed_HN[h].tolist(), attention_HNT[h].tolist(), strict=True)

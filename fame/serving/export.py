@@ -2,7 +2,8 @@
 
     config.yaml          the complete experiment; `python -m fame.train --config` repeats it
     model.safetensors    weights of the best epoch
-    items.json           ids and titles of the catalogue, popularity in training
+    items.json           ids and titles of the catalogue, popularity in training, columns to filter by
+    users.safetensors    what each user has done, to recommend to users without the original data
     metrics.json         validation, test (computed once, here), history, provenance
     ranks.safetensors    rank of every user's held-out item, to compare with other models (`fame.evaluation.ranks`)
     probe.svg            which head knows which facet, for items that started from text
@@ -25,7 +26,7 @@ from torch import Tensor
 from fame.artifacts.checkpoint import save_checkpoint
 from fame.config import Experiment
 from fame.config.tree import to_dict, write_yaml
-from fame.datasets import Dataset
+from fame.datasets import Dataset, Items
 from fame.datasets.sequences import PARTS
 from fame.evaluation.final import Evaluation, evaluate_weights
 from fame.evaluation.ranks import RANKS, Ranks, rules
@@ -35,6 +36,8 @@ from fame.runtime.files import replacing, writing
 from fame.runtime.parallel import Workers
 from fame.runtime.provenance import provenance
 from fame.serving.card import model_card
+from fame.serving.columns import LONGEST_LABEL
+from fame.serving.histories import USERS, histories_of, write_histories
 from fame.training.fit import Trained
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ def export_model(
     }
     items, counts = dataset.items, dataset.train_counts[1:].tolist()
     titles = [items.title(number) for number in range(1, len(items) + 1)]
-    catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts}
+    catalogue = {"ids": items.ids.tolist(), "titles": titles, "counts": counts, "columns": _short_columns(items)}
     header = {"model": experiment.model.name, "item_count": len(items), "max_length": experiment.data.max_length}
     header["facets"] = metrics.get("facets", [])
     ranks = Ranks(
@@ -102,11 +105,18 @@ def export_model(
         save_checkpoint(temporary / "model.safetensors", weights, header)
         ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
+        write_histories(temporary / USERS, histories_of(dataset))
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         if facets:
             (temporary / "probe.svg").write_text(facets.heat_map(dataset.config.name), encoding="utf-8")
         (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
     return metrics
+
+
+def _short_columns(items: Items) -> dict[str, list[str]]:
+    """The columns that a filter may ask for."""
+    columns = {name: list(texts) for name, texts in items.columns.items() if name != "title"}
+    return {name: texts for name, texts in columns.items() if max(map(len, texts), default=0) <= LONGEST_LABEL}
 
 
 def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fame.artifacts.checkpoint import load_checkpoint
@@ -26,6 +26,8 @@ class Catalogue:
     titles: list[str]
     counts: list[int]
     """How often each item occurs in the training data."""
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    """Text of the items by column, for filters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +75,17 @@ def load_catalogue(folder: Path) -> Catalogue:
     """The catalogue of an exported folder. Raises `UserError` if it is missing or damaged."""
     try:
         catalogue = Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
-        if not len(catalogue.ids) == len(catalogue.titles) == len(catalogue.counts):
+        lists = [catalogue.ids, catalogue.titles, catalogue.counts, *catalogue.columns.values()]
+        if len({len(values) for values in lists}) != 1:
             raise ValueError("its lists are not equally long")
         for key, kinds in {"ids": (int, str), "titles": (str,), "counts": (int,)}.items():
             if any(type(value) not in kinds for value in getattr(catalogue, key)):
                 raise TypeError(f"{key} are of another kind")
+        if any(type(text) is not str for texts in catalogue.columns.values() for text in texts):
+            raise TypeError("columns are of another kind")
         # They are shown: a title from somebody else must not steer the terminal.
         return dataclasses.replace(catalogue, titles=[printable(title) for title in catalogue.titles])
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / 'items.json'} is missing or damaged ({error}); export the model again") from None
 
 

@@ -68,5 +68,5 @@ def queries_of_users(exported: ExportedModel) -> Tensor:
 
     sequences = load_dataset(exported.experiment.data).sequences
     chosen = np.random.default_rng(0).permutation(len(sequences))[:USERS]
-    queries_BD, _ = Recommender(exported).queries([sequences[user].tolist() for user in chosen])
+    queries_BD, _ = Recommender(exported).queries([sequences[user] for user in chosen])
     return queries_BD

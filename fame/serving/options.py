@@ -1,23 +1,27 @@
-"""The command-line options that name a model and a history, the same in every command."""
+"""The command-line options that name a model, histories and what may be recommended, the same in every command."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fame.errors import UserError
 
 if TYPE_CHECKING:
     from fame.serving.recommender import Recommender
 
+FILTER = re.compile(r"(?P<column>[^=<>]+)(?P<sign>>=|<=|=)(?P<value>.*)", re.DOTALL)
 
-def add_history_options(parser: argparse.ArgumentParser) -> None:
-    """--model, and whose next items: --history or --user."""
+
+def add_history_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """--model, and whose next items: --history or --user, to which a command may add."""
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--history", help="item ids, oldest first, separated by commas")
-    who.add_argument("--user", help="a user of the dataset that the model was trained on")
+    who.add_argument("--history", metavar="ID,…", help="item ids, oldest first, separated by commas")
+    who.add_argument("--user", metavar="ID", help="a user of the dataset that the model was trained on")
+    return who
 
 
 def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
@@ -29,7 +33,62 @@ def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
     recommender = load_recommender(args.model)
     if args.user is None:
         return recommender, history_of_ids(recommender, split_ids(args.history))
-    from fame.datasets import load_dataset
+    return recommender, history_of_user(recommender, args.user)[1]
 
-    _, history = history_of_user(load_dataset(recommender.exported.experiment.data), args.user)
-    return recommender, history
+
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """The fields of `Request` besides the history."""
+    group = parser.add_argument_group("what may be recommended")
+    group.add_argument("--top", type=int, default=10, help="how many items (default: 10)")
+    group.add_argument("--candidates", metavar="ID,…", help="the only items to choose from (default: all)")
+    group.add_argument("--exclude", metavar="ID,…", help="items to leave out")
+    group.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="COLUMN=LABEL",
+        help="items with this label in a column; also COLUMN>=5 and COLUMN<=20. The same column twice with = means either",
+    )
+    group.add_argument("--min-score", type=float, metavar="X", help="lowest score of an item")
+    seen = group.add_mutually_exclusive_group()
+    seen.add_argument("--seen", action="store_true", default=None, help="items of the history, too")
+    seen.add_argument(
+        "--unseen", dest="seen", action="store_false", help="no items of the history (default: as the model was evaluated)"
+    )
+
+
+def request_fields(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_request_options` as fields of `Request`. Raises `UserError`."""
+    from fame.serving.recommender import split_ids
+
+    if args.top < 1:
+        raise UserError(f"--top {args.top}: must be at least 1")
+    return {
+        "top": args.top,
+        "candidates": None if args.candidates is None else split_ids(args.candidates),
+        "exclude": split_ids(args.exclude or ""),
+        "where": parse_filters(args.filter),
+        "min_score": args.min_score,
+        "seen": args.seen,
+    }
+
+
+def parse_filters(texts: list[str]) -> dict[str, Any]:
+    """`["brand=A", "brand=B", "price<=20"]` as `{"brand": ["A", "B"], "price": {"max": 20}}`. Raises `UserError`."""
+    where: dict[str, Any] = {}
+    for text in texts:
+        found = FILTER.fullmatch(text)
+        if not found:
+            raise UserError(f"--filter {text!r}: must look like COLUMN=LABEL, COLUMN>=NUMBER or COLUMN<=NUMBER")
+        column, sign, value = found["column"].strip(), found["sign"], found["value"].strip()
+        before = where.setdefault(column, [] if sign == "=" else {})
+        if isinstance(before, list) != (sign == "="):
+            raise UserError(f"--filter {text!r}: a column has labels or bounds, not both")
+        if isinstance(before, list):
+            before.append(value)
+            continue
+        try:
+            before["min" if sign == ">=" else "max"] = float(value)
+        except ValueError:
+            raise UserError(f"--filter {text!r}: {value!r} is not a number") from None
+    return where

@@ -29,6 +29,7 @@ from fame.runtime.parallel import Workers
 from fame.serving.export import export_model
 from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender
+from fame.serving.request import Request
 from fame.training.fit import CHECKPOINT, fit, read_trained
 from tests.fame.evaluation.test_evaluator import naive_metrics, naive_ranks
 from tests.fame.helpers import CPU, cyclic_sequences, random_rows, same_tensors, timeless
@@ -235,7 +236,8 @@ def an_exported_model_recommends(name: str, folder: Path) -> None:
     for history in ([3], list(range(1, LENGTH + 4))):
         newest = history[-LENGTH:]
         expected = scores(model, torch.tensor([newest]), torch.tensor([len(newest)]))[0]
-        (answer,) = recommender.recommend([history], 5)
+        ids = [recommender.exported.catalogue.ids[number - 1] for number in history]
+        (answer,) = recommender.recommend([Request(history=ids, top=5)])
         found = torch.tensor([item.score for item in answer.items])
         numbers = [recommender.number(item.id) for item in answer.items]
         torch.testing.assert_close(found, expected[torch.tensor(numbers) - 1])

@@ -19,7 +19,8 @@ from fame.models.sasrec import SASRec, SASRecConfig
 from fame.serving.explanation import WIDTH, Expert, Explanation, Facet, explain, facet_labels, terminal_view
 from fame.serving.exported import Catalogue, ExportedModel
 from fame.serving.picture import picture
-from fame.serving.recommender import Recommendation, Recommender
+from fame.serving.recommender import Recommender
+from fame.serving.request import Recommendation, Request
 from tests.commands import call, write_config
 from tests.fame import paper
 from tests.fame.helpers import randomise
@@ -79,7 +80,7 @@ def test_the_facets_parts_sum_to_the_final_score_and_shares_to_one(history, head
     model = fame(seed, heads=heads, experts=experts)
     server = recommender(model)
     found = explain(server, history, 4)
-    (answer,) = server.recommend([history], 4)
+    (answer,) = server.recommend([Request(history=[f"i{v - 1}" for v in history], top=4)])
     assert [item.id for item in found.items] == [item.id for item in answer.items]
     for item, parts, served in zip(found.items, found.parts, answer.items, strict=True):
         assert sum(parts) == pytest.approx(item.score, abs=1e-10) == pytest.approx(served.score, abs=1e-10)

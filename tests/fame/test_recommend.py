@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 import torch
 
 from fame import recommend, train
-from fame.datasets import load_dataset
 from fame.serving.exported import load_model
+from fame.serving.histories import USERS as USERS_FILE
 from fame.serving.recommender import Recommender, history_of_ids, history_of_user, split_ids
 from tests.commands import Done, call, write_config, write_lines
 
@@ -87,9 +88,9 @@ def test_a_user_is_all_that_the_user_has_done(folder):
     for user in ("u03", "u07"):
         assert rows(ask(folder, "--user", user)) == rows(ask(folder, "--history", ",".join(USERS[user])))
     exported = load_model(folder)
-    dataset = load_dataset(exported.experiment.data)
-    assert history_of_user(dataset, "u03") == ("u03", history_of_ids(Recommender(exported), USERS["u03"]))
-    assert history_of_user(dataset, "010") == ("010", list(range(1, 13)))
+    recommender = Recommender(exported)
+    assert history_of_user(recommender, "u03") == ("u03", history_of_ids(recommender, USERS["u03"]))
+    assert history_of_user(recommender, "010") == ("010", list(range(1, 13)))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_user_is_all_that_the_user_has_done(folder):
         (["--history", "7"], "--history: the model knows no item '7' among its 12; its ids look like 001, 002, 003"),
         (["--history", "001,x y"], "--history: the model knows no item 'x y'"),
         (["--history", " , "], "--history is empty: give at least one item id"),
-        (["--user", "10"], "clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
+        (["--user", "10"], "--user: clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
         (["--history", "001", "--top", "0"], "--top 0: must be at least 1"),
         (["--history", "001", "--top", "-3"], "--top -3: must be at least 1"),
     ],
@@ -112,16 +113,23 @@ def test_what_the_model_does_not_know_is_one_line(args, words, folder):
     assert done.out == ""
 
 
-def test_a_user_of_data_that_has_changed_is_an_error(folder, tmp_path, monkeypatch):
+def test_a_user_is_found_without_the_original_data_unless_the_folder_was_handed_on_without_users(folder, tmp_path):
     clicks = folder.parent.parent / "clicks.csv"
-    before = clicks.read_text()
+    handed_on = shutil.copytree(folder, tmp_path / "best")
+    before, expected = clicks.read_text(), rows(ask(folder, "--user", "u03"))
+    assert rows(ask(handed_on, "--user", "u03")) == expected
+    (handed_on / USERS_FILE).unlink()
+    assert rows(ask(handed_on, "--user", "u03")) == expected  # from the data
+    clicks.rename(clicks.with_suffix(".away"))
     try:
+        assert rows(ask(folder, "--user", "u03")) == expected
+        done = ask(handed_on, "--user", "u03")
+        assert (done.code, done.err.count("\n")) == (2, 1) and "no such file" in done.err
         clicks.write_text(before + "u00,012,99\n")
-        done = ask(folder, "--user", "u03")
+        done = ask(handed_on, "--user", "u03")
+        assert done.code == 2 and done.err.startswith("error: data.fingerprint = ") and done.err.count("\n") == 1
     finally:
-        clicks.write_text(before)
-    assert done.code == 2
-    assert done.err.startswith("error: data.fingerprint = ") and done.err.count("\n") == 1
+        clicks.with_suffix(".away").replace(clicks)
 
 
 def test_ids_are_split_at_commas_unless_quoted():

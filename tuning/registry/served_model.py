@@ -4,31 +4,40 @@
     →  {"predictions": [{"items": [{"id": …, "title": …, "score": …}, …],
                          "facets": [{"name": …, "weight": …}, …], "unknown": [], "popular": false}, …]}
 
-Histories are raw item ids, oldest first. Ids that the model does not know are skipped and come back as
+A query is a `fame.serving.request.Request`: histories are raw item ids, oldest first, and `candidates`, `exclude`, `where`,
+`min_score` and `seen` say what may be recommended. Ids that the model does not know are skipped and come back as
 `unknown`; without any known item the answer is what is popular (`popular`, and no scores). The model brings its
 own copy of `fame`: loading it needs torch, numpy, safetensors and PyYAML besides MLflow.
 """
 
 from pathlib import Path
 
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel, ConfigDict, Field
 
+from fame.errors import UserError
 from fame.serving.explanation import facet_labels
 from fame.serving.recommender import load_recommender
+from fame.serving.request import Request
 
-TOP, MOST = 10, 1000
-"""Items of an answer: by default, and at most."""
+MOST = 1000
+"""Items of an answer, at most."""
 
 
 class Query(BaseModel):
-    """A request: a history, and the number of items."""
+    """A request for one user, with the fields of `Request`."""
 
     model_config = ConfigDict(extra="forbid")
 
     history: list[int | str]
     top: int | None = Field(default=None, ge=1, le=MOST)
+    candidates: list[int | str] | None = None
+    exclude: list[int | str] | None = None
+    where: dict[str, str | int | float | list[str | int | float] | dict[str, float]] | None = None
+    min_score: float | None = None
+    seen: bool | None = None
 
 
 class Item(BaseModel):
@@ -62,19 +71,20 @@ class ServedModel(PythonModel):
         self.recommender = load_recommender(Path(context.artifacts["best"]))
 
     def predict(self, model_input: list[Query]) -> list[Answer]:
-        """Return an answer for each query."""
-        number = self.recommender.number
-        known = [[n for id in query.history if (n := number(id)) is not None] for query in model_input]
-        tops = [query.top or TOP for query in model_input]
-        found = self.recommender.recommend(known, max(tops, default=1))
+        """Return an answer for each query. One that cannot be understood is the caller's error, status 400."""
+        try:
+            requests = [Request(**query.model_dump(exclude_none=True)) for query in model_input]
+            found = self.recommender.recommend(requests)
+        except UserError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
         return [
             Answer(
-                items=[Item(id=item.id, title=item.title, score=item.score) for item in answer.items[:top]],
+                items=[Item(id=item.id, title=item.title, score=item.score) for item in answer.items],
                 facets=self._facets(answer.facets),
-                unknown=[id for id in query.history if number(id) is None],
-                popular=not history,
+                unknown=answer.unknown,
+                popular=answer.popular,
             )
-            for query, top, history, answer in zip(model_input, tops, known, found, strict=True)
+            for answer in found
         ]
 
     def _facets(self, weights: list[float]) -> list[Facet]:

