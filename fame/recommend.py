@@ -22,7 +22,7 @@ from fame.errors import UserError, nearest, run_command
 from fame.serving.options import add_history_options, add_request_options, request_fields
 
 if TYPE_CHECKING:
-    from fame.serving.bulk import Engine, Job
+    from fame.serving.bulk import Engine
     from fame.serving.histories import Histories
     from fame.serving.recommender import Recommender
     from fame.serving.request import Answer, Request
@@ -72,7 +72,9 @@ def _check_options(args: argparse.Namespace, many: bool) -> None:
             if getattr(args, option) is not None:
                 raise UserError(f"--{option} {getattr(args, option)}: needs --all-users, --users or --histories")
     if args.users is None and args.histories is None and (given := reading_settings(args)):
-        raise UserError(f"--{next(iter(given)).removeprefix('data.')}: says how to read --users or --histories; give one")
+        raise UserError(
+            f"--{next(iter(given)).removeprefix('data.')}: says how to read --users or --histories; give one"
+        )
 
 
 def _check_request(recommender: Recommender, request: Request) -> None:
@@ -152,7 +154,9 @@ def _engine(address: str) -> Engine:
     try:
         module = importlib.import_module(CLUSTER)
     except ModuleNotFoundError as error:
-        raise UserError(f"--address {address}: needs the package {error.name}: pip install 'fame-tuning[tuning]'") from None
+        raise UserError(
+            f"--address {address}: needs the package {error.name}: pip install 'fame-tuning[tuning]'"
+        ) from None
     return module.engine(address)
 
 

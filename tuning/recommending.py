@@ -11,14 +11,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fame.serving.bulk import Engine, Job, Rows
 from fame.serving.histories import Histories
 from fame.serving.recommender import load_recommender
 from fame.serving.request import Request
 from tuning.machines.local_ray import disconnect
-from tuning.machines.resources import connect
+from tuning.machines.resources import connect, found
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,10 +53,10 @@ def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]
     context.enable_progress_bars = context.print_on_execution_start = False
     files = {name: (job.folder / name).read_bytes() for name in NEEDED if (job.folder / name).exists()}
     model = ray.put(files)
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    cpus = max(1, sum(node.cpus for node in found()))
     rows = ray.data.from_items([{"number": number, "users": job.part(number)} for number in numbers])
     tables = rows.map(
-        Worker,
+        cast(Any, Worker),  # Ray takes a class, too
         fn_constructor_args=(model, job.request),
         concurrency=(1, min(cpus, len(numbers))),
         num_cpus=1,

@@ -61,7 +61,7 @@ class Job:
         digest.update((self.folder / "items.json").read_bytes())
         digest.update(self.request.rule.encode())
         for array in (self.histories.ids, self.histories.values, self.histories.offsets):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
 

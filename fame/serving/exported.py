@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def load_catalogue(folder: Path) -> Catalogue:
     """The catalogue of an exported folder. Raises `UserError` if it is missing or damaged."""
     try:
         catalogue = Catalogue(**json.loads((folder / "items.json").read_text(encoding="utf-8")))
-        lists = [catalogue.ids, catalogue.titles, catalogue.counts, *catalogue.columns.values()]
+        lists: list[Sequence[object]] = [catalogue.ids, catalogue.titles, catalogue.counts, *catalogue.columns.values()]
         if len({len(values) for values in lists}) != 1:
             raise ValueError("its lists are not equally long")
         for key, kinds in {"ids": (int, str), "titles": (str,), "counts": (int,)}.items():

@@ -21,7 +21,7 @@ USERS = "users.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Histories(Sequence):
+class Histories(Sequence[np.ndarray]):
     """Items of U users, oldest first, as numbers of a model's catalogue.
 
     ids: int64 or text, [U], sorted; values: int32, [P]; offsets: int64, [U + 1].

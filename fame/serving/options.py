@@ -53,7 +53,10 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     seen = group.add_mutually_exclusive_group()
     seen.add_argument("--seen", action="store_true", default=None, help="items of the history, too")
     seen.add_argument(
-        "--unseen", dest="seen", action="store_false", help="no items of the history (default: as the model was evaluated)"
+        "--unseen",
+        dest="seen",
+        action="store_false",
+        help="no items of the history (default: as the model was evaluated)",
     )
 
 

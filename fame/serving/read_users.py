@@ -38,15 +38,19 @@ def own_histories(recommender: Recommender, path: str, settings: Mapping[str, An
     known = values > 0
     offsets = np.concatenate([[0], np.cumsum(known)])[found.offsets]
     if not known.all():
-        report(f"{_share(len(known) - known.sum(), len(known))} interactions are with items unknown to the model: left out")
+        report(
+            f"{_share(len(known) - known.sum(), len(known))} interactions are with items unknown to the model: left out"
+        )
     if without := int((np.diff(offsets) == 0).sum()):
-        report(f"{_share(without, len(found.user_ids))} users have no known item: they get popular items, without a score")
+        report(
+            f"{_share(without, len(found.user_ids))} users have no known item: they get popular items, without a score"
+        )
     return Histories(ids=found.user_ids, values=values[known], offsets=offsets)
 
 
 def chosen_users(recommender: Recommender, path: str, settings: Mapping[str, Any], report: Report) -> Histories:
     """Those users of the model's data that a table or a list of ids names. Raises `UserError` if it knows none."""
-    ids = dict.fromkeys(_user_ids(_config(path, settings, recommender.exported.experiment.data)))
+    ids = dict.fromkeys(_user_ids(path, _config(path, settings, recommender.exported.experiment.data)))
     places = [place for id in ids if (place := recommender.users.find(id)) is not None]
     if not places:
         looks = ", ".join(map(str, recommender.users.ids[:3].tolist()))
@@ -65,12 +69,12 @@ def _config(path: str, settings: Mapping[str, Any], trained: DataConfig) -> Data
     return dataclasses.replace(OWN_DATA.resolve(config), name=path)
 
 
-def _user_ids(config: DataConfig) -> list[str]:
+def _user_ids(path: str, config: DataConfig) -> list[str]:
     """The ids in the user column of a table, or in its only one."""
     import pyarrow as pa
 
     named = (config.columns or {}).get("user")
-    table = open_table(find_files("--users", config.path), "--users", reading(config), [named] if named else [])
+    table = open_table(find_files("--users", absolute(path)), "--users", reading(config), [named] if named else [])
     usual = [name for name in table.columns if name.lower().replace("_", "").replace("-", "") in USUAL_NAMES["user"]]
     if named is not None:
         column = find_column(table, named, "user")
@@ -80,7 +84,7 @@ def _user_ids(config: DataConfig) -> list[str]:
         column = table.columns[0]
     else:
         there = ", ".join(table.columns)
-        raise UserError(f"--users {config.name}: which column is the user? Add --columns user=NAME; columns there: {there}")
+        raise UserError(f"--users {path}: which column is the user? Add --columns user=NAME; columns there: {there}")
     found = [] if named or usual or table.headless else [column]  # a list of ids has no header
     for batch in table.batches([column]):
         texts = id_texts(batch.columns.column(column), "user", Rows())

@@ -83,7 +83,10 @@ class Recommender:
             for place, history, (items, scores), facets in zip(places, known, best.rows(), weights, strict=True):
                 unknown = [id for id in requests[place].history if self.number(id) is None]
                 answers[place] = Answer(
-                    items=[self._item(*pair) for pair in zip(items, scores if history else [None] * len(items), strict=True)],
+                    items=[
+                        self._item(*pair)
+                        for pair in zip(items, scores if history else [None] * len(items), strict=True)
+                    ],
                     facets=facets,
                     unknown=[*unknown, *rule.unknown],
                     popular=not history,

@@ -18,7 +18,7 @@ HEAVY = ["pandas", "pyarrow", "transformers", "ray", "optuna", "mlflow", "safete
 
 ORDER = [
     {"command"},
-    {"sweep", "compare"},
+    {"sweep", "compare", "recommending"},
     {"library"},
     {"driver"},
     {"report", "terminal"},

@@ -99,7 +99,7 @@ def test_a_user_is_all_that_the_user_has_done(folder):
         (["--history", "7"], "--history: the model knows no item '7' among its 12; its ids look like 001, 002, 003"),
         (["--history", "001,x y"], "--history: the model knows no item 'x y'"),
         (["--history", " , "], "--history is empty: give at least one item id"),
-        (["--user", "10"], "--user: clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
+        (["--user", "10"], "clicks has no user '10' with enough interactions; its ids look like 010, u00, u01"),
         (["--history", "001", "--top", "0"], "--top 0: must be at least 1"),
         (["--history", "001", "--top", "-3"], "--top -3: must be at least 1"),
     ],

@@ -2,7 +2,7 @@
 
 served_model.py      what it does ("models from code")
 code/fame/           the package that it needs, as it is now
-artifacts/best/      the exported folder: safetensors, JSON, YAML
+artifacts/best/      the exported folder: safetensors, JSON, YAML; without the histories of its users
 MLmodel, …           signature, input example, requirements
 """
 
@@ -12,6 +12,8 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 import fame
 from fame.index.inverted import INDEX
 from fame.serving.exported import load_model
+from fame.serving.histories import USERS
 
 CODE = Path(__file__).with_name("served_model.py")
 NEEDED, FOR_INDEX = ("mlflow", "torch", "numpy", "safetensors", "pyyaml"), ("faiss-cpu",)
@@ -33,15 +36,16 @@ def package(folder: Path, target: Path, model_id: str | None = None) -> None:
     """Write the model of an exported folder to a new folder. Raises `UserError` for one that is damaged."""
     catalogue = load_model(folder).catalogue  # MLflow would only warn that its example fails
     needed = NEEDED + (FOR_INDEX if (folder / INDEX).exists() else ())
-    with quiet():
+    with quiet(), tempfile.TemporaryDirectory(prefix="fame-model-") as work:
         import mlflow.pyfunc
         from mlflow.models import Model
 
+        best = shutil.copytree(folder, Path(work) / "best", ignore=shutil.ignore_patterns(USERS))
         mlflow.pyfunc.save_model(
             str(target),
             mlflow_model=Model(model_id=model_id, artifact_path=target.name),
             python_model=str(CODE),
-            artifacts={"best": folder.absolute().as_uri()},
+            artifacts={"best": best.as_uri()},
             code_paths=[str(Path(fame.__file__).parent)],
             input_example=[{"history": catalogue.ids[:EXAMPLE_ITEMS], "top": 2}],
             pip_requirements=[f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in needed],

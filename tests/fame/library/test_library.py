@@ -111,6 +111,18 @@ def test_users_get_items_in_their_own_ids(model, data):
     assert listed["item"].tolist() == found["item"].tolist()
 
 
+def test_candidates_filters_scores_and_seen_items(model):
+    history = [CUSTOMERS["c03"][:3]]
+    everything = model.recommend(histories=history, k=99, seen=True)
+    assert set(CUSTOMERS["c03"][:3]) <= set(everything["item"])
+    some = everything["item"].tolist()[2:6]
+    assert model.recommend(histories=history, k=3, candidates=some, seen=True)["item"].tolist() == some[:3]
+    lowest = everything["score"].iloc[4]
+    assert len(model.recommend(histories=history, k=99, seen=True, min_score=lowest)) == 5
+    with pytest.raises(fame.UserError, match="where colour = 'red': the items have no such column"):
+        model.recommend(histories=history, where={"colour": "red"})
+
+
 def test_excluded_items_are_not_recommended_and_the_others_follow(model):
     history = [["SKU-1", "SKU-2"]]
     usual = model.recommend(histories=history, k=12)["item"].tolist()

@@ -123,7 +123,9 @@ def test_work_that_was_interrupted_goes_on_and_other_work_starts_anew(folder, tm
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_histories_of_anybody_in_any_form(suffix, folder, tmp_path):
     theirs = {"new": ["003", "004"], "strange": ["nothing known"], "u01": ["012", "nothing known", "001"]}
-    lists = pa.table({"user": list(theirs), "item": list(theirs.values()), "time": [[*range(len(v))] for v in theirs.values()]})
+    lists = pa.table(
+        {"user": list(theirs), "item": list(theirs.values()), "time": [[*range(len(v))] for v in theirs.values()]}
+    )
     path = tmp_path / f"mine.{suffix}"
     flat = [(user, item, time) for user, items in theirs.items() for time, item in enumerate(items)]
     if suffix == "parquet":
@@ -163,13 +165,22 @@ def test_chosen_users(lines, folder, tmp_path):
         (["--user", "u01", "--address", "auto"], "--address auto: needs --all-users, --users or --histories"),
         (["--all-users", "--out", "r.csv", "--separator", ";"], "--separator: says how to read --users or --histories"),
         (["--users", "none.csv", "--out", "r.csv"], "no such file: "),
-        (["--users", "strangers.csv", "--out", "r.csv"], "--users strangers.csv: the model knows none of its 2 users; its"),
-        (["--users", "table.csv", "--out", "r.csv"], "--users table.csv: which column is the user? Add --columns user=NAME"),
+        (
+            ["--users", "strangers.csv", "--out", "r.csv"],
+            "--users strangers.csv: the model knows none of its 2 users; its",
+        ),
+        (
+            ["--users", "table.csv", "--out", "r.csv"],
+            "--users table.csv: which column is the user? Add --columns user=NAME",
+        ),
         (["--histories", "table.csv", "--out", "r.csv"], "which column is the user? Name it with --columns"),
         (["--user", "u01", "--filter", "kind"], "--filter 'kind': must look like COLUMN=LABEL"),
         (["--user", "u01", "--filter", "kind>=x"], "--filter 'kind>=x': 'x' is not a number"),
         (["--user", "u01", "--filter", "kind=7"], "--filter kind=7: no item has it; known: 0, 1, 2"),
-        (["--user", "u01", "--filter", "kin=7"], "where kin = ['7']: the items have no such column; did you mean 'kind'?"),
+        (
+            ["--user", "u01", "--filter", "kin=7"],
+            "where kin = ['7']: the items have no such column; did you mean 'kind'?",
+        ),
         (["--user", "u01", "--min-score", "nan"], "min_score = nan: must be a number"),
     ],
 )
@@ -191,5 +202,7 @@ def test_histories_are_read_back_as_they_were(ids, tmp_path):
     assert np.array_equal(found.ids, ids) and [row.tolist() for row in found] == [[3, 1], [], [2, 2]]
     assert [row.tolist() for row in found.of([2, 0])] == [[3, 1], [2, 2]]
     assert [row.tolist() for row in found.part(1, 3)] == [[], [2, 2]]
-    with pytest.raises(ValueError, match="is damaged .its parts do not fit together.; export the model again, or remove"):
+    with pytest.raises(
+        ValueError, match=r"is damaged .its parts do not fit together.; export the model again, or remove"
+    ):
         read_histories(tmp_path / "users.safetensors", 2)

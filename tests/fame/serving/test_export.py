@@ -238,7 +238,9 @@ def shorten_titles(folder: Path) -> None:
 
 def shorten_catalogue(folder: Path) -> None:
     catalogue = json.loads((folder / "items.json").read_text())
-    (folder / "items.json").write_text(json.dumps({key: values[:-1] for key, values in catalogue.items() if key != "columns"}))
+    (folder / "items.json").write_text(
+        json.dumps({key: values[:-1] for key, values in catalogue.items() if key != "columns"})
+    )
 
 
 @pytest.mark.parametrize(

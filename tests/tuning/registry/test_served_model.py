@@ -45,6 +45,7 @@ def test_the_package_is_files_that_anybody_can_read(target):
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {"MLmodel", "served_model.py", "code/fame/models/fame.py", "artifacts/best/model.safetensors"} <= files
     assert {"input_example.json", "requirements.txt"} <= files
+    assert "artifacts/best/users.safetensors" not in files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
     needed = [line.partition("==")[0] for line in (target / "requirements.txt").read_text().split()]
     assert needed == ["mlflow", "torch", "numpy", "safetensors", "pyyaml"]
@@ -104,6 +105,24 @@ def test_answers_are_those_of_the_exported_folder(best, served, queries):
             assert item["score"] == (None if not known else pytest.approx(same.score, abs=1e-4))
         assert [facet["weight"] for facet in answer["facets"]] == pytest.approx(alone.facets, abs=1e-5)
         assert not {item["id"] for item in answer["items"]} & {ids[str(id)] for id in known}
+
+
+def test_a_query_has_every_field_of_a_request(best, served):
+    recommender = Recommender(load_model(best))
+    fields = {"history": [1, 2], "top": 5, "candidates": [*range(2, 20)], "exclude": [4], "seen": True, "min_score": -9.0}
+    (found,) = dumped(served.predict([fields]))
+    (same,) = recommender.recommend([Request(**fields)])
+    assert [item["id"] for item in found["items"]] == [item.id for item in same.items]
+    assert {item["id"] for item in found["items"]} <= {*range(2, 20)} - {4}
+    assert {*Request.__dataclass_fields__} == {*served.metadata.signature.inputs.to_dict()[0]["properties"]}
+
+
+def test_a_filter_on_an_unknown_column_is_the_callers_error(served):
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="where kind = 'x': the items have no such column") as raised:
+        served.predict([{"history": [1], "where": {"kind": "x"}}])
+    assert raised.value.get_http_status_code() == 400
 
 
 def test_without_a_known_item_the_most_popular_are_the_answer(best, served):
