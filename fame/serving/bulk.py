@@ -117,9 +117,13 @@ def write_recommendations(
         if done:
             report(f"{len(done):,} of {job.part_count:,} parts were done before")
         progress(sum(len(job.part(number)) for number in done))
-        for number, table in engine(job, [number for number in range(job.part_count) if number not in done]):
-            _write_part(parts, number, table)
-            progress(len(job.part(number)))
+        try:
+            for number, table in engine(job, [number for number in range(job.part_count) if number not in done]):
+                _write_part(parts, number, table)
+                progress(len(job.part(number)))
+        finally:
+            if not any(parts.glob("*.parquet")):
+                shutil.rmtree(parts)
         rows = _join(parts, job.part_count, out)
         shutil.rmtree(parts)
     return rows
