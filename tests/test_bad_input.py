@@ -265,7 +265,11 @@ def test_a_process_of_its_own_ends_so_too(command, words, place):
         ("sweep", "--quiet --verbose", "--verbose: not allowed with argument --quiet"),
         ("sweep", "--trials", "--trials: expected one argument"),
         ("datasets", "--data a.csv --mixed-times covert", "--mixed-times covert: did you mean 'convert'?"),
-        ("recommend", "--model best", "one of the arguments --history --user --all-users --users --histories is required"),
+        (
+            "recommend",
+            "--model best",
+            "one of the arguments --history --user --all-users --users --histories is required",
+        ),
         ("recommend", "--model best --history 1 --user 2", "--user: not allowed with argument --history"),
     ],
 )

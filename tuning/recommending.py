@@ -6,7 +6,9 @@ object store. The driver alone writes files, so nothing but Ray has to be shared
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -49,16 +51,17 @@ def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]
     import pyarrow as pa
     import ray
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     files = {name: (job.folder / name).read_bytes() for name in NEEDED if (job.folder / name).exists()}
     model = ray.put(files)
     cpus = max(1, sum(node.cpus for node in found()))
-    rows = ray.data.from_items([{"number": number, "users": job.part(number)} for number in numbers])
+    rows = ray.data.from_items([{"number": number, "users": pickle.dumps(job.part(number))} for number in numbers])
     tables = rows.map(
         cast(Any, Worker),  # Ray takes a class, too
-        fn_constructor_args=(model, job.request),
-        concurrency=(1, min(cpus, len(numbers))),
+        fn_constructor_args=([model], job.request),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cpus, len(numbers))),
         num_cpus=1,
     )
     for row in tables.iter_rows():
@@ -68,12 +71,12 @@ def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]
 class Worker:
     """A process of the cluster that has loaded the model."""
 
-    def __init__(self, model: Any, request: Request) -> None:
+    def __init__(self, model: list[Any], request: Request) -> None:
         import ray
         import torch
 
         torch.set_num_threads(1)
-        self.files = ray.get(model)
+        (self.files,) = ray.get(model)
         self.request = request
 
     @cached_property
@@ -87,7 +90,7 @@ class Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         import pyarrow as pa
 
-        users: Histories = row["users"]
+        users: Histories = pickle.loads(row["users"])
         table, sink = self.rows(users), pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)

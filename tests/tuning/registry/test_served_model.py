@@ -109,7 +109,14 @@ def test_answers_are_those_of_the_exported_folder(best, served, queries):
 
 def test_a_query_has_every_field_of_a_request(best, served):
     recommender = Recommender(load_model(best))
-    fields = {"history": [1, 2], "top": 5, "candidates": [*range(2, 20)], "exclude": [4], "seen": True, "min_score": -9.0}
+    fields = {
+        "history": [1, 2],
+        "top": 5,
+        "candidates": [*range(2, 20)],
+        "exclude": [4],
+        "seen": True,
+        "min_score": -9.0,
+    }
     (found,) = dumped(served.predict([fields]))
     (same,) = recommender.recommend([Request(**fields)])
     assert [item["id"] for item in found["items"]] == [item.id for item in same.items]
