@@ -52,7 +52,8 @@ def run_command(main: Callable[[], int | None]) -> None:
             stream.reconfigure(errors=PLAIN)
     try:
         code = main() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # the shell may have closed it
+            sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = EXIT_USER_ERROR

@@ -37,7 +37,7 @@ from fame.registry import datasets
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
-PREPARATION = 3
+PREPARATION = 4
 """To be raised when the same source and settings come out differently."""
 
 
@@ -154,7 +154,11 @@ def _item_columns(entry: DatasetEntry, raw: Raw, item_ids: np.ndarray, notes: li
     known = len(rows) - rows.count(-1)
     if raw.partial_items is not None and known < len(rows):
         if not known:
-            raise UserError(f"{raw.partial_items} names none of the {len(rows):,} items; check its id column")
+            theirs = f"its ids are such as {table.ids[0]!r}" if table.ids else "it has no rows"
+            raise UserError(
+                f"{raw.partial_items} names none of the {len(rows):,} items: {theirs}, those of the items such as "
+                f"{str(item_ids[0])!r}; check its id column"
+            )
         notes.append(
             f"warning: {raw.partial_items} covers {known:,} of {len(rows):,} items ({known / len(rows):.1%}); "
             "the others have no text"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fame.datasets.places import DataFile
-from fame.datasets.tables import MISSING_WORDS, Table, clear_errors
+from fame.datasets.tables import MISSING_WORDS, Table, clear_errors, unique_labels
 from fame.datasets.times import looks_like_time
 from fame.errors import UserError
 
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 16 << 20
 HEAD_BYTES = 1 << 16
 SAMPLE_ROWS = 100
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars", "::": "double colons"}
+SEPARATORS = {
+    ",": "commas",
+    "\t": "tabs",
+    ";": "semicolons",
+    "|": "vertical bars",
+    "::": "double colons",
+    "\x01": "control-A characters",
+}
 """Separators that are guessed, the usual ones first."""
+NAMED = {**SEPARATORS, " ": "blanks"}
+"""What each separator is called."""
 SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|", "space": " "}
 """Other ways to write a separator on a command line."""
 TYPED_NAME = re.compile(r"(?P<name>[^:]+):(?P<kind>token|token_seq|float|float_seq)")
@@ -78,17 +87,20 @@ def open_delimited(file: DataFile, usual: str, reading: Reading) -> Table:
     if not text.strip():
         raise UserError(f"{file.name} is empty; it needs a header line and rows")
     separator = reading.separator or stated or _guess_separator(text, usual)
-    rows = _sample(text, separator, True)
-    quoted = _is_quoted(text, separator, len(rows[0]))
-    rows = _sample(text, separator, quoted)
-    names = [name.strip() for name in rows[0]]
+    width = len(_sample(text, separator, True)[0])
+    escape = _escape(text, separator, width)
+    quoted = escape is not None or _is_quoted(text, separator, width)
+    rows = _sample(text, separator, quoted, escape)
+    names = [_bare(name) for name in rows[0]]
     if len(rows) > 1 and all(len(row) == len(names) + 1 for row in rows[1:]):
         # R leaves the row names' column without a name; a separator at the end of each row makes a nameless one, too
         names = [*names, ""] if all(row[-1] == "" for row in rows[1:]) else ["", *names]
     headless = _is_headless(names, reading.time_position)
     notes = []
+    if escape is not None:
+        notes.append(f"{file.name}: quotation marks within fields are written after a backslash")
     if separator != (reading.separator or usual):
-        notes.append(f"{file.name}: columns are separated by {SEPARATORS.get(separator, repr(separator))}")
+        notes.append(f"{file.name}: columns are separated by {NAMED.get(separator, repr(separator))}")
     if encoding != (reading.encoding or UTF8):
         notes.append(f"{file.name}: read as {encoding}")
     table = csv_table(
@@ -97,9 +109,10 @@ def open_delimited(file: DataFile, usual: str, reading: Reading) -> Table:
         delimiter=separator[0],
         doubled=separator == "::",
         header=[str(number) for number in range(1, len(names) + 1)] if headless else names,
-        skip=skip + (not headless),
+        skip=skip + (0 if headless else _header_lines(text, separator, quoted)),
         encoding=encoding,
         quoted=quoted,
+        escape=escape,
         own=file,
     )
     typed = [TYPED_NAME.fullmatch(name) for name in names]
@@ -130,18 +143,19 @@ def csv_table(
     skip: int = 0,
     encoding: str = UTF8,
     quoted: bool = True,
+    escape: str | None = None,
     own: DataFile | None = None,
 ) -> Table:
     """A delimited text table. `header` names the columns of a file that does not do so itself.
 
-    `doubled` says that the separator is the delimiter twice. A file of the user's is `own`: there unquoted words such as
+    `doubled` says that the separator is the delimiter twice, `escape` which character stands before marks in fields. A file of the user's is `own`: there unquoted words such as
     NULL are missing values, and quoted fields that hold line ends are looked at.
     """
     expected = "TSV" if delimiter == "\t" else "CSV"
     if header is None:
         with clear_errors(name, expected):
             header, skip = _read_header(name, opener, delimiter, encoding, expected), 1
-    labels = unique_labels(header)
+    labels = unique_labels([_untyped(name) for name in header])
     # Arrow's delimiter is one character: "::" is read as ":" with an empty column in between
     names = [part for label in labels for part in (label, f"\0{label}")][:-1] if doubled else labels
 
@@ -159,12 +173,15 @@ def csv_table(
                         block_size=BLOCK_BYTES, column_names=names, skip_rows=skip, encoding=encoding
                     ),
                     parse_options=arrow_csv.ParseOptions(
-                        delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted
+                        delimiter=delimiter,
+                        quote_char='"' if quoted else False,
+                        escape_char=escape or False,
+                        newlines_in_values=quoted,
                     ),
                     convert_options=arrow_csv.ConvertOptions(
                         column_types={c: pa.string() for c in columns},
                         include_columns=list(columns),
-                        null_values=list(MISSING_WORDS) if own else None,
+                        null_values=_missing_words(escape) if own else None,
                         strings_can_be_null=own is not None,
                         quoted_strings_can_be_null=False,
                     ),
@@ -175,21 +192,28 @@ def csv_table(
                 if own and "invalid UTF8" in str(error):
                     raise not_utf8(own, expected) from None
                 if own and quoted:
-                    _check_line_ends(name, opener, delimiter, encoding)
+                    _check_line_ends(name, opener, delimiter, encoding, escape)
                 raise
         if own and quoted and lines.count > rows + skip:
-            _check_line_ends(name, opener, delimiter, encoding)
+            _check_line_ends(name, opener, delimiter, encoding, escape)
 
     return Table(name=name, columns=labels, read=read)
 
 
-def unique_labels(names: Sequence[str]) -> list[str]:
-    """Each column's name, with its number where it has none or another column has the same."""
-    plain = [match["name"] if (match := TYPED_NAME.fullmatch(name)) else name for name in names]
-    return [
-        name if name and plain.count(name) == 1 else f"{name} (column {number})".strip()
-        for number, name in enumerate(plain, start=1)
-    ]
+def _missing_words(escape: str | None) -> list[str]:
+    """Words that stand for no value. Arrow takes the backslash of an escaped `\\N` away."""
+    return [*MISSING_WORDS, *(["N"] if escape else [])]
+
+
+def _untyped(name: str) -> str:
+    """A column name of RecBole's atomic files without its type."""
+    return match["name"] if (match := TYPED_NAME.fullmatch(name)) else name
+
+
+def _bare(name: str) -> str:
+    """A column name without the blanks around it, and without marks that follow a blank."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def _read_header(name: str, opener: Callable[[], Any], delimiter: str, encoding: str, expected: str) -> list[str]:
@@ -298,12 +322,21 @@ def _skip_beginning(text: str) -> tuple[int, str, str | None]:
     return skip, text, separator
 
 
-def _sample(text: str, separator: str, quoted: bool) -> list[list[str]]:
+def _header_lines(text: str, separator: str, quoted: bool) -> int:
+    """How many lines the header has: more than one where a quoted name holds line ends."""
+    if not quoted or len(separator) > 1:
+        return 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    next(reader)
+    return reader.line_num
+
+
+def _sample(text: str, separator: str, quoted: bool, escape: str | None = None) -> list[list[str]]:
     """The first rows, split into fields; a row that the beginning of the file cuts off is left out."""
     if quoted and len(separator) == 1:
         rows = []
         try:
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape):
                 rows += [row] if row else []
                 if len(rows) > SAMPLE_ROWS:
                     break
@@ -317,18 +350,22 @@ def _sample(text: str, separator: str, quoted: bool) -> list[list[str]]:
 
 
 def _guess_separator(text: str, usual: str) -> str:
-    """The suffix's separator if it fits the first rows, else the one that makes most columns."""
-    fitting = {}
-    for separator in (usual, *SEPARATORS):
-        rows = _sample(text, separator, True)
-        width = len(rows[0])
-        same = sum(len(row) in (width, width + 1) for row in rows[1:])
-        if width > 1 and same >= SAME_SHARE * (len(rows) - 1):
-            fitting[separator] = width
-    if usual in fitting or not fitting:
+    """The suffix's separator if it fits the first rows, else the one that makes most columns, at last a blank."""
+    fitting = {separator: width for separator in (usual, *SEPARATORS) if (width := _fitting_width(text, separator))}
+    if usual in fitting:
         return usual
+    if not fitting:
+        return " " if _fitting_width(text, " ") else usual
     # "::" splits by ":" as well, never the other way round
     return max(fitting, key=lambda separator: (fitting[separator], len(separator)))
+
+
+def _fitting_width(text: str, separator: str) -> int:
+    """How many columns a separator makes, 0 if it makes one or the rows differ."""
+    rows = _sample(text, separator, True)
+    width = len(rows[0])
+    same = sum(len(row) in (width, width + 1) for row in rows[1:])
+    return width if width > 1 and same >= SAME_SHARE * (len(rows) - 1) else 0
 
 
 def _is_quoted(text: str, separator: str, width: int) -> bool:
@@ -345,9 +382,16 @@ def _is_quoted(text: str, separator: str, width: int) -> bool:
     return any(len(row) != width for row in plain)
 
 
-def _fits_quoted(text: str, separator: str, width: int) -> bool:
+def _escape(text: str, separator: str, width: int) -> str | None:
+    """The backslash where marks within quoted fields stand after one, as MySQL writes them, instead of being doubled."""
+    if len(separator) > 1 or '\\"' not in text or _fits_quoted(text, separator, width):
+        return None
+    return "\\" if _fits_quoted(text, separator, width, "\\") else None
+
+
+def _fits_quoted(text: str, separator: str, width: int, escape: str | None = None) -> bool:
     """Whether the marks pair up so that every row has all fields and none has swallowed the next row."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape, strict=True)
     rows: list[list[str]] = []
     try:
         rows.extend(row for row in reader if row)
@@ -376,14 +420,14 @@ def swallowed(field: str, position: int, separator: str) -> bool:
     return last.endswith(separator) and last.count(separator) == position
 
 
-def _check_line_ends(name: str, opener: Callable[[], Any], delimiter: str, encoding: str) -> None:
+def _check_line_ends(name: str, opener: Callable[[], Any], delimiter: str, encoding: str, escape: str | None) -> None:
     """Raise `UserError` for a field that has swallowed line ends because its quotation mark is not closed."""
     begun = 1
     with opener() as stream:
         text = io.TextIOWrapper(
             io.BufferedReader(_Raw(stream), 1 << 20), encoding=encoding, errors="replace", newline=""
         )
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader = csv.reader(text, delimiter=delimiter, escapechar=escape, strict=True)
         try:
             for row in reader:
                 if any("\n" in field and swallowed(field, k, delimiter) for k, field in enumerate(row)):

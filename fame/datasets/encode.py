@@ -19,7 +19,24 @@ from fame.errors import UserError
 LONGEST_ID = 200
 """Ids are kept in fixed-width arrays, and a longer text is a sign of the wrong column."""
 SUSPICIOUS = frozenset(
-    {"null", "nan", "none", "na", "n/a", "#n/a", "<na>", "\\n", "nil", "undefined", "unknown", "missing", "anonymous"}
+    {
+        "null",
+        "nan",
+        "none",
+        "na",
+        "n/a",
+        "#n/a",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "<na>",
+        "\\n",
+        "nil",
+        "undefined",
+        "unknown",
+        "missing",
+        "anonymous",
+    }
     | {"guest", "(none)", "(null)", "(not set)", "00000000-0000-0000-0000-000000000000", "-1"}
 )
 """Texts, in lower case, that programs write for a missing value."""
@@ -92,6 +109,12 @@ class IdEncoder:
             notes.append(
                 f"warning: {len(twice):,} {role} ids are written in two ways, such as {twice[0][:-2]} and {twice[0]}, "
                 "and count as different; write them in one way"
+            )
+        nested = [text for text in texts if text[0] in "{[" and text[-1] in "}]"]
+        if nested:
+            notes.append(
+                f"warning: {len(nested):,} {role} ids are structures or lists, such as {nested[0][:40]}; name a column of "
+                "plain ids"
             )
         marked = [text for text in texts if text[0] == '"']
         if marked:

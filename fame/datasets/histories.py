@@ -18,13 +18,16 @@ from fame.datasets.entry import Chunk
 from fame.datasets.tables import Rows
 from fame.errors import UserError
 
+ADJACENT = re.compile(r"""(['"])\s+(?=['"])""")
+"""Two texts without a comma in between."""
+
 
 def one_row_each(chunk: Chunk, rows: Rows) -> Chunk:
     """The interactions of a chunk of histories."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    items = as_lists(chunk.item)
+    items = as_lists(chunk.item, rows)
     lengths = np.nan_to_num(pc.list_value_length(items).to_numpy(zero_copy_only=False).astype(float)).astype(np.int64)
     parents = np.repeat(np.arange(len(items)), lengths)
     where = pa.array(parents)
@@ -33,7 +36,7 @@ def one_row_each(chunk: Chunk, rows: Rows) -> Chunk:
         column = as_array(column)
         if not is_list(column.type) and not _looks_like_list(column):
             return column.take(where)
-        values = as_lists(column)
+        values = as_lists(column, rows)
         own = np.nan_to_num(pc.list_value_length(values).to_numpy(zero_copy_only=False).astype(float)).astype(np.int64)
         if (own != lengths).any():
             k = int(np.argmax(own != lengths))
@@ -56,14 +59,21 @@ def one_row_each(chunk: Chunk, rows: Rows) -> Chunk:
     )
 
 
-def as_lists(column: Any) -> Any:
-    """A column of lists, also where they are written as text."""
+def as_lists(column: Any, rows: Rows) -> Any:
+    """A column of lists, also where they are written as text. Raises `UserError` for a list that numpy cut short."""
     import pyarrow as pa
 
     column = as_array(column)
     if not is_text(column.type):
         return column
-    return pa.array([None if text is None else split(text) for text in column.to_pylist()], pa.list_(pa.string()))
+    lists = [None if text is None else split(text) for text in column.to_pylist()]
+    for k, values in enumerate(lists):
+        if values is not None and ("..." in values or "Ellipsis" in values):
+            raise UserError(
+                f"the list in {rows.name(k)} is cut short by '...', as numpy prints long ones; write lists in full, for "
+                "example with list(values)"
+            )
+    return pa.array(lists, pa.list_(pa.string()))
 
 
 def split(text: str) -> list[str | None]:
@@ -80,13 +90,20 @@ def parsed(text: str) -> Any:
     stripped = text.strip()
     if stripped[:1] + stripped[-1:] not in ("[]", "{}", "()"):
         return text
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, _literal):
         try:
             value = read(stripped)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
+        if isinstance(value, set):
+            return sorted(value, key=str)
         return value if isinstance(value, list | tuple | dict) else text
     return text
+
+
+def _literal(text: str) -> Any:
+    """A value of Python. Numpy writes `['a' 'b']`, which Python would read as one text."""
+    return ast.literal_eval(ADJACENT.sub(r"\1, ", text))
 
 
 def _looks_like_list(column: Any) -> bool:

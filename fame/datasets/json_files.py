@@ -6,14 +6,19 @@ missing in some records, appear late, or be of several types.
 
 from __future__ import annotations
 
+import ast
+import codecs
+import io
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from fame.datasets.delimited import not_utf8
 from fame.datasets.places import DataFile
 from fame.datasets.tables import Table, clear_errors
 from fame.errors import UserError
@@ -27,6 +32,8 @@ RECORDS_LOOKED_AT = 20_480
 """Records that tell which fields there are; a field that only later ones have must be named."""
 LARGEST_RECORD = 256 << 20
 """Bytes of one record."""
+OF_PYTHON = (b"{'", b"{u'")
+"""First bytes of a dictionary as Python prints it."""
 READ_DIRECTLY = (None, "gzip", "zstd")
 """Compressions that DuckDB reads itself."""
 
@@ -59,11 +66,8 @@ def _readable(file: DataFile, encoding: str | None) -> Iterator[tuple[duckdb.Duc
         if plain:
             with file.stream() as stream:
                 head = stream.read(4)
-            plain = not head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"))
-    with (
-        tempfile.TemporaryDirectory(prefix="fame-json-") as folder,
-        duckdb.connect(config=_settings(folder)) as connection,
-    ):
+            plain = not head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", *OF_PYTHON))
+    with temporary_folder() as folder, duckdb.connect(config=_settings(folder)) as connection:
         path, method = file.path, compression or "none"
         if not plain:
             path, method = os.path.join(folder, "copy.json"), "none"
@@ -72,6 +76,16 @@ def _readable(file: DataFile, encoding: str | None) -> Iterator[tuple[duckdb.Duc
         # the path as a value and not as a pattern: * and [ are characters of a name
         pattern = re.sub(r"([*?\[\]])", r"[\1]", path)
         yield connection, f"{_text(pattern)}, compression = '{method}', maximum_object_size = {LARGEST_RECORD}"
+
+
+@contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder that goes with the block, also where a reader that nobody ends holds it: Python's own would warn then."""
+    folder = tempfile.mkdtemp(prefix="fame-json-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _settings(folder: str) -> dict[str, Any]:
@@ -87,6 +101,9 @@ def _copy(file: DataFile, path: str, encoding: str | None) -> None:
     """The file's content as UTF-8 without compression."""
     with file.stream() as stream, open(path, "wb") as target:
         head = stream.read(4)
+        if head.startswith(OF_PYTHON):
+            _write_as_json(file, encoding, target)
+            return
         mark = next(
             (name for bom, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")) if head.startswith(bom)), None
         )
@@ -94,14 +111,30 @@ def _copy(file: DataFile, path: str, encoding: str | None) -> None:
             target.write(head.removeprefix(b"\xef\xbb\xbf"))
             shutil.copyfileobj(stream, target, 1 << 20)
             return
-        import codecs
-
         decoder = codecs.getincrementaldecoder(encoding or mark or "utf-8")()
         piece = head
         while piece:
             target.write(decoder.decode(piece).removeprefix("\ufeff").encode("utf-8", "surrogatepass"))
             piece = stream.read(1 << 20)
         target.write(decoder.decode(b"", final=True).encode())
+
+
+def _write_as_json(file: DataFile, encoding: str | None, target: IO[bytes]) -> None:
+    """Write lines of Python's dictionaries as JSON lines. The Amazon data of 2014 has them."""
+    number = 0
+    try:
+        with file.stream() as stream, io.TextIOWrapper(stream, encoding=encoding or "utf-8") as lines:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    record = ast.literal_eval(line.strip())
+                    target.write(json.dumps(record, default=str).encode() + b"\n")
+    except UnicodeDecodeError:
+        raise not_utf8(file, "JSON") from None
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        raise UserError(
+            f"cannot read {file.name} as JSON: line {number} is no dictionary of Python, unlike line 1; correct it"
+        ) from None
 
 
 def _fields(connection: Any, file: DataFile, source: str, records: int) -> list[str]:
@@ -177,6 +210,8 @@ def _run(connection: Any, file: DataFile, query: str) -> Any:
 
 def _unreadable(file: DataFile, error: Exception) -> UserError:
     """DuckDB's message without its advice, in one line that names the user's file."""
+    if "invalid UTF-8" in str(error):
+        return not_utf8(file, "JSON")
     text = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])
     text = re.sub(r'in file "[^"]*",?', "", text).partition(". Try ")[0]
     text = re.sub(r"^\w+( \w+)? Error: ", "", " ".join(text.split()))[:160].rstrip(".")

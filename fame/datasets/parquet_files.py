@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fame.datasets.columns import is_list
 from fame.datasets.places import DataFile
-from fame.datasets.tables import Table, clear_errors
+from fame.datasets.tables import Table, clear_errors, unique_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,9 @@ def open_parquet(file: DataFile) -> Table:
     with clear_errors(file.name, "Parquet"), file.random_access() as stream, parquet.ParquetFile(stream) as opened:
         schema = opened.schema_arrow
         logical = {c.path: str(c.logical_type) for c in map(opened.schema.column, range(len(opened.schema)))}
-    uuids = {n for n in schema.names if logical.get(n) == "UUID"}
+    labels = unique_labels(schema.names)
+    repeated = frozenset(name for name in schema.names if schema.names.count(name) > 1)
+    uuids = {n for n in labels if logical.get(n) == "UUID"}
 
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         eager = file.filesystem is not None
@@ -32,7 +34,11 @@ def open_parquet(file: DataFile) -> Table:
             file.random_access() as stream,
             parquet.ParquetFile(stream, pre_buffer=eager) as opened,
         ):
-            for batch in opened.iter_batches(batch_size=ROWS_IN_BATCH, columns=list(columns), use_threads=False):
+            # by name Arrow cannot tell columns apart that have the same
+            chosen = None if repeated else list(columns)
+            for batch in opened.iter_batches(batch_size=ROWS_IN_BATCH, columns=chosen, use_threads=False):
+                if repeated:
+                    batch = batch.rename_columns(labels)
                 for name in uuids.intersection(columns):
                     column = batch.column(name)
                     if pa.types.is_fixed_size_binary(column.type):
@@ -42,8 +48,8 @@ def open_parquet(file: DataFile) -> Table:
 
     return Table(
         name=file.name,
-        columns=schema.names,
+        columns=labels,
         read=read,
-        lists=frozenset(name for name in schema.names if is_list(schema.field(name).type)),
-        repeated=frozenset(name for name in schema.names if schema.names.count(name) > 1),
+        lists=frozenset(label for label, field in zip(labels, schema, strict=True) if is_list(field.type)),
+        repeated=repeated,
     )

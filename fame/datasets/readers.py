@@ -168,7 +168,8 @@ def _repeated(table: Table, name: str, role: str) -> UserError:
 
 
 def _there(table: Table) -> str:
-    return f"columns there: {', '.join(table.columns)[:400]}"
+    one = "; if these are several, say what separates them with --separator" if len(table.columns) == 1 else ""
+    return f"columns there: {', '.join(table.columns)[:400]}{one if table.blanks else ''}"
 
 
 def _plain(name: str) -> str:
@@ -226,6 +227,8 @@ def _texts(column: Any, listed: bool) -> list[str]:
     kind = column.type
     if getattr(kind, "extension_name", "") == "arrow.uuid":
         return id_texts(column, "item", Rows()).fill_null("").to_pylist()
+    if pa.types.is_map(kind):
+        return ["" if v is None else "|".join(labels(dict(v))) for v in column.to_pylist()]
     if pa.types.is_nested(kind):
         return ["" if v is None else "|".join(labels(v)) for v in column.to_pylist()]
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):

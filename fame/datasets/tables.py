@@ -114,6 +114,14 @@ def joined(name: str, parts: Sequence[Table]) -> Table:
     )
 
 
+def unique_labels(names: Sequence[str]) -> list[str]:
+    """Each column's name, with its number where it has none or another column has the same."""
+    return [
+        name if name and names.count(name) == 1 else f"{name} (column {number})".strip()
+        for number, name in enumerate(names, start=1)
+    ]
+
+
 @contextmanager
 def clear_errors(name: str, expected: str) -> Iterator[None]:
     """Turn whatever a parser or the file system raises into one line about the file `name`."""

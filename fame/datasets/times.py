@@ -31,6 +31,8 @@ IN_BETWEEN = 0.01
 ISO = re.compile(
     r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d.*)?|\d{4}-\d{2}|[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} .*", re.DOTALL
 )
+CLOCK = r"\d:\d{2}"
+ZONE = CLOCK + r"(:\d{2})?(\.\d+)?\s*(Z|[A-Z]{3,4}|[+-]\d{2}(:?\d{2})?)$"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?")
 
 
@@ -65,6 +67,10 @@ class TimeParser:
     _rows: int = 0
     _other: str = ""
     """The first time that no one believes, with its row."""
+    _clocks: int = 0
+    """Texts with a time of day."""
+    _zoned: int = 0
+    """Those of them that name their zone."""
     _notes: list[str] = field(default_factory=list)
 
     def parse(self, column: Any, rows: Rows) -> np.ndarray:
@@ -119,6 +125,11 @@ class TimeParser:
             notes.append(
                 f"warning: {odd:,} of {self._rows:,} times ({odd / self._rows:.1%}) lie before 1990 or after tomorrow, "
                 f"the first is {self._other}; check the column and its unit"
+            )
+        if 0 < self._zoned < self._clocks:
+            notes.append(
+                f"warning: {self._clocks - self._zoned:,} of {self._clocks:,} times name no zone and count as UTC, the others "
+                "name one; check that the histories have the right order"
             )
         if len(times) > 1 and times.min() == times.max():
             notes.append("warning: all times are the same, so the order of the rows is the order of the histories")
@@ -211,6 +222,8 @@ class TimeParser:
         column = pc.replace_substring_regex(column, r"\s*(UTC|GMT)$", "Z")
         column = pc.replace_substring_regex(column, r"(:\d{2}),(\d{1,9})", r"\1.\2")
         column = pc.replace_substring_regex(column, r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3")
+        self._zoned += pc.sum(pc.match_substring_regex(column, ZONE)).as_py()
+        self._clocks += pc.sum(pc.match_substring_regex(column, CLOCK)).as_py()
         texts = pd.Series(column.to_pylist(), dtype=object)
         dates = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
         left = np.flatnonzero(dates.isna().to_numpy())

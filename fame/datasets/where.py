@@ -6,7 +6,7 @@ DuckDB evaluates it on each batch. It sees the columns of the table and nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from fame.datasets.tables import Batch
 from fame.errors import UserError
 
 TEXTS = re.compile(r"'(?:[^']|'')*'")
-ALONE = re.compile(r"\b(select|over|from|pragma|attach|copy)\b|;", re.IGNORECASE)
-"""Words of conditions that look at more than one row."""
+NAMES = re.compile(r'"(?:[^"]|"")*"')
+ALONE = re.compile(r"\b(select|over|from|pragma|attach|copy|random|uuid|gen_random_uuid|setseed)\b|;", re.IGNORECASE)
+"""Words of conditions that look at more than one row, or that hold at one time and not at another."""
 ROW_NUMBER = "\x01row"
 
 
@@ -27,7 +28,7 @@ class Condition:
     def __init__(self, text: str, columns: Sequence[str]) -> None:
         self.text = text
         words = TEXTS.sub("''", text)
-        found = ALONE.search(words)
+        found = ALONE.search(NAMES.sub('""', words))
         if not text.strip() or found:
             rule = f"{found[0]!r} is not possible in it" if found else "is empty"
             raise UserError(
@@ -46,18 +47,11 @@ class Condition:
         with duckdb.connect(config=settings) as connection:
             for batch in batches:
                 columns = batch.columns
-                names = [name for name in self.columns if name in columns.schema.names]
-                arrays = [_recognised(columns.column(name)) for name in names]
-                table = pa.table([*arrays, np.arange(columns.num_rows)], names=[*names, ROW_NUMBER])
                 try:
-                    relation = connection.from_arrow(table)
-                    kind = relation.project(f"({self.text}\n)").types[0]
-                    if str(kind) != "BOOLEAN":
-                        raise UserError(
-                            f"data.where = {self.text!r}: is {kind}, not true or false; compare it with a value"
-                        )
-                    kept = relation.filter(f"({self.text}\n)").project(f'"{ROW_NUMBER}"')
-                    rows = np.sort(kept.fetchnumpy()[ROW_NUMBER]).astype(np.int64)
+                    try:
+                        rows = self._rows(connection, columns, _recognised)
+                    except duckdb.ConversionException:  # other rows of a column that holds numbers here hold text
+                        rows = self._rows(connection, columns, lambda column: column)
                 except duckdb.Error as error:
                     raise self._wrong(error, columns.schema.names) from None
                 self.read += columns.num_rows
@@ -65,6 +59,19 @@ class Condition:
                 if len(rows) < columns.num_rows:
                     batch = Batch(columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
                 yield batch
+
+    def _rows(self, connection: Any, columns: Any, read: Callable[[Any], Any]) -> np.ndarray:
+        """Positions of the rows for which the condition holds, with the values of each column as `read` returns them."""
+        import pyarrow as pa
+
+        names = [name for name in self.columns if name in columns.schema.names]
+        arrays = [read(columns.column(name)) for name in names]
+        relation = connection.from_arrow(pa.table([*arrays, np.arange(columns.num_rows)], names=[*names, ROW_NUMBER]))
+        kind = relation.project(f"({self.text}\n)").types[0]
+        if str(kind) != "BOOLEAN":
+            raise UserError(f"data.where = {self.text!r}: is {kind}, not true or false; compare it with a value")
+        kept = relation.filter(f"({self.text}\n)").project(f'"{ROW_NUMBER}"')
+        return np.sort(kept.fetchnumpy()[ROW_NUMBER]).astype(np.int64)
 
     def _wrong(self, error: Exception, columns: Sequence[str]) -> UserError:
         first = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])
@@ -80,7 +87,7 @@ def _recognised(column: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not is_text(column.type):
+    if not is_text(column.type) or column.null_count == len(column):
         return column
     zeros = pc.any(pc.match_substring_regex(column, r"^\s*[+-]?0[0-9]")).as_py()
     for kind in () if zeros else (pa.int64(), pa.float64()):
