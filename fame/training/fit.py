@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fame.artifacts import Folder
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint, with_prefix, without_prefix
-from fame.config import Experiment
+from fame.config import Experiment, TrainConfig
 from fame.config.tree import experiment_from_dict, to_dict
 from fame.datasets.sequences import Sequences
 from fame.errors import UserError
@@ -66,7 +66,8 @@ def fit(
     Before each report the state is written to `folder/checkpoint.safetensors`; a file that is there
     is resumed from, and its earlier reports are not yielded again. The checkpoint carries the weights
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
-    epoch. `dataset` has the items' text and labels for an experiment that reads them. With `shared`, a stage that
+    epoch. A training that is there may be given more epochs, if its learning rate is constant. `dataset` has the
+    items' text and labels for an experiment that reads them. With `shared`, a stage that
     another training has left there is taken over: its reports follow each other at once.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
@@ -132,6 +133,23 @@ def read_trained(folder: Path) -> Trained:
     )
 
 
+def can_go_on(trained: Trained, epochs: int) -> bool:
+    """Whether a training goes on if its last stage may have so many epochs: it is not over, or was so early."""
+    train, last = trained.experiment.train, trained.history[-1]
+    if epochs == train.epochs:
+        return not last.finished
+    return _can_be_longer(train, epochs) and not (last.finished and _out_of_patience(train, last))
+
+
+def _can_be_longer(train: TrainConfig, epochs: int) -> bool:
+    """Whether more epochs change nothing before them: a rate that falls to the end depends on their number."""
+    return epochs > train.epochs and train.schedule == "constant"
+
+
+def _out_of_patience(train: TrainConfig, last: EpochReport) -> bool:
+    return train.patience > 0 and last.epoch - last.best_epoch >= train.patience
+
+
 def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun | None) -> None:
     tensors = {**with_prefix("best.", state.best_weights), **with_prefix("previous.", state.previous_best)}
     if run is not None and run.stage.index == state.stage:  # else a stage has just ended: its best weights count
@@ -147,7 +165,12 @@ def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun
 
 def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Tensor]]:
     tensors, header = load_checkpoint(path)
-    if experiment_key(header_experiment(path, header)) != experiment_key(experiment):
+    before, train = header_experiment(path, header), experiment.train
+    if _can_be_longer(before.train, train.epochs):
+        last, longer = header["history"][-1], dataclasses.replace(before.train, epochs=train.epochs)
+        before = dataclasses.replace(before, train=longer)
+        last["finished"] = last["finished"] and _out_of_patience(train, EpochReport(**last))
+    if experiment_key(before) != experiment_key(experiment):
         raise UserError(f"{path} belongs to another experiment; choose another folder or remove it")
     state = State(
         stage=header["stage"],

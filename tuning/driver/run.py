@@ -36,6 +36,7 @@ from tuning.terminal import summary, view
 from tuning.tracking.projection import Projection
 from tuning.tracking.store import check_tracking_uri
 from tuning.trial import TRAINERS
+from tuning.trial.restart import going_on
 
 
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease]) -> int:
@@ -60,8 +61,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         with ends_interrupted(projection, watch):
             if resumed:
                 mirror.fetch(storage)
-            else:
-                storage.create(plan.to_record(dataset.fingerprint))
+            storage.create(plan.to_record(dataset.fingerprint))
             if not options.quiet:
                 summary.print_plan(plan, dataset, share, storage)
             with disk.reserved(storage.local):
@@ -168,6 +168,10 @@ def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
         seed=plan.options.seed,
         metric=plan.options.metric,
         trials=plan.trials,
+        expected=plan.expected,
+        stop_after=plan.options.stop_after,
+        lessons=plan.lessons,
+        going_on=going_on,
         # Paused trials count here, too. A scheduler that pauses limits the number of actors instead.
         room=None if pauses else Room(share),
     )

@@ -41,7 +41,7 @@ def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projectio
         },
         params={
             "model.name": options.model,
-            "trials": plan.trials,
+            "trials": plan.planned or "as many as fit",
             "epochs": plan.epochs,
             **{key: getattr(options, key) for key in settings},
         },

@@ -10,25 +10,33 @@ import ray
 from ray import tune
 from ray.tune import Tuner
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.stopper import CombinedStopper
 
 from fame.datasets import Dataset
+from tuning.driver.budget import TimeBudget, TrialTime, used_up
+from tuning.driver.extending import trials_to_go_on
 from tuning.driver.fault_callback import FaultCallback
 from tuning.driver.interrupt import stops_softly
 from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.driver.tune_files import StagingCallback
 from tuning.driver.tune_settings import quieten_tune
+from tuning.faults.halt import note_limit
 from tuning.machines.local_ray import environment
 from tuning.machines.resources import Resources
 from tuning.plan.sweep_plan import Plan
+from tuning.ray_internals.chosen_ids import ChosenIds
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
 from tuning.ray_internals.tune_environment import withhold_credentials
 from tuning.report.callback import ReportCallback
 from tuning.schedulers import SCHEDULERS
+from tuning.schedulers.again import replay
+from tuning.schedulers.kinds import best
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import TUNE, Storage, below
 from tuning.study import mirror
 from tuning.study.reading import Reader
 from tuning.terminal.progress import ProgressCallback
+from tuning.terminal.view import view
 from tuning.terminal.waiting import WaitingCallback
 from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.projection import Projection
@@ -79,6 +87,10 @@ class Trials:
 
     def run(self, resumed: bool) -> bool:
         """Run those that are left; returns whether it ended early, by a signal or for a reason (`faults.halt`)."""
+        budget = self.plan.options.budget_seconds
+        if budget is not None and self.search.record.spent >= budget:
+            note_limit(used_up(str(self.plan.options.time_budget)))
+            return False
         quieten_tune()
         withhold_credentials()
         survive_the_memory_monitor()
@@ -87,7 +99,7 @@ class Trials:
         if not self.scheduler.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to
             variables["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.plan.trials)
         with environment(variables), stops_softly() as interrupted:
-            if resumed:
+            if resumed and (not self.plan.extended or Tuner.can_restore(self.state)):
                 try:
                     with mirror.unless_away(self.storage):  # Tune reads there once more when it has ended
                         self._restored().fit()
@@ -96,33 +108,49 @@ class Trials:
                     print(
                         "Tune's state is missing, damaged or of another version: ended trials are kept, unfinished trials restart"
                     )
-            self.search.give_up(())
+            if self.plan.extended:
+                self._go_on()
+            else:
+                self.search.give_up(())
             with mirror.unless_away(self.storage):
                 self._tuner().fit()
             return interrupted()
 
+    @property
+    def state(self) -> str:
+        """The folder of Tune's state."""
+        return below(self.states, self.storage.tune)
+
+    def _go_on(self) -> None:
+        """Let trials go on in an extended sweep, in a new run of Tune."""
+        again = trials_to_go_on(self.plan, self.storage, self.search.record.trials())
+        self.search.go_on(again)
+        if self.search.waiting:
+            view().line(f"{len(self.search.waiting)} trials go on: {', '.join(self.search.waiting)}")
+
     def _tuner(self, *extra: tune.Callback) -> Tuner:
         options = self.plan.options
         scheduler = self.scheduler.build(self.plan.schedule)
+        if self.scheduler.replays:
+            replay(scheduler, self.search.record.trials(), best(self.plan.schedule))
         return Tuner(
             self.trainable,
             tune_config=tune.TuneConfig(
-                search_alg=self.search,
+                search_alg=ChosenIds(self.search),
                 scheduler=scheduler,
                 num_samples=self.plan.trials,
                 reuse_actors=self.trainer.reuses,
             ),
             run_config=tune.RunConfig(
-                # By its name, which Tune's working files have, too: sweeps that start in the same second on one
-                # Ray would share those.
-                name=self.storage.name,
+                name=self.storage.tune,
                 storage_path=self.states,
                 failure_config=tune.FailureConfig(max_failures=-1),  # `FaultCallback` decides what that is good for
-                stop=StoppedBefore(self.search),
+                stop=self._stoppers(),
                 callbacks=[
                     FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
                     TrackingCallback(self.projection),
-                    ProgressCallback(self.search, self.plan.trials, self.plan.epochs),
+                    ProgressCallback(self.search, self.plan.planned, self.plan.epochs, options.budget_seconds),
+                    *self._time_budget(),
                     WaitingCallback(self.share),
                     *self._report(),
                     SchedulerMemory(scheduler),
@@ -135,6 +163,14 @@ class Trials:
             ),
         )
 
+    def _stoppers(self) -> tune.Stopper:
+        seconds, before = self.plan.options.trial_seconds, StoppedBefore(self.search)
+        return before if seconds is None else CombinedStopper(before, TrialTime(seconds))
+
+    def _time_budget(self) -> list[tune.Callback]:
+        seconds = self.plan.options.budget_seconds
+        return [] if seconds is None else [TimeBudget(self.search, seconds, str(self.plan.options.time_budget))]
+
     def _report(self) -> list[tune.Callback]:
         """The report is about the sweep's trials. The last step has none of its own."""
         if self.statistics is None:
@@ -145,8 +181,7 @@ class Trials:
         # A tuner writes itself to `tuner.pkl`, from where `restore` takes it: so the file is whole, and what is
         # in it (addresses, callbacks, how many trials at a time) is of this process and this machine.
         self._tuner(RestoreCheck(), CatchUp(self.search, self.storage.trials))
-        state = below(self.states, self.storage.name)
-        return Tuner.restore(state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
+        return Tuner.restore(self.state, trainable=self.trainable, resume_unfinished=True, restart_errored=False)
 
 
 def save_seconds(trials: int) -> float:

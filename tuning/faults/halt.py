@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 
 REASONS: list[str] = []
+LIMITS: list[str] = []
 
 
 def halt(reason: str) -> None:
@@ -21,6 +22,24 @@ def halt(reason: str) -> None:
 def begin() -> None:
     """A sweep begins: an earlier one of this process may have been stopped."""
     REASONS.clear()
+    LIMITS.clear()
+
+
+def finish_early(reason: str) -> None:
+    """End the sweep as `halt` does, because a limit that the user has set is reached. That is no failure."""
+    if not LIMITS:
+        note_limit(reason)
+        signal.raise_signal(signal.SIGUSR1)
+
+
+def note_limit(reason: str) -> None:
+    """Remember the limit that has ended the sweep, before Tune has begun."""
+    LIMITS.append(reason)
+
+
+def finished_early() -> str | None:
+    """Return the limit that has ended the sweep; None if none has."""
+    return LIMITS[0] if LIMITS else None
 
 
 def halted() -> str | None:

@@ -38,6 +38,10 @@ def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr) ->
     dataset = load_dataset(plan.experiment.data, report=report)
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(options, resources.found()).share)
+        if options.start_from is not None:
+            from tuning.plan.start_from import start_from
+
+            plan = start_from(plan, dataset)
     plan.check_data(dataset)
     before_sweep(options, plan.mlflow_experiment, storage)
     if options.dry_run:
@@ -84,4 +88,5 @@ def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage
     storage.check_owner()
     from tuning.plan.sweep_plan import plan_from_record
 
-    return plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given), storage
+    plan = plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given)
+    return plan, dataclasses.replace(storage, extended=plan.extended)

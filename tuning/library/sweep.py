@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import os
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class Sweep:
         from tuning.report.page import statistics_of, write_report
 
         target = None if path is None else Path(path)
-        return Page(write_report(self._plan, self._storage, self.study, statistics_of(self._storage), target))
+        storage = dataclasses.replace(self._storage, extended=self._plan.extended)
+        return Page(write_report(self._plan, storage, self.study, statistics_of(storage), target))
 
     @cached_property
     def _plan(self) -> Plan:

@@ -1,8 +1,10 @@
 """The plan of a sweep: options, search space and data, checked before anything starts.
 
     options.py         the command line
+    durations.py       durations such as 2h
     credentials.py     moves a password from a tracking address to the environment
     sweep_plan.py      the checked plan, new or from a sweep's record
+    start_from.py      the best points and the lessons of earlier sweeps
     shared_stages.py   how many runs of shared stages a space needs
 
 Outside code imports from the modules. Importing this folder loads nothing.

@@ -19,6 +19,7 @@ from fame.config.metrics import ACCURACY
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
 from tuning.plan.credentials import without_credentials
+from tuning.plan.durations import seconds_of
 from tuning.schedulers import SCHEDULERS
 from tuning.search import SAMPLERS
 from tuning.storage.layout import STAGES
@@ -58,6 +59,9 @@ class Options:
     set: tuple[str, ...] = ()
     trials: int | None = None
     epochs: int | None = None
+    time_budget: str | None = None
+    trial_time: str | None = None
+    stop_after: int | None = None
     concurrent: int | None = None
     workers: int = 1
     cpus_per_worker: int = 1
@@ -65,6 +69,7 @@ class Options:
     trainer: str = "torch"
     scheduler: str = "asha"
     sampler: str = "tpe"
+    start_from: str | None = None
     metric: str = "ndcg@10"
     seed: int = 0
     final_top: int = 0
@@ -84,13 +89,22 @@ class Options:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        at_least = dict.fromkeys(("trials", "epochs", "concurrent", "workers", "cpus_per_worker", "final_seeds"), 1)
+        at_least = dict.fromkeys(
+            ("trials", "epochs", "concurrent", "workers", "cpus_per_worker", "final_seeds", "stop_after"), 1
+        )
         for key, lowest in {**at_least, "final_top": 0}.items():
             value = getattr(self, key)
             if value is not None and value < lowest:
                 raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
         if not (math.isfinite(self.hang_after) and self.hang_after >= 0):
             raise UserError(f"--hang-after {self.hang_after:g}: must be a number of seconds, or 0 to wait for ever")
+        for key in ("time_budget", "trial_time"):
+            if getattr(self, key) is not None:
+                seconds_of(getattr(self, key), f"--{key.replace('_', '-')}")
+        if self.open_ended and SCHEDULERS[self.scheduler].pauses:
+            raise UserError(
+                f"--scheduler {self.scheduler}: advances all trials together, so give their number: --trials N"
+            )
         _check_gpus(self.gpus_per_worker)
         _check_trainer(self)
         _check_final(self)
@@ -109,6 +123,19 @@ class Options:
             )
         if self.name == STAGES:
             raise UserError(f"--name {STAGES}: is the folder in which sweeps share stages; choose another name")
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether a limit ends the sweep, and not a number of trials."""
+        return self.trials is None and (self.time_budget is not None or self.stop_after is not None)
+
+    @property
+    def budget_seconds(self) -> float | None:
+        return None if self.time_budget is None else seconds_of(self.time_budget, "--time-budget")
+
+    @property
+    def trial_seconds(self) -> float | None:
+        return None if self.trial_time is None else seconds_of(self.trial_time, "--trial-time")
 
 
 def plain_name(text: str) -> str:
@@ -158,6 +185,8 @@ DEFAULTS = Options(tracking_uri=LOCAL_STORE, experiment=None)
 """Without the environment, which is asked when an option is read."""
 PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
 """Options for the place and the output of a sweep. They do not define the sweep."""
+LIMITS = ("trials", "epochs", "time_budget", "trial_time", "stop_after")
+"""Options that say how long a sweep searches. A resumed sweep may get others."""
 DATA_OPTIONS = {
     "data.name": "--dataset",
     "data.dir": "--data-dir",
@@ -213,15 +242,38 @@ def parser() -> argparse.ArgumentParser:
         "--trials",
         type=int,
         metavar="N",
-        help="trials in all (default: by the data and the machines; 8 for --space and the demonstration, all for --sampler grid)",
+        help="trials in all (default: as many as --time-budget or --stop-after allow; without them by the data and the "
+        "machines, 8 for --space and the demonstration, all for --sampler grid)",
     )
     what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
+    what.add_argument(
+        "--time-budget",
+        metavar="TIME",
+        help="time for all trials together, such as 30m or 2h; then the best is exported (default: no limit)",
+    )
+    what.add_argument(
+        "--trial-time",
+        metavar="TIME",
+        help="training time of one trial, such as 10m; it ends after the epoch that reaches it (default: no limit)",
+    )
+    what.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="N",
+        help="propose no more trials once N trials in a row have not improved the best (default: off)",
+    )
     what.add_argument(
         "--metric", metavar="KIND@K", help=_help(f"validation metric to maximise: {', '.join(ACCURACY)}", "metric")
     )
     what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
     how = parser.add_argument_group("how to search")
     how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
+    how.add_argument(
+        "--start-from",
+        metavar="SWEEP[:K]",
+        help="begin with the best K points (default: 3) of an earlier sweep, of all sweeps on the data of that name, or of "
+        "an experiment's YAML; where all else is the same, their finished trials teach the sampler",
+    )
     how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("early-stopping scheduler", "scheduler"))
     how.add_argument(
         "--final-top",

@@ -42,15 +42,21 @@ class Size:
     epoch_seconds: float
     """Seconds of one epoch for a model in the middle of the space, on the machines of one trial."""
     at_a_time: int
+    limit: float = SEARCH_SECONDS
+    """Seconds that the search may take."""
 
     def epochs(self, most: int) -> int:
-        """Return the epochs with which the fewest trials fit into `SEARCH_SECONDS`; `most` is the space's number."""
-        each = SEARCH_SECONDS * self.at_a_time / FEWEST_TRIALS - TRIAL_SECONDS
+        """Return the epochs with which the fewest trials fit into the limit; `most` is the space's number."""
+        each = self.limit * self.at_a_time / FEWEST_TRIALS - TRIAL_SECONDS
         return max(min(most, FEWEST_EPOCHS), min(most, int(each / (self.epoch_seconds * ASHA_SHARE))))
 
     def trials(self, epochs: int) -> int:
-        """Return as many trials of at most so many epochs as fit into `SEARCH_SECONDS`, within the limits."""
-        return min(MOST_TRIALS, max(FEWEST_TRIALS, int(SEARCH_SECONDS * self.at_a_time / self._trial(epochs))))
+        """Return as many trials of at most so many epochs as fit into the limit, between the fewest and the most."""
+        return min(MOST_TRIALS, max(FEWEST_TRIALS, self.fits(epochs)))
+
+    def fits(self, epochs: int) -> int:
+        """Return as many trials of at most so many epochs as fit into the limit, at least one."""
+        return max(1, int(self.limit * self.at_a_time / self._trial(epochs)))
 
     def seconds(self, trials: int, epochs: int) -> float:
         """Return how long so many trials take, with early stopping."""
@@ -60,17 +66,20 @@ class Size:
         return TRIAL_SECONDS + self.epoch_seconds * epochs * ASHA_SHARE
 
 
-def size_of(model: Mapping[str, float], prefixes: float, statistics: Mapping[str, Any], share: Share) -> Size:
+def size_of(
+    model: Mapping[str, float], prefixes: float, statistics: Mapping[str, Any], share: Share, limit: float | None = None
+) -> Size:
     """Return the cost of an epoch.
 
-    model: `dim`, `blocks` and `max_length`. prefixes: share of the trials with one sample for each prefix.
+    model: `dim`, `blocks` and `max_length`. prefixes: share of the trials with one sample for each prefix. limit: seconds that the
+    search may take, if the user has said it.
     """
     targets = max(1, statistics["actions"] - 3 * statistics["users"])  # the first item is none, two are held out
     length = 1 - prefixes + prefixes * min(statistics["average_length"], model["max_length"])
     dim = model["dim"]
     operations = 6.0 * targets * (statistics["items"] * dim + 12 * dim**2 * model["blocks"] * length)
     speed = GPU_FLOPS * share.gpus if share.gpus else CORE_FLOPS * share.cores
-    return Size(epoch_seconds=operations / speed, at_a_time=share.at_a_time)
+    return Size(epoch_seconds=operations / speed, at_a_time=share.at_a_time, limit=limit or SEARCH_SECONDS)
 
 
 def spoken(seconds: float) -> str:

@@ -6,6 +6,7 @@ was made from have changed.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +14,26 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment, TextConfig
-from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict
+from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict, set_key
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
 from fame.text.texts import text_columns
-from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, PLACE, Options
+from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Options
 from tuning.plan.shared_stages import Expected, expected
 from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
 from tuning.space import Space, flatten
 from tuning.space.domains import Choices
 from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
+from tuning.study.lessons import Lesson
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
 
 TRIALS = 8
 """Trials of a sweep without --trials."""
+MOST_TRIALS = 1_000
+"""Most trials of a sweep that a limit ends, and no number of trials."""
 SHORT = 20
 """Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
 NO_TEXT = {"text.plain": False, "text.epochs": 0}
@@ -45,6 +49,13 @@ class Plan:
     options: Options
     space: Space
     trials: int
+    """Most trials."""
+    expected: int | None = None
+    """Estimated number of trials of a sweep that a limit ends."""
+    extended: int = 0
+    """How often the sweep got other limits."""
+    lessons: tuple[Lesson, ...] = ()
+    """Finished trials of earlier sweeps that teach the sampler."""
     fingerprint: str | None = None
     """Fingerprint of the data that the sweep was started with; None for a new sweep."""
 
@@ -65,6 +76,39 @@ class Plan:
     def epochs(self) -> int:
         """Most epochs of a trial, over its stages."""
         return self._most("train.epochs") + self._most("backbone.epochs")
+
+    @property
+    def planned(self) -> int | None:
+        """The number of trials that was asked for. None if a limit ends the sweep."""
+        return None if self.options.open_ended else self.trials
+
+    def extended_by(self, limits: dict[str, Any]) -> Plan:
+        """Return the plan of a sweep that was started before and gets other limits."""
+        options = dataclasses.replace(self.options, **limits)
+        if options == self.options:
+            return self
+        trials, space = options.trials or (MOST_TRIALS if options.open_ended else self.trials), self.space
+        if SCHEDULERS[options.scheduler].pauses:
+            raise UserError(
+                f"--resume with {_option(next(iter(limits)))}: --scheduler {options.scheduler} advances all trials "
+                "together, so its sweeps cannot be extended; start another one with --start-from"
+            )
+        trials = possible(trials, space)
+        if options.epochs is not None and options.epochs != self.options.epochs:
+            space = self._with_epochs(options.epochs)
+        if options.final_top > trials:
+            raise UserError(f"--trials {trials}: must be at least --final-top {options.final_top}")
+        return dataclasses.replace(self, options=options, space=space, trials=trials, extended=self.extended + 1)
+
+    def _with_epochs(self, epochs: int) -> Space:
+        before = self._most("train.epochs")
+        if "train.epochs" in self.space.search:
+            raise UserError(f"--epochs {epochs}: the sweep searches train.epochs; leave the option out")
+        if epochs < before:
+            raise UserError(f"--epochs {epochs}: the sweep's trials have up to {before}; give at least as many")
+        base = copy.deepcopy(dict(self.space.base))
+        set_key(base, "train.epochs", epochs)
+        return dataclasses.replace(self.space, base=base)
 
     @property
     def final_seeds(self) -> tuple[int, ...]:
@@ -99,6 +143,12 @@ class Plan:
 
         These are whether text, labels and prefixes are searched, the epochs of a trial and the number of trials.
         """
+        plan = self._sized(dataset, share)
+        if not plan.options.open_ended:
+            return plan
+        return dataclasses.replace(plan, expected=min(plan.trials, plan.size(dataset, share).fits(plan.epochs)))
+
+    def _sized(self, dataset: Dataset, share: Share) -> Plan:
         options = self.options
         if options.space is not None or self.demonstrates or options.sampler == "grid":
             return self
@@ -113,7 +163,7 @@ class Plan:
         if options.epochs is None and "train.epochs" not in flatten(apply_overrides({}, options.set)):
             settings["train.epochs"] = size.epochs(self._most("train.epochs"))
         plan = dataclasses.replace(self, space=fix(self.space, settings))
-        if options.trials is None:
+        if options.trials is None and not options.open_ended:
             plan = dataclasses.replace(plan, trials=max(size.trials(plan.epochs), options.final_top))
         return dataclasses.replace(plan, trials=possible(plan.trials, plan.space))
 
@@ -124,9 +174,10 @@ class Plan:
             key: fmean(self._values(f"model.{key}")) if f"model.{key}" in known else usual
             for key, usual in {"dim": 64, "blocks": 1}.items()
         }
+        limit = self.options.budget_seconds
         modes = self._values("train.mode")
         prefixes = sum(mode == "prefix" for mode in modes) / len(modes)
-        return size_of(model | {"max_length": known["data.max_length"]}, prefixes, dataset.statistics, share)
+        return size_of(model | {"max_length": known["data.max_length"]}, prefixes, dataset.statistics, share, limit)
 
     @property
     def searches_text(self) -> bool:
@@ -175,7 +226,15 @@ class Plan:
         """Return plain values from which `plan_from_record` makes the plan again."""
         options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(Options) if f.name not in PLACE}
         options["set"] = list(options["set"])
-        return {"options": options, "fingerprint": fingerprint, "trials": self.trials, "space": self.space.to_dict()}
+        return {
+            "options": options,
+            "fingerprint": fingerprint,
+            "trials": self.trials,
+            "expected": self.expected,
+            "extended": self.extended,
+            "lessons": [dataclasses.asdict(lesson) for lesson in self.lessons],
+            "space": self.space.to_dict(),
+        }
 
 
 def possible(trials: int, space: Space) -> int:
@@ -210,7 +269,7 @@ def make_plan(options: Options) -> Plan:
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
     space = _with_absolute_encoders(fix(space, settings))
-    usual = len(space.grid()) if options.sampler == "grid" else TRIALS
+    usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
     trials = possible(options.trials or usual, space)
     plan = Plan(options=options, space=space, trials=trials)
     SCHEDULERS[options.scheduler].check(plan.schedule)
@@ -248,21 +307,35 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{source} is damaged, or of another version ({reason}); start another sweep") from None
     before = _by_option(dataclasses.asdict(recorded))
-    for option, value in _by_option(given).items():
+    limits = {key: given[key] for key in LIMITS if key in given}
+    for option, value in _by_option({key: value for key, value in given.items() if key not in LIMITS}).items():
         if value != before.get(option):
             was = f"with {_shown(before[option])}" if before.get(option) not in (None, ()) else "without it"
             raise UserError(
                 f"{option} {_shown(value)}: the sweep was started {was}; "
                 "leave the option out, or start another sweep with another --name"
             )
-    return Plan(options=recorded, space=space_from_dict(space, source), trials=trials, fingerprint=fingerprint)
+    plan = Plan(
+        options=recorded,
+        space=space_from_dict(space, source),
+        trials=trials,
+        expected=record.get("expected"),
+        extended=record.get("extended", 0),
+        lessons=tuple(Lesson(**lesson) for lesson in record.get("lessons", ())),
+        fingerprint=fingerprint,
+    )
+    return plan.extended_by(limits) if limits else plan
 
 
 def _by_option(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that define a sweep, by the option's name."""
     data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
     others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
-    return data | {f"--{key.replace('_', '-')}": value for key, value in others.items()}
+    return data | {_option(key): value for key, value in others.items()}
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _shown(value: Any) -> str:

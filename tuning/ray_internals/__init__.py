@@ -1,6 +1,7 @@
 """Private parts of Ray that this package relies on. The next version of Ray is work in this folder only.
 
     addresses.py           the head's address, and a Ray on 127.0.0.1
+    chosen_ids.py          trials under ids that the search chooses
     hyperband.py           Ray's HyperBand, corrected
     key_value.py           the key-value store in Ray's head
     memory_monitor.py      trials that Ray's memory monitor kills

@@ -83,7 +83,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
         title=storage.name,
         subtitle=f"{plan.options.model} on {data.name}, {plan.options.sampler} and {plan.options.scheduler}, "
         f"by validation {metric}; written {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        + ("" if over >= plan.trials else ", while trials are left"),
+        + ("" if plan.planned is None or over >= plan.planned else ", while trials are left"),
         cards=_cards(plan, trials, best, used, over),
         warnings=edges(plan.space, best.point) if best is not None else [],
         plots=_plots(plan, study),
@@ -98,7 +98,11 @@ def _cards(
     """Return the cards at the top: a number, its name and a remark each."""
     counts = collections.Counter(trial.word for trial in trials)
     return [
-        (f"{over} / {plan.trials}", "trials ended", ", ".join(f"{n} {how}" for how, n in counts.items())),
+        (
+            str(over) if plan.planned is None else f"{over} / {plan.planned}",
+            "trials ended",
+            ", ".join(f"{n} {how}" for how, n in counts.items()),
+        ),
         (
             "–" if best is None else f"{best.value:.4f}",
             f"best validation {plan.options.metric}",

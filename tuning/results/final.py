@@ -68,9 +68,10 @@ class Final:
         seeds = plan.final_seeds
         points = tuple({**one.params, "seed": seed} for seed in seeds for one in finalists)
         search = {**plan.space.search, "seed": Parameter(Choices(seeds))}
-        options = dataclasses.replace(plan.options, scheduler="none", sampler="random")
+        unlimited = dict.fromkeys(("time_budget", "trial_time", "stop_after"))
+        options = dataclasses.replace(plan.options, scheduler="none", sampler="random", trials=len(points), **unlimited)
         space = dataclasses.replace(plan.space, search=search, start=points)
-        again = dataclasses.replace(plan, options=options, space=space, trials=len(points))
+        again = dataclasses.replace(plan, options=options, space=space, trials=len(points), extended=0, lessons=())
         return cls(plan=again, storage=storage.final, finalists=finalists, seeds=seeds, resumed=resumed)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
     kinds.py        the schedulers by name
     limits.py       epochs before a trial may be stopped, settings that may change on the way
+    again.py        trials that go on in an extended sweep
     hyperband.py    HyperBand
     population.py   population based training
 

@@ -43,6 +43,8 @@ class SchedulerKind:
     """Whether it pauses trials for others. Then more trials are open than run at a time."""
     changes: bool = False
     """Whether it changes a trial's settings on the way."""
+    replays: bool = False
+    """Whether a new one can be told the epochs of trials that have ended."""
     interval: Callable[[int], int] = lambda epochs: 0
     """Epochs between the checkpoints that other trials start from. 0 keeps none."""
 
@@ -110,7 +112,7 @@ def _none(schedule: Schedule) -> TrialScheduler:
 
 
 SCHEDULERS = {
-    "asha": SchedulerKind(build=_asha),
+    "asha": SchedulerKind(build=_asha, replays=True),
     "hyperband": SchedulerKind(build=_hyperband, pauses=True),
     "median": SchedulerKind(build=_median),
     "pbt": SchedulerKind(build=_pbt, check=_check_pbt, pauses=True, changes=True, interval=grace),

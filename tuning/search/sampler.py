@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from fame.errors import UserError
 from tuning.space import Space
 from tuning.space.domains import Domain
+from tuning.study.lessons import TAUGHT_BY
 from tuning.study.record import distribution
 from tuning.study.trials import place_of, trials_of
 
@@ -108,5 +109,6 @@ def identity(point: Mapping[str, Any]) -> frozenset:
 
 
 def points_tried(study: optuna.Study) -> set[frozenset]:
-    """Return the points of all trials. A point that failed would fail again, so it counts."""
-    return {identity(trial.point) for trial in trials_of(study)}
+    """Return the points of all trials, and of earlier sweeps that teach. A point that failed would fail again."""
+    taught = {identity(t.params) for t in study.get_trials(deepcopy=False) if TAUGHT_BY in t.user_attrs}
+    return taught | {identity(trial.point) for trial in trials_of(study)}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,24 @@ from tuning.faults.halt import halt
 from tuning.search import SAMPLERS
 from tuning.search.sampler import FeasibleSampler
 from tuning.space import Space
+from tuning.study.lessons import Lesson
 from tuning.study.record import Record
 from tuning.study.sanity import Sanity
 from tuning.study.stage_uses import from_metrics, to_metrics
+from tuning.study.trials import SweepTrial, without_progress
+
+
+def point_alone(point: Mapping[str, Any], epoch: int) -> dict[str, Any]:
+    return dict(point)
 
 
 class StudySearch(Searcher):
     """Proposes the space's start points, then the sampler's points, and files results in the study.
 
     `path` is the study's file. A study that is there is continued, if it has the same space and metric. `room` says
-    how many trials may run at a time, which may change; without it Tune decides.
+    how many trials may run at a time, which may change; without it Tune decides. After `stop_after` trials without a better
+    one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study gets `lessons`. `going_on` makes Tune's configuration of
+    a trial that goes on after an epoch.
 
     Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
     """
@@ -52,6 +60,10 @@ class StudySearch(Searcher):
         metric: str = "ndcg@10",
         trials: int,
         room: Callable[[], int] | None = None,
+        stop_after: int | None = None,
+        expected: int | None = None,
+        lessons: Sequence[Lesson] = (),
+        going_on: Callable[[Mapping[str, Any], int], dict[str, Any]] = point_alone,
     ) -> None:
         super().__init__(metric=metric, mode="max")
         if sampler not in SAMPLERS:
@@ -59,15 +71,18 @@ class StudySearch(Searcher):
         if seed < 0:
             raise UserError(f"seed = {seed}: must not be negative")
         self.space, self.path, self.name, self.planned, self.room = space, Path(path).absolute(), name, trials, room
-        self.sampler = FeasibleSampler(space, sampler, seed, trials)
+        self.stop_after, self.lessons, self.going_on = stop_after, lessons, going_on
+        self.sampler = FeasibleSampler(space, sampler, seed, expected or trials)
         self._record: Record | None = None
         self._record = self.record
+        self.waiting: list[str] = []
+        """Ids of running trials that Tune does not know yet. They go on from their checkpoints."""
 
     @property
     def record(self) -> Record:
         """The study, opened again in a process that got a pickled copy of this object."""
         if self._record is None:
-            self._record = Record(self.path, self.name, self.space, self.metric, self.sampler)
+            self._record = Record(self.path, self.name, self.space, self.metric, self.sampler, self.lessons)
         return self._record
 
     @property
@@ -82,14 +97,29 @@ class StudySearch(Searcher):
         """
         with self._writing():
             # Tune asks at every step: this is cheap, the rest reads all trials.
-            if self.room is not None and self.record.running >= self.room():
+            if self.room is not None and self.record.running - len(self.waiting) >= self.room():
                 return None
+            if trial_id in self.waiting:
+                self.waiting.remove(trial_id)
+                trial = self.record.find(trial_id)
+                return self.going_on(trial.point, trial.epoch)
             if self.record.proposed >= self.planned:
+                return Searcher.FINISHED
+            if self.stagnates:
                 return Searcher.FINISHED
             exhausted = self.sampler.grid is not None and not self.sampler.untried(self.study)
             if exhausted and not self.record.has_queued:
                 return Searcher.FINISHED
             return self.record.propose(trial_id)
+
+    def next_id(self) -> str | None:
+        """Return the id of a trial that has to go on, which Tune asks `suggest` for next; None for a new trial."""
+        return self.waiting[0] if self.waiting else None
+
+    @property
+    def stagnates(self) -> bool:
+        """Whether the best trial has not changed for as many trials as the user allows."""
+        return self.stop_after is not None and without_progress(self.record.trials()) >= self.stop_after
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         with self._writing():
@@ -104,6 +134,11 @@ class StudySearch(Searcher):
         """Note the metrics of models that count."""
         with self._writing():
             self.record.note_sanity(lines)
+
+    def note_spent(self, seconds: float) -> None:
+        """Note the time that the sweep's trials have taken so far, over all of its drivers."""
+        with self._writing():
+            self.record.note_spent(seconds)
 
     def note_fault(self, trial_id: str, fault: Fault) -> None:
         """Note why a running trial is about to end."""
@@ -120,19 +155,31 @@ class StudySearch(Searcher):
         with self._writing():
             self.record.give_up(known)
 
+    def go_on(self, again: Iterable[SweepTrial] = (), known: Collection[str] = ()) -> None:
+        """Let these ended trials go on, and the running trials that Tune does not know and that have an epoch.
+
+        The points of other trials that Tune does not know are queued again.
+        """
+        with self._writing():
+            for trial in again:
+                self.record.reopen(trial)
+            left = [trial for trial in self.record.trials() if trial.state == "running" and trial.id not in known]
+            self.waiting = [trial.id for trial in left if trial.epoch]
+            self.record.give_up([*known, *self.waiting])
+
     def save(self, checkpoint_path: str) -> None:
         """Tune calls this with each save of its state and wants a file. The study has its own files."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Give up the trials that Tune's own state does not know. That state lies beside the checkpoint.
+        """Take in the running trials that Tune's own state does not know. That state lies beside the checkpoint.
 
         A kill during Tune's upload leaves files cut off or of different age. Tune's state is the one file to trust:
         if it were cut off, Tune would not have come here.
         """
         # Ray names the files by time and has just loaded the newest.
         state = max(Path(checkpoint_path).parent.glob("experiment_state-*.json")).read_text(encoding="utf-8")
-        self.give_up([trial_id for trial_id in self.record.ids() if trial_id in state])
+        self.go_on(known=[trial_id for trial_id in self.record.ids() if trial_id in state])
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles the searcher with the sweep. The study stays in its file."""

@@ -5,6 +5,7 @@
     <storage>/<name>/tune/<name>/  Ray Tune's state
     <storage>/<name>/trials/       checkpoints of the trials
     <storage>/<name>/final/        the best configurations again, with several seeds: laid out like this folder
+    (after each extension of the sweep tune/ and final/ have folders of their own: <name>-1, final-1)
     <storage>/<name>/best/         the exported model
     <storage>/<name>/report.html   the sweep as a page (with a URI it stays in `runs/<name>`, and is in MLflow)
     <storage>/stages/              results of stages that all sweeps share; may be removed at any time
@@ -47,6 +48,8 @@ class Storage:
     """Path or URI of the folder that all nodes reach."""
     stages: str
     """Path or URI of the folder of shared stages, beside all sweeps."""
+    extended: int = 0
+    """How often the sweep got other limits. Each time it has a new last step, and a new state of Tune."""
 
     @classmethod
     def of(cls, storage: str, name: str) -> Storage:
@@ -77,9 +80,13 @@ class Storage:
     @property
     def final(self) -> Storage:
         """The places of the sweep's last step (`tuning.results.final`), which has files like a sweep."""
-        return Storage(
-            name=self.name, local=self.local / "final", shared=below(self.shared, "final"), stages=self.stages
-        )
+        folder = numbered("final", self.extended)
+        return Storage(name=self.name, local=self.local / folder, shared=below(self.shared, folder), stages=self.stages)
+
+    @property
+    def tune(self) -> str:
+        """Name of Tune's run, which is unique in Ray: sweeps that start in the same second would share a default."""
+        return numbered(self.name, self.extended)
 
     @property
     def trials(self) -> str:
@@ -162,6 +169,11 @@ class Storage:
         return {"storage": self.shared.partition("?")[0]}
 
 
+def numbered(name: str, extended: int) -> str:
+    """Return the name of a folder of a sweep that was so often extended."""
+    return f"{name}-{extended}" if extended else name
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -218,14 +230,18 @@ def shown(place: str | Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def sweeps_in(storage: str) -> dict[str, float]:
+    """Return the names of the sweeps under a storage, and when each was started or extended."""
+    if not is_remote(storage):
+        return {record.parent.name: record.stat().st_mtime for record in root(storage).glob(f"*/{RECORD}")}
+    object_store.check_uri(storage)
+    with object_store.one_line(f"--storage {storage}"):
+        return object_store.times(storage, RECORD)
+
+
 def newest(storage: str) -> str:
     """Return the name of the newest sweep under a storage."""
-    if is_remote(storage):
-        object_store.check_uri(storage)
-        with object_store.one_line(f"--storage {storage}"):
-            times = object_store.times(storage, RECORD)
-    else:
-        times = {record.parent.name: record.stat().st_mtime for record in root(storage).glob(f"*/{RECORD}")}
+    times = sweeps_in(storage)
     if not times:
         raise UserError(f"--resume: there is no sweep under {shown(storage)}; start one without --resume")
     return max(times, key=times.__getitem__)

@@ -3,6 +3,7 @@
 file.py         the study's file, in two copies
 reading.py      the same file, opened for reading
 mirror.py       the copy of the file in an object store
+lessons.py      trials of earlier sweeps that teach the sampler
 sanity.py       the sanity lines: models that count
 stage_uses.py   how trials came to the results of shared stages
 """

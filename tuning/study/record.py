@@ -7,7 +7,8 @@ killed and restarted at any time.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,28 @@ from tuning.space import Space
 from tuning.space.domains import Domain
 from tuning.study import sanity
 from tuning.study.file import open_journal
+from tuning.study.lessons import TAUGHT_BY, Lesson
 from tuning.study.stage_uses import ATTRIBUTE
-from tuning.study.trials import LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, trials_of
+from tuning.study.trials import EARLIER, LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, takes_place, trials_of
 
 ORIGIN = "origin"
 """Attribute of a study: its search space and metric."""
+SPENT = "spent"
+"""Attribute of a study: the seconds of its time budget that were used."""
 MEMORY = "memory"
 """Constraint of a trial: it fits into memory."""
 
 
 class Record:
-    """The study in the file at `path`, new or continued. `sampler` proposes points of `space`.
+    """The study in the file at `path`, new or continued. `sampler` proposes points of `space`. A new study gets
+    `lessons`, from which the sampler learns.
 
     Raises `UserError` if the file cannot be written, or holds the study of another space or metric.
     """
 
-    def __init__(self, path: Path, name: str, space: Space, metric: str, sampler: BaseSampler) -> None:
+    def __init__(
+        self, path: Path, name: str, space: Space, metric: str, sampler: BaseSampler, lessons: Sequence[Lesson]
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.space = path, space
         self._storage, self.file = open_journal(path, print)
@@ -50,15 +57,34 @@ class Record:
             load_if_exists=True,
         )
         origin = json.loads(json.dumps({"space": space.to_dict(), "metric": metric, "mode": "max"}))
-        if self.study.user_attrs.get(ORIGIN, origin) != origin:
+        if _without_epochs(self.study.user_attrs.get(ORIGIN, origin)) != _without_epochs(origin):
             raise UserError(f"{path} is the study of another search space or metric: use another --name")
         if ORIGIN not in self.study.user_attrs:
             for point in space.start:
                 self.study.enqueue_trial(dict(point), skip_if_exists=True)  # a killed driver may have queued some
+            self._teach(lessons)
             self.study.set_user_attr(ORIGIN, origin)
         self._running: dict[str, int] = {}
         """Running trials: Tune's id and the study's id. A result costs the same however many trials there are."""
         self._index()
+
+    def _teach(self, lessons: Sequence[Lesson]) -> None:
+        """Add trials of earlier sweeps, without those that a killed driver has added."""
+        known = {trial.user_attrs.get(TAUGHT_BY) for trial in self.study.get_trials(deepcopy=False)}
+        for lesson in lessons:
+            if lesson.origin not in known:
+                self.study.add_trial(
+                    optuna.create_trial(
+                        state=TrialState.COMPLETE,
+                        value=lesson.value,
+                        params=dict(lesson.point),
+                        distributions=self._distributions(lesson.point),
+                        user_attrs={TAUGHT_BY: lesson.origin},
+                    )
+                )
+
+    def _distributions(self, point: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        return {key: distribution(self.space.search[key].domain) for key in point}
 
     # Reading.
 
@@ -83,14 +109,23 @@ class Record:
     def proposed(self) -> int:
         """Number of points that were proposed. Lost trials do not count: their points are proposed again."""
         trials = self.study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING and LOST not in trial.user_attrs for trial in trials)
+        return sum(trial.state != TrialState.WAITING and takes_place(trial) for trial in trials)
 
     @property
     def has_queued(self) -> bool:
         """Whether start points, or points of lost trials, wait to be proposed."""
         return any(trial.state == TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
 
+    @property
+    def spent(self) -> float:
+        """Seconds of the time budget that the sweep has used."""
+        return self.study.user_attrs.get(SPENT, 0.0)
+
     # Writing.
+
+    def note_spent(self, seconds: float) -> None:
+        """Note the seconds of the time budget that the sweep has used."""
+        self.study.set_user_attr(SPENT, seconds)
 
     def note_sanity(self, lines: sanity.Sanity) -> None:
         """Note the metrics of models that count, beside those of the trials."""
@@ -162,8 +197,22 @@ class Record:
             optuna.create_trial(
                 state=TrialState.RUNNING,
                 params=dict(point),
-                distributions={key: distribution(self.space.search[key].domain) for key in point},
+                distributions=self._distributions(point),
                 user_attrs={RAY_ID: trial_id},
+            )
+        )
+        self._index()
+
+    def reopen(self, trial: SweepTrial) -> None:
+        """Let an ended trial go on. Optuna's trials stay as they ended, so it gets another one with its epochs."""
+        attributes = {key: value for key, value in trial.stored.user_attrs.items() if key != FAULT}
+        self.study.add_trial(
+            optuna.create_trial(
+                state=TrialState.RUNNING,
+                params=trial.stored.params,
+                distributions=trial.stored.distributions,
+                user_attrs=attributes | {EARLIER: trial.seconds(datetime.now())},
+                intermediate_values=trial.curve,
             )
         )
         self._index()
@@ -197,6 +246,13 @@ class Record:
     def _index(self) -> None:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._running = {t.user_attrs[RAY_ID]: t._trial_id for t in running if RAY_ID in t.user_attrs}
+
+
+def _without_epochs(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the origin of a study without the number of epochs, which a resumed sweep may raise."""
+    base = dict(origin["space"]["base"])
+    base["train"] = {key: value for key, value in (base.get("train") or {}).items() if key != "epochs"}
+    return {**origin, "space": {**origin["space"], "base": base}}
 
 
 def distribution(domain: Domain) -> BaseDistribution:

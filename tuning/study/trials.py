@@ -21,10 +21,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning.faults import Fault
+from tuning.study.lessons import TAUGHT_BY
 from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics
 
 RAY_ID, LOST = "ray_id", "lost"
 """Attributes of a trial in the study: its id in Tune, and the mark of a trial that Tune does not know."""
+EARLIER = "earlier"
+"""Attribute of a trial that goes on after its end: the seconds that it took before. Optuna's trial is a new one."""
 MODEL_FROM = "model_from"
 """Attribute of a trial with a backbone stage: the first epoch of the model itself, 0 before that epoch.
 
@@ -130,7 +133,14 @@ class SweepTrial:
 
     def seconds(self, now: datetime) -> float:
         """Return the time since the trial's start, or from its start to its end. Waiting is included."""
-        return 0.0 if self.began is None else ((self.over or now) - self.began).total_seconds()
+        earlier = self.stored.user_attrs.get(EARLIER, 0.0)
+        return earlier if self.began is None else earlier + ((self.over or now) - self.began).total_seconds()
+
+    def best_until(self, epoch: int) -> float:
+        """Return the best validation metric of the stage that `epoch` belongs to, up to that epoch."""
+        first = self.stored.user_attrs.get(MODEL_FROM, 1)
+        stage = self.own_curve if first and epoch >= first else self.curve
+        return max(value for number, value in stage.items() if number <= epoch)
 
 
 def run_name(point: Mapping[str, Any], trial_id: str) -> str:
@@ -141,7 +151,9 @@ def run_name(point: Mapping[str, Any], trial_id: str) -> str:
 
 def all_trials(study: optuna.Study) -> list[SweepTrial]:
     """Return the trials that were proposed to Tune, lost ones too."""
-    return [SweepTrial(trial) for trial in study.get_trials(deepcopy=False) if RAY_ID in trial.user_attrs]
+    # A trial that went on after its end is there twice. The later one has its state now.
+    by_id = {t.user_attrs[RAY_ID]: t for t in study.get_trials(deepcopy=False) if RAY_ID in t.user_attrs}
+    return [SweepTrial(trial) for trial in by_id.values()]
 
 
 def trials_of(study: optuna.Study) -> list[SweepTrial]:
@@ -151,13 +163,27 @@ def trials_of(study: optuna.Study) -> list[SweepTrial]:
 
 def place_of(study: optuna.Study, number: int) -> int:
     """Return a trial's place in the sweep. Lost trials take no place: their points are proposed again."""
-    return sum(LOST not in earlier.user_attrs for earlier in study.get_trials(deepcopy=False)[:number])
+    return sum(takes_place(earlier) for earlier in study.get_trials(deepcopy=False)[:number])
+
+
+def takes_place(trial: FrozenTrial) -> bool:
+    """Whether Optuna's trial is one more of the sweep: not lost, not one that goes on, not of an earlier sweep."""
+    return trial.user_attrs.keys().isdisjoint((LOST, EARLIER, TAUGHT_BY))
 
 
 def ranked(trials: Iterable[SweepTrial]) -> list[SweepTrial]:
     """Return the trials that have a value, best first. Finished trials come before others."""
     having = [trial for trial in trials if trial.value is not None]
     return sorted(having, key=lambda trial: (trial.state == "finished", trial.value), reverse=True)
+
+
+def without_progress(trials: Iterable[SweepTrial]) -> int:
+    """Return how many trials have ended since the best one did. It is 0 while the best one runs."""
+    having = [trial for trial in trials if trial.value is not None]
+    leader = max(having, key=lambda trial: trial.value or 0.0, default=None)
+    if leader is None or leader.over is None:
+        return 0
+    return sum(trial.over is not None and trial.over > leader.over for trial in having)
 
 
 def total_uses(trials: Iterable[SweepTrial]) -> dict[str, Uses]:

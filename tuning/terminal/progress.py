@@ -15,6 +15,8 @@ from tuning.study.trials import ranked, run_name, trials_of
 from tuning.terminal.view import VERBOSE, Row, State, view
 from tuning.trial.restart import fault_noted
 
+PACE_TRIALS = 2
+"""Trials after whose end the number of trials that fit into the time budget is estimated."""
 EVERY_SECONDS = 10.0
 """Seconds between two lines about running trials, where there is no table."""
 
@@ -22,12 +24,12 @@ EVERY_SECONDS = 10.0
 class ProgressCallback(Callback):
     """Shows events on the view. Counts and the best value come from the study, which survives a restart."""
 
-    def __init__(self, search: StudySearch, trials: int, epochs: int) -> None:
-        self.search, self.planned, self.epochs = search, trials, epochs
+    def __init__(self, search: StudySearch, trials: int | None, epochs: int, budget: float | None = None) -> None:
+        self.search, self.planned, self.epochs, self.budget = search, trials, epochs, budget
 
     def setup(self, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
-        ended = self._ended_count()
+        ended, now = self._ended_count(), time.monotonic()
         view().state = State(
             metric=self.search.metric,
             planned=self.planned,
@@ -35,8 +37,10 @@ class ProgressCallback(Callback):
             ended_before=ended,
             epochs=self.epochs,
             best=self._leader(),
+            began=now,
+            deadline=None if self.budget is None else now + self.budget - self.search.record.spent,
         )
-        self.said = time.monotonic()
+        self.said, self.paced = now, False
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -74,9 +78,14 @@ class ProgressCallback(Callback):
         self.said = time.monotonic()
         left = state.left()
         view().line(
-            f"{state.ended}/{self.planned} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}"
+            f"{state.count()} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}"
             f"{f'  {state.best}' if state.best else ''}{f'  about {clock(left)} left' if left is not None else ''}"
         )
+
+        if not self.paced and state.ended - state.ended_before >= PACE_TRIALS and (fits := state.fits()) is not None:
+            self.paced = True
+            of = "" if self.planned is None else f" of {self.planned}"
+            view().line(f"time budget: at the pace of the first trials about {fits}{of} trials fit")
 
     def _show_running(self, trials: list[Trial], newest: dict[str, dict[str, Any]]) -> None:
         running = [t for t in trials if t.status == Trial.RUNNING]

@@ -14,7 +14,7 @@ from fame.datasets import Dataset
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
-from tuning.faults.halt import halted
+from tuning.faults.halt import finished_early, halted
 from tuning.machines.resources import Resources
 from tuning.plan.size import spoken
 from tuning.plan.sweep_plan import Plan
@@ -52,27 +52,52 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         table.add_row("", str(constraint))
     table.add_row(
         "trials",
-        f"{plan.trials}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
+        f"{_how_many(plan)}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
     if plan.exhausts:
         table.add_row("", exhausted(plan))
-    lasts = plan.size(dataset, share.share).seconds(plan.trials, plan.epochs)
-    table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two")
+    if plan.lessons:
+        table.add_row("", f"{len(plan.lessons)} finished trials of {options.start_from} teach the sampler")
+    if plan.planned is None:
+        table.add_row("", "the first trials' pace will say how many fit" if options.time_budget else "")
+    else:
+        lasts = plan.size(dataset, share.share).seconds(plan.planned, plan.epochs)
+        ends = (
+            f"; the time budget of {options.time_budget} ends it before"
+            if lasts > (options.budget_seconds or lasts)
+            else ""
+        )
+        table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two{ends}")
+    if options.trial_time is not None:
+        table.add_row("", f"a trial ends after the epoch with which it has trained for {options.trial_time}")
     for stage in plan.shared_stages():
-        table.add_row("stages", stage.text(plan.trials))
+        table.add_row("stages", stage.text(plan.planned or plan.expected or plan.trials))
     if options.final_top:
         seeds = len(plan.final_seeds)
         trainings = options.final_top * seeds
         table.add_row(
             "final",
             f"then the best {options.final_top} again with {seeds} other seeds each: {trainings} trainings, at most "
-            f"{trainings * plan.epochs:,} epochs (the trials: at most {plan.trials * plan.epochs:,})",
+            f"{trainings * plan.epochs:,} epochs"
+            + ("" if plan.planned is None else f" (the trials: at most {plan.planned * plan.epochs:,})"),
         )
     table.add_row("resources", str(share))
     table.add_row("", f"{options.trainer} trainer")
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
     Console().print(table, highlight=False, soft_wrap=True)
+
+
+def _how_many(plan: Plan) -> str:
+    """Return the number of trials, or the limits that decide it."""
+    options, limits = plan.options, []
+    if plan.planned is not None:
+        limits.append(str(plan.planned))
+    elif options.time_budget is not None:
+        limits.append(f"as many as fit into {options.time_budget} (about {plan.expected}, within a factor of two)")
+    if options.stop_after is not None:
+        limits.append(f"until {options.stop_after} in a row have not improved the best")
+    return ", ".join(limits)
 
 
 def print_results(
@@ -181,6 +206,10 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
 
     It is 0 if a trial has a value, 130 after Ctrl-C, and 1 if the sweep stopped itself or every trial failed.
     """
+    if (limit := finished_early()) is not None and not interrupted:
+        unfinished = sum(trial.state == "running" for trial in trials)
+        left = f"; {unfinished} unfinished trials go on there" if unfinished else ""
+        print(f"ended   {limit}; more of it: {resume_command(plan, storage)} --time-budget TIME{left}")
     if interrupted:
         print(f"resume  {resume_command(plan, storage)}")
         if (reason := halted()) is None:

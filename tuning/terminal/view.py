@@ -44,23 +44,47 @@ class State:
     """The values that the view shows."""
 
     metric: str = ""
-    planned: int = 0
+    planned: int | None = 0
+    """None if a limit ends the sweep, and no number of trials."""
     ended: int = 0
     epochs: int = 1
     """Most epochs of a trial."""
     began: float = field(default_factory=time.monotonic)
     ended_before: int = 0
     """Trials that had ended before this process began."""
+    deadline: float | None = None
+    """When the time budget is used up, by the clock of `began`."""
     best: str = ""
     rows: list[Row] = field(default_factory=list)
 
     def left(self) -> float | None:
         """Return the seconds until the end at the present speed. None before an epoch has ended."""
-        under_way = sum(min(1.0, row.epoch / self.epochs) for row in self.rows)
-        done = self.ended - self.ended_before + under_way
-        if done <= 0:
+        left, each = [], self._seconds_each()
+        if self.planned is not None and each is not None:
+            left.append(each * max(0.0, self.planned - self.ended - self._under_way()))
+        if self.deadline is not None:
+            left.append(max(0.0, self.deadline - time.monotonic()))
+        return min(left, default=None)
+
+    def fits(self) -> int | None:
+        """Return the number of trials that fit into the time budget at the present speed."""
+        each = self._seconds_each()
+        if self.deadline is None or each is None:
             return None
-        return (time.monotonic() - self.began) / done * max(0.0, self.planned - self.ended - under_way)
+        fits = self.ended_before + int((self.deadline - self.began) / each)
+        return fits if self.planned is None else min(self.planned, fits)
+
+    def count(self) -> str:
+        """Return how many trials have ended, of how many."""
+        return str(self.ended) if self.planned is None else f"{self.ended}/{self.planned}"
+
+    def _under_way(self) -> float:
+        return sum(min(1.0, row.epoch / self.epochs) for row in self.rows)
+
+    def _seconds_each(self) -> float | None:
+        """Return the time of the sweep for each trial. None before an epoch has ended."""
+        done = self.ended - self.ended_before + self._under_way()
+        return (time.monotonic() - self.began) / done if done > 0 else None
 
     def time_text(self) -> str:
         """Return the time since the start, and the time that is left."""
@@ -96,7 +120,7 @@ class View:
             table.add_row(row.trial, row.setting, f"{row.epoch}/{state.epochs}", best)
         if len(shown) < len(state.rows):
             table.add_row("…", f"and {len(state.rows) - len(shown)} more", "", "")
-        lines = [f"{state.ended}/{state.planned} trials ended, {len(state.rows)} running; {state.time_text()}"]
+        lines = [f"{state.count()} trials ended, {len(state.rows)} running; {state.time_text()}"]
         lines += [state.best] if state.best else []
         return Group(table, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 

@@ -17,10 +17,10 @@ from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
 from tuning.study.trials import SweepTrial
 from tuning.trial.checkpoints import read_trial
-from tuning.trial.loop import reported_metrics
+from tuning.trial.loop import TRIAL_SECONDS, reported_metrics
 
-NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch"}
-"""Numbers of a report that describe Ray's processes, and the epoch, which is the step."""
+NOT_METRICS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "epoch", TRIAL_SECONDS}
+"""Numbers of a report that describe Ray's processes, the epoch, which is the step, and a sum over epochs."""
 MOST_NOTES = 20_000
 """Most reports in memory. More come together only while MLflow is away; checkpoints have those of ended trials."""
 

@@ -35,6 +35,9 @@ from tuning.trial.pulse import BeatingFolder, Pulse
 from tuning.trial.restart import Restart, fault_noted, milestone_name, point_of, restart_of
 from tuning.trial.scratch import scratch_folder
 
+TRIAL_SECONDS = "trial_seconds"
+"""Key of a report: the time for which the trial has trained and evaluated, over all its processes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -102,9 +105,13 @@ def _epochs(
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
     shared = BeatingFolder(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
     with scratch_folder(place.trial_id) as folder:
-        for report in restore(folder, experiment, plan, restart, place.previous)[restart.seen :]:
-            # Reports made while the driver was away, or had just paused the trial, never reached it.
-            yield Report(metrics=reported_metrics(report, plan.metric) | reported_uses(folder))
+        trained = 0.0
+        for report in restore(folder, experiment, plan, restart, place.previous):
+            trained += report.train_seconds + report.evaluate_seconds
+            if report.epoch > restart.seen:
+                # Reports made while the driver was away, or had just paused the trial, never reached it.
+                metrics = reported_metrics(report, plan.metric) | reported_uses(folder)
+                yield Report(metrics=metrics | {TRIAL_SECONDS: trained})
         kept = None
         training = fit(
             experiment,
@@ -117,7 +124,8 @@ def _epochs(
         )
         for report in training:
             state = folder if workers.first and _version(folder) != kept else None
-            yield _with_state(report, plan, restart, state, reported_uses(folder))
+            trained += report.train_seconds + report.evaluate_seconds
+            yield _with_state(report, plan, restart, state, reported_uses(folder) | {TRIAL_SECONDS: trained})
             kept = _version(folder)
 
 
@@ -132,10 +140,10 @@ def _with_state(
     plan: TrialPlan,
     restart: Restart,
     state: Path | None,
-    uses: Mapping[str, float],
+    more: Mapping[str, float],
 ) -> Report:
     """Return an epoch's report with the checkpoint in `state`. A milestone has a name, so that other trials find it."""
-    metrics, name = reported_metrics(report, plan.metric) | uses, None
+    metrics, name = {**reported_metrics(report, plan.metric), **more}, None
     if plan.interval:
         metrics[MILESTONE] = report.epoch % plan.interval == 0
         name = milestone_name(report.epoch, restart.generation) if metrics[MILESTONE] else None

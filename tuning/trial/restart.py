@@ -60,6 +60,11 @@ def leave_note(trial: Trial, restart: Restart, point: Mapping[str, Any] | None =
     trial.set_config(point | {NOTE: dataclasses.asdict(restart)})
 
 
+def going_on(point: Mapping[str, Any], epoch: int) -> dict[str, Any]:
+    """Return Tune's configuration of a trial that goes on after an epoch in a new run of Tune."""
+    return {**point, NOTE: dataclasses.asdict(Restart(seen=epoch))}
+
+
 def milestone_name(epoch: int, generation: int) -> str:
     """Return the folder of a checkpoint that other trials may take over, in the run of its trial."""
     return f"epoch-{epoch}-{generation}"

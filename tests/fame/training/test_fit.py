@@ -18,7 +18,7 @@ from fame.errors import DivergedError, UserError
 from fame.evaluation.evaluator import Evaluator
 from fame.losses.objective import Softmax
 from fame.registry import models
-from fame.training.fit import CHECKPOINT, experiment_key, fit, read_trained
+from fame.training.fit import CHECKPOINT, can_go_on, experiment_key, fit, read_trained
 from fame.training.loop import EpochReport, StageRun
 from fame.training.shared_stages import read_uses
 from fame.training.stages import stages
@@ -139,6 +139,26 @@ def test_where_and_with_how_many_threads_it_ran_makes_no_other_experiment(change
     next(start(experiment(), tmp_path))
     assert next(start(experiment(**changes), tmp_path)).epoch == 2
     assert experiment_key(experiment(**changes)) == experiment_key(experiment())
+
+
+def test_a_training_at_a_constant_rate_can_be_given_more_epochs(start, tmp_path):
+    short, long = (experiment(train={"epochs": epochs, "patience": 0}) for epochs in (3, 6))
+    straight = [*start(long, tmp_path / "straight")]
+    assert [report.finished for report in start(short, tmp_path / "longer")] == [False, False, True]
+    assert not can_go_on(read_trained(tmp_path / "longer"), 3) and can_go_on(read_trained(tmp_path / "longer"), 6)
+    rest = [*start(long, tmp_path / "longer")]
+    assert [*map(timeless, rest)] == [*map(timeless, straight[3:])]
+    same = [timeless(report) | {"finished": None} for report in read_trained(tmp_path / "longer").history]
+    assert same == [timeless(report) | {"finished": None} for report in straight]
+    assert same_tensors(tensors_in(tmp_path / "straight"), tensors_in(tmp_path / "longer"))
+
+
+def test_a_training_whose_rate_has_fallen_cannot(start, tmp_path):
+    short, long = (experiment(train={"epochs": epochs, "schedule": "linear"}) for epochs in (1, 2))
+    [*start(short, tmp_path)]
+    assert not can_go_on(read_trained(tmp_path), 2)
+    with pytest.raises(UserError, match="belongs to another experiment"):
+        next(start(long, tmp_path))
 
 
 def test_a_damaged_checkpoint_is_an_error_and_not_a_fresh_start(start, tmp_path):

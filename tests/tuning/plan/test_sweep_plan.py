@@ -16,7 +16,7 @@ from fame.config.tree import write_yaml
 from fame.errors import UserError
 from tuning.plan.options import PLACE, SAMPLERS, Options, parse
 from tuning.plan.size import Share
-from tuning.plan.sweep_plan import TRIALS, make_plan, plan_from_record
+from tuning.plan.sweep_plan import MOST_TRIALS, TRIALS, make_plan, plan_from_record
 from tuning.terminal import summary
 
 SPACE = {
@@ -253,12 +253,14 @@ STARTED = [
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--trials", "4"], "--trials 4: the sweep was started with 3; leave the option out, or start another sweep"),
-        (["--dataset", "toys"], "--dataset toys: the sweep was started with beauty"),
+        (
+            ["--dataset", "toys"],
+            "--dataset toys: the sweep was started with beauty; leave the option out, or start another",
+        ),
         (["--data-dir", "e"], "--data-dir e: the sweep was started with d"),
         (["--items", "i.csv"], "--items i.csv: the sweep was started without it"),
         (["--columns", "user=a"], "--columns user=a: the sweep was started without it"),
-        (["--epochs", "9"], "--epochs 9: the sweep was started without it"),
+        (["--epochs", "2"], "--epochs 2: the sweep's trials have up to 30; give at least as many"),
         (["--seed", "1"], "--seed 1: the sweep was started with 0"),
         (["--trainer", "inline"], "--trainer inline: the sweep was started with torch"),
         (["--model", "sasrec"], "--model sasrec: the sweep was started with fame"),
@@ -275,6 +277,32 @@ def test_an_option_that_contradicts_the_record_is_an_error(args, words):
 @pytest.mark.parametrize("args", [[], ["--dataset", "beauty"], ["--data-dir", "d"], ["--trials", "3"], STARTED])
 def test_an_option_that_agrees_with_the_record_is_taken(args):
     assert resumed(plan_of(*STARTED), *args).trials == 3
+
+
+def test_a_resumed_sweep_may_get_other_limits(space):
+    plan = plan_of("--space", space(), "--trials", "8", "--epochs", "8")
+    longer = resumed(plan, "--trials", "24", "--epochs", "40")
+    assert (longer.trials, longer.experiment.train.epochs, longer.extended) == (24, 40, 1)
+    assert longer.options.trials == 24 and longer.space.search == plan.space.search
+    assert resumed(longer) == dataclasses.replace(longer, fingerprint="beef")
+    assert resumed(plan, "--trials", "8").extended == 0
+    assert resumed(longer, "--stop-after", "5").extended == 2
+
+
+def test_a_sweep_whose_trials_advance_together_cannot_be_extended():
+    plan = plan_of("--scheduler", "hyperband", "--trials", "4")
+    with pytest.raises(UserError, match="--scheduler hyperband advances all trials together"):
+        resumed(plan, "--trials", "8")
+
+
+def test_a_budget_decides_trials_and_epochs():
+    args = ("--dataset", "beauty", "--time-budget", "30m")
+    plan = plan_of(*args).for_data(data_like(8.9), TWO_CORES)
+    assert plan.planned is None and plan.trials == MOST_TRIALS
+    whole = plan_of("--dataset", "beauty").for_data(data_like(8.9), TWO_CORES)
+    assert plan.epochs <= whole.epochs and 1 <= plan.expected < 16
+    assert (resumed(plan).planned, resumed(plan).expected) == (None, plan.expected)
+    assert plan_of(*args, "--trials", "5").for_data(data_like(8.9), TWO_CORES).planned == 5
 
 
 def test_the_record_wins_over_changed_files(space):

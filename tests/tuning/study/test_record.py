@@ -21,7 +21,7 @@ def record(tmp_path: Path) -> Record:
 
 def opened(folder: Path, metric: str = METRIC) -> Record:
     sampler = optuna.samplers.RandomSampler(seed=0)
-    return Record(folder / "study.log", "mine", space_from_dict(TREE), metric, sampler)
+    return Record(folder / "study.log", "mine", space_from_dict(TREE), metric, sampler, ())
 
 
 def report(record: Record, trial: str, epoch: int, value: float) -> None:
