@@ -218,6 +218,9 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
         return EXIT_FAILED
     if ranked(trials):
         return 0
+    if limit is not None:
+        print(f"error: {limit}, and no trial has had an epoch; give it more", file=sys.stderr)
+        return EXIT_FAILED
     faults = [trial.fault.reason for trial in trials if trial.fault is not None]
     print(f"error: every trial failed; the last: {faults[-1] if faults else 'no reason is known'}", file=sys.stderr)
     return EXIT_FAILED

@@ -280,12 +280,12 @@ def test_an_option_that_agrees_with_the_record_is_taken(args):
 
 
 def test_a_resumed_sweep_may_get_other_limits(space):
-    plan = plan_of("--space", space(), "--trials", "8", "--epochs", "8")
-    longer = resumed(plan, "--trials", "24", "--epochs", "40")
-    assert (longer.trials, longer.experiment.train.epochs, longer.extended) == (24, 40, 1)
-    assert longer.options.trials == 24 and longer.space.search == plan.space.search
+    plan = plan_of("--space", space(), "--trials", "3", "--epochs", "8")
+    longer = resumed(plan, "--trials", "5", "--epochs", "40")
+    assert (longer.trials, longer.experiment.train.epochs, longer.extended) == (5, 40, 1)
+    assert longer.options.trials == 5 and longer.space.search == plan.space.search
     assert resumed(longer) == dataclasses.replace(longer, fingerprint="beef")
-    assert resumed(plan, "--trials", "8").extended == 0
+    assert resumed(plan, "--trials", "3").extended == 0
     assert resumed(longer, "--stop-after", "5").extended == 2
 
 

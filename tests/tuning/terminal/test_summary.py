@@ -64,6 +64,10 @@ def test_a_store_that_is_behind_is_said_with_the_command_that_helps(plan, storag
 
 def test_the_exit_code_says_how_the_sweep_ended(plan, storage, tmp_path, capsys, monkeypatch) -> None:
     search = make(tmp_path)
+    with monkeypatch.context() as limited:
+        limited.setattr(summary, "finished_early", lambda: "the time budget of 1s is used up")
+        assert summary.conclude(plan, storage, [], interrupted=False) == EXIT_FAILED
+        assert "the time budget of 1s is used up, and no trial has had an epoch" in capsys.readouterr().err
     assert summary.conclude(plan, storage, [], interrupted=False) == EXIT_FAILED
     assert "no reason is known" in capsys.readouterr().err
     search.suggest("broken")
