@@ -13,8 +13,9 @@ from tuning.tracking.links import Place
 
 def at_start(plan: Plan, storage: Storage, place: Place) -> str:
     """Return the description of a sweep that runs."""
+    trials = "as many trials as fit," if plan.planned is None else f"{plan.planned} trials"
     lines = [
-        f"{_title(plan)}: {plan.trials} trials of at most {plan.epochs} epochs.",
+        f"{_title(plan)}: {trials} of at most {plan.epochs} epochs.",
         _links(plan, storage, place),
         _commands({"look": pages_command(plan, storage), "continue": resume_command(plan, storage)}),
     ]
