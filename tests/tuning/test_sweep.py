@@ -69,6 +69,20 @@ def test_what_is_printed_is_short_and_ours(whole: tuple[Sweeps, subprocess.Compl
     assert not re.search("ray|Tune|Traceback|WARNING", done.stdout)
 
 
+def test_the_readme_shows_the_lines_that_are_printed(whole: tuple[Sweeps, subprocess.CompletedProcess]) -> None:
+    """Numbers and names differ, and the README leaves rows out; the columns and the lines below them are the same."""
+
+    def shape(text: str) -> tuple[list[str], list[str]]:
+        header = re.search(r"^┃ trial .*$", text, re.MULTILINE)
+        assert header is not None
+        lines = text[text.rindex("└") :].splitlines()[1:]
+        return header[0].strip("┃").replace("┃", " ").split(), [line.partition(" ")[0] for line in lines if line]
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = next(block for block in readme.split("```") if "┃ trial" in block)
+    assert shape(shown) == shape(whole[1].stdout)
+
+
 def test_the_exported_configuration_repeats_the_result_and_the_model_serves(
     whole: tuple[Sweeps, subprocess.CompletedProcess],
 ) -> None:
