@@ -10,6 +10,7 @@ from fame.errors import UserError, run_command
 from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
 from tuning.storage.layout import Storage, newest, shown
+from tuning.tracking.links import Place
 from tuning.tracking.store import check_tracking_uri
 
 
@@ -18,8 +19,16 @@ def main() -> None:
     storage = Storage.of(args.storage, args.name or newest(args.storage))
     if not storage.study.exists():
         raise UserError(f"there is no study at {shown(storage.study)}; name a sweep with --name, or its --storage")
-    uri = check_tracking_uri(args.tracking_uri or storage.read_record()["options"]["tracking_uri"])
-    with dashboards(storage.study, uri, storage.local / "dashboards.log") as pages:
+    options = storage.read_record()["options"]
+    uri = check_tracking_uri(args.tracking_uri or options["tracking_uri"])
+    import optuna  # here, so that --help need not wait
+
+    from tuning.study.reading import open_read_only
+    from tuning.study.tracked import tracked_of
+
+    study = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.study))
+    place = Place.of(tracked_of(study))
+    with dashboards(storage, options.get("metric", DEFAULTS.metric), uri, place) as pages:
         print(f"{storage.name}: {pages}  (Ctrl-C ends them)", flush=True)
         threading.Event().wait()
 

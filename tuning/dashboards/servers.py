@@ -15,8 +15,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna_dashboard
 
+from tuning.dashboards.named_study import NamedStudy
 from tuning.dashboards.serving import HOST
-from tuning.study.reading import open_read_only
 from tuning.tracking.store import database_file, sqlite_uri
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     args = _parser().parse_args()
     runs = contextlib.nullcontext() if args.runs is None else mlflow_pages(args.runs, args.runs_port)
     with runs:
-        server = study_pages(args.study, args.study_port)
+        server = study_pages(NamedStudy(args.study, args.metric, args.mlflow), args.study_port)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdin.buffer.read()
 
@@ -42,9 +42,9 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
-def study_pages(study: Path, port: int) -> WSGIServer:
-    """Optuna's dashboard of a study file, which it cannot write to."""
-    return make_server(HOST, port, optuna_dashboard.wsgi(open_read_only(study)), Server, Quiet)
+def study_pages(study: NamedStudy, port: int) -> WSGIServer:
+    """Optuna's dashboard of a study, which it cannot write to."""
+    return make_server(HOST, port, optuna_dashboard.wsgi(study), Server, Quiet)
 
 
 @contextlib.contextmanager
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tuning.dashboards.servers", description=__doc__)
     parser.add_argument("--study", type=Path, required=True)
     parser.add_argument("--study-port", type=int, required=True)
+    parser.add_argument("--metric", required=True)
+    parser.add_argument("--mlflow", metavar="URL", required=True)
     parser.add_argument("--runs", metavar="URI")
     parser.add_argument("--runs-port", type=int)
     return parser

@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuning.storage.layout import Storage
+from tuning.tracking.links import PORT as MLFLOW_PORT
+from tuning.tracking.links import Place, address
+
 HOST = "127.0.0.1"
+LOG = "dashboards.log"
+"""File in the sweep's folder for the output of the servers."""
 SOURCES = Path(__file__).parents[2]
 ENDING_SECONDS = 10.0
 
@@ -31,26 +37,31 @@ class Pages:
 
 
 @contextlib.contextmanager
-def dashboards(study: Path, tracking_uri: str, log: Path) -> Iterator[Pages]:
-    """Serve the pages of a study file and of a checked tracking address while the block lasts.
+def dashboards(storage: Storage, metric: str, tracking_uri: str, place: Place | None) -> Iterator[Pages]:
+    """Serve the pages of a sweep's study and of a checked tracking address while the block lasts.
 
-    An MLflow server has its own pages; of a database they are served here. What the servers say goes to `log`.
+    An MLflow server has its own pages; of a database they are served here. `place` is the sweep's run in MLflow.
     """
-    study_port, runs_port = free_ports(2)
+    study_port, runs_port = free_ports(2, MLFLOW_PORT)
     served = tracking_uri.startswith("sqlite:")
+    runs = f"http://{HOST}:{runs_port}/" if served else address(tracking_uri)
     command = [
         sys.executable,
         "-m",
         "tuning.dashboards.servers",
         "--study",
-        str(study),
+        str(storage.study),
         "--study-port",
         str(study_port),
+        "--metric",
+        metric,
+        "--mlflow",
+        runs,
     ]
     if served:
         command += ["--runs", tracking_uri, "--runs-port", str(runs_port)]
     path = os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH"))))
-    with log.open("ab") as output:
+    with (storage.local / LOG).open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # its end is the sign to leave, also if this process is killed
@@ -60,7 +71,8 @@ def dashboards(study: Path, tracking_uri: str, log: Path) -> Iterator[Pages]:
             start_new_session=True,
         )
     try:
-        yield Pages(study=f"http://{HOST}:{study_port}", runs=f"http://{HOST}:{runs_port}" if served else tracking_uri)
+        fragment = "" if place is None else place.trials(storage.name, metric)
+        yield Pages(study=f"http://{HOST}:{study_port}", runs=f"{runs}{fragment}")
     finally:
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -69,10 +81,15 @@ def dashboards(study: Path, tracking_uri: str, log: Path) -> Iterator[Pages]:
         process.wait()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on at the moment."""
+def free_ports(count: int, *wanted: int) -> list[int]:
+    """Ports that nothing listens on at the moment; the last ones are those wanted, if they are free."""
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        found = []
+        for port in (*[0] * (count - len(wanted)), *wanted):
+            each = held.enter_context(socket.socket())
+            try:
+                each.bind((HOST, port))
+            except OSError:  # another program has it
+                each.bind((HOST, 0))
+            found.append(each.getsockname()[1])
+        return found

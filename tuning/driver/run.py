@@ -69,7 +69,9 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 when_ray_has_ended.callback(lambda: resources.tidy(search.record.ids(), storage.stages))
                 try:
                     note_sanity(search, plan, dataset)
-                    with pages(plan, storage), view.shown(view.mode(options.quiet, options.verbose)):
+                    if projection.place is not None:
+                        search.note_tracked(projection.place.to_dict())
+                    with pages(plan, storage, projection), view.shown(view.mode(options.quiet, options.verbose)):
                         interrupted = Trials(plan, storage, dataset, share, projection, search).run(resumed)
                         final = None if interrupted else Final.of(plan, storage, search.record.trials())
                         if final is not None:
@@ -124,13 +126,13 @@ def run_final(
 
 
 @contextlib.contextmanager
-def pages(plan: Plan, storage: Storage) -> Iterator[None]:
+def pages(plan: Plan, storage: Storage, projection: Projection) -> Iterator[None]:
     """Serve the dashboards as long as the block lasts, if they were asked for."""
     if not plan.options.dashboard:
         yield
         return
     uri = check_tracking_uri(plan.options.tracking_uri)
-    with dashboards(storage.study, uri, storage.local / "dashboards.log") as addresses:
+    with dashboards(storage, plan.options.metric, uri, projection.place) as addresses:
         print(f"pages  {addresses}", flush=True)
         yield
 

@@ -2,6 +2,7 @@
 
     figures.py    the plots
     savings.py    the time that early stopping saved
+    exported.py   the exported model: metrics, configuration, commands
     edges.py      parameters whose best value lies at the end of their range
     page.py       the page, which needs no network
     callback.py   writes the page during the sweep

@@ -22,12 +22,16 @@ from tuning.pages.tables import Table, clock, columns
 from tuning.plan.sweep_plan import Plan
 from tuning.report import figures
 from tuning.report.edges import edges
+from tuning.report.exported import ExportedModel
 from tuning.report.savings import Spent, spent
 from tuning.results.final import Final, repeats
+from tuning.results.next_steps import pages_command
 from tuning.storage.layout import Storage
 from tuning.study.reading import open_read_only
 from tuning.study.sanity import Sanity, sanity_of
+from tuning.study.tracked import tracked_of
 from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, total_uses, trials_of
+from tuning.tracking.links import Place, address
 
 SHOWN = 10
 """Most trials in the table of the best."""
@@ -68,7 +72,9 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     best = next(iter(ranked(trials)), None)
     used = spent(trials, plan.space, datetime.now())
     over = sum(trial.ended for trial in trials)
+    exported, place = ExportedModel.read(plan, storage), Place.of(tracked_of(study))
     tables = [
+        None if exported is None else exported.table(plan.options.metric),
         _best_trials(plan, trials),
         _sanity(plan, sanity_of(study), trials),
         _final(plan, storage, trials),
@@ -77,14 +83,18 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
         _space(plan),
         _dataset(statistics),
     ]
-    metric, data = plan.options.metric, plan.experiment.data
+    metric, data, uri = plan.options.metric, plan.experiment.data, plan.options.tracking_uri
     return render(
         "report.html",
         title=storage.name,
         subtitle=f"{plan.options.model} on {data.name}, {plan.options.sampler} and {plan.options.scheduler}, "
         f"by validation {metric}; written {time.strftime('%Y-%m-%d %H:%M:%S')}"
         + ("" if plan.planned is None or over >= plan.planned else ", while trials are left"),
-        cards=_cards(plan, trials, best, used, over),
+        cards=_cards(plan, trials, best, exported, used, over),
+        exported=exported,
+        mlflow=None if place is None else address(uri) + place.trials(storage.name, metric),
+        served=uri.startswith("http"),
+        look=pages_command(plan, storage),
         warnings=edges(plan.space, best.point) if best is not None else [],
         plots=_plots(plan, study),
         tables=[table for table in tables if table is not None],
@@ -93,10 +103,16 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
 
 
 def _cards(
-    plan: Plan, trials: list[SweepTrial], best: SweepTrial | None, used: Spent, over: int
+    plan: Plan,
+    trials: list[SweepTrial],
+    best: SweepTrial | None,
+    exported: ExportedModel | None,
+    used: Spent,
+    over: int,
 ) -> list[tuple[str, str, str]]:
     """Return the cards at the top: a number, its name and a remark each."""
-    counts = collections.Counter(trial.word for trial in trials)
+    counts, metric = collections.Counter(trial.word for trial in trials), plan.options.metric
+    test = [] if exported is None else [(exported.value("test", metric), f"test {metric}", f"trial {exported.trial}")]
     return [
         (
             str(over) if plan.planned is None else f"{over} / {plan.planned}",
@@ -105,9 +121,10 @@ def _cards(
         ),
         (
             "–" if best is None else f"{best.value:.4f}",
-            f"best validation {plan.options.metric}",
+            f"best validation {metric}",
             "" if best is None else best.name,
         ),
+        *test,
         (clock(used.seconds), "time of trials", f"{used.epochs} epochs"),
         (
             f"≤ {clock(used.seconds_spared)}",
@@ -163,16 +180,20 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
     rows = [
         [
             trial.id,
+            f"{trial.value:.4f}",
             trial.name,
-            ", ".join(f"{key} {_short(value)}" for key, value in trial.point.items() if key not in LETTERS),
             trial.word,
             str(trial.epoch),
             clock(trial.seconds(now)),
-            f"{trial.value:.4f}",
+            ", ".join(f"{key} {_short(value)}" for key, value in trial.point.items() if key not in LETTERS),
         ]
         for trial in ranked(trials)[:SHOWN]
     ]
-    names = columns(["trial", "", "setting", ""], ["epochs", "time", f"validation {plan.options.metric}"])
+    names = [
+        *columns(["trial"], [f"validation {plan.options.metric}"]),  # first: they stay in sight on a telephone
+        *columns(["", ""], ["epochs", "time"]),
+        *columns(["setting"], []),
+    ]
     return Table(title="Best trials", columns=names, rows=rows) if rows else None
 
 
@@ -181,16 +202,17 @@ def _sanity(plan: Plan, sanity: Sanity, trials: list[SweepTrial]) -> Table | Non
     if not sanity:
         return None
     metric, best = plan.options.metric, next(iter(ranked(trials)), None)
-    rows = [
-        [model, *(f"{value:.4f}" for part in parts.values() for value in part.values())]
-        for model, parts in sanity.items()
-    ]
-    names = [f"{part} {name}" for part, values in next(iter(sanity.values())).items() for name in values]
+    names = [(part, name) for part, values in next(iter(sanity.values())).items() for name in values]
+    names.sort(key=lambda name: name[1] != metric)
+    rows = [[model, *(f"{parts[part][name]:.4f}" for part, name in names)] for model, parts in sanity.items()]
     note = "These models count and train nothing. A search is worth its time if its best trial is clearly above them."
     if best is not None:
         note += f" The best trial has {best.value:.4f} by validation {metric}."
     return Table(
-        title="Sanity: the same data without training", columns=columns(["model"], names), rows=rows, note=note
+        title="Sanity: the same data without training",
+        columns=columns(["model"], [f"{part} {name}" for part, name in names]),
+        rows=rows,
+        note=note,
     )
 
 
@@ -203,8 +225,8 @@ def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | No
     for found in repeats(final, trials_of(finals)):
         one = found.to_dict()
         cells = [run_name(one["params"], one["trial"]), ", ".join(f"{value:.4f}" for value in one["values"])]
-        rows.append([one["trial"], *cells, mean_sd(one)])
-    names = columns(["trial", "", "validation of each seed"], ["mean ± standard deviation"])
+        rows.append([one["trial"], mean_sd(one), *cells])
+    names = [*columns(["trial"], ["mean ± standard deviation"]), *columns(["", "validation of each seed"], [])]
     title = f"Final evaluation with seeds {', '.join(map(str, final.seeds))}"
     return Table(title=title, columns=names, rows=rows, note="The best mean is chosen.") if rows else None
 

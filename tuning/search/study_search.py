@@ -130,6 +130,11 @@ class StudySearch(Searcher):
             if self.record.is_running(trial_id):  # else it was told before Tune's state was saved
                 self._complete(trial_id, result or {}, error)
 
+    def note_tracked(self, ids: Mapping[str, str]) -> None:
+        """Note the sweep's run in MLflow."""
+        with self._writing():
+            self.record.note_tracked(ids)
+
     def note_sanity(self, lines: Sanity) -> None:
         """Note the metrics of models that count."""
         with self._writing():

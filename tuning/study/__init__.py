@@ -5,5 +5,6 @@ reading.py      the same file, opened for reading
 mirror.py       the copy of the file in an object store
 lessons.py      trials of earlier sweeps that teach the sampler
 sanity.py       the sanity lines: models that count
+tracked.py      the sweep's run in MLflow
 stage_uses.py   how trials came to the results of shared stages
 """

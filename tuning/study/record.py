@@ -21,7 +21,7 @@ from fame.errors import UserError
 from tuning.faults import FAULT, Fault
 from tuning.space import Space
 from tuning.space.domains import Domain
-from tuning.study import sanity
+from tuning.study import sanity, tracked
 from tuning.study.file import open_journal
 from tuning.study.lessons import TAUGHT_BY, Lesson
 from tuning.study.stage_uses import ATTRIBUTE
@@ -126,6 +126,11 @@ class Record:
     def note_spent(self, seconds: float) -> None:
         """Note the seconds of the time budget that the sweep has used."""
         self.study.set_user_attr(SPENT, seconds)
+
+    def note_tracked(self, ids: Mapping[str, str]) -> None:
+        """Note the sweep's run in MLflow, if it is another one than before."""
+        if tracked.tracked_of(self.study) != ids:
+            self.study.set_user_attr(tracked.ATTRIBUTE, dict(ids))
 
     def note_sanity(self, lines: sanity.Sanity) -> None:
         """Note the metrics of models that count, beside those of the trials."""

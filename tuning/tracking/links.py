@@ -37,13 +37,15 @@ class Place:
 
     def trials(self, sweep: str, metric: str, **more: str) -> str:
         """Return the fragment of the sweep's trials, best first. `more` are further parameters of MLflow's page."""
-        query = {
-            "workflowType": "machine_learning",
-            "searchFilter": f"tags.sweep = '{sweep}'",  # names of sweeps have no quotes
-            "orderByKey": f"metrics.`{metric_name(f'best_{metric}')}`",
-            "orderByAsc": "false",
-            **more,
-        }
+        order = {"orderByKey": f"metrics.`{metric_name(f'best_{metric}')}`", "orderByAsc": "false"}
+        return self._runs(f"tags.sweep = '{sweep}'", **order, **more)  # names of sweeps have no quotes
+
+    def trial(self, id: str) -> str:
+        """Return the fragment of one trial's run."""
+        return self._runs(f"tags.trial = '{id}'")
+
+    def _runs(self, filter: str, **more: str) -> str:
+        query = {"workflowType": "machine_learning", "searchFilter": filter, **more}
         return f"#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 

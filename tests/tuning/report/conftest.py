@@ -62,7 +62,12 @@ class Swept:
 
     def export(self) -> None:
         self.storage.best.mkdir()
-        (self.storage.best / "metrics.json").write_text(json.dumps({"dataset": {"statistics": STATISTICS}}))
+        parts = {part: {"hr@10": 0.3, "ndcg@10": value} for part, value in (("validation", 0.1123), ("test", 0.0987))}
+        metrics = {"dataset": {"statistics": STATISTICS}, "trial": "00000003", **parts}
+        catalogue = {"ids": [7, 8], "titles": ["a", "b"], "counts": [1, 2]}
+        (self.storage.best / "metrics.json").write_text(json.dumps(metrics))
+        (self.storage.best / "items.json").write_text(json.dumps(catalogue))
+        (self.storage.best / "config.yaml").write_text("model:\n  name: fame\n  heads: 4\n")
 
 
 @pytest.fixture

@@ -128,6 +128,27 @@ def test_what_was_not_trained_is_counted_at_the_speed_of_each_trial():
     assert (found.seconds, found.seconds_spared) == pytest.approx((157, 120))
 
 
+def test_the_exported_model_is_there_with_its_test_metric_configuration_place_and_commands(swept: Swept):
+    study = swept.trials(4)
+    swept.export()
+    page = report(swept.plan, swept.storage, study, STATISTICS)
+    assert "<b>0.0987</b>test ndcg@10" in page and "trial 00000003" in page
+    assert "name: fame\n  heads: 4" in page and f"{swept.storage.best}/config.yaml" in page
+    for command in ("-m fame.train --config", "--history 8,7  # use", "-m tuning.dashboards --name mine"):
+        assert command in page
+    rows = page[page.index("Metrics of the exported model") :]
+    assert rows.index("ndcg@10") < rows.index("hr@10"), "the metric that was searched by comes first"
+
+
+def test_the_trials_in_mlflow_are_one_click_away(swept: Swept):
+    study = swept.trials(4)
+    assert "Trials in MLflow" not in report(swept.plan, swept.storage, study, STATISTICS)
+    swept.search().note_tracked({"experiment_id": "7", "run_id": "abc"})
+    study = swept.search().study
+    page = report(swept.plan, swept.storage, study, STATISTICS)
+    assert 'href="http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&amp;' in page
+
+
 # The command, and during the sweep.
 
 
@@ -175,7 +196,9 @@ def test_a_report_that_cannot_be_written_is_said_and_the_sweep_goes_on(swept: Sw
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 def test_a_browser_draws_all_plots_and_nothing_is_wider_than_the_window(swept: Swept, width: int):
-    page = show(write_report(swept.plan, swept.storage, swept.trials(12), STATISTICS), width)
+    study = swept.trials(12)
+    swept.export()
+    page = show(write_report(swept.plan, swept.storage, study, STATISTICS), width)
     assert page.problems == []
     assert (page.width, page.page_width, page.too_wide) == (width, width, [])
     assert len(page.plots) == 5
