@@ -43,6 +43,7 @@ def main() -> None:
         f"{one.name}: its model was exported without ranks of users, so no test" for one in sweeps if one.ranks is None
     ]
     comparison = Comparison.of(sweeps, args.metric, args.against)
+    notes += comparison.warnings()
     console = Console()
     for table in comparison.tables():
         table.print(console)

@@ -25,6 +25,8 @@ MOST_COLUMNS = 6
 """Most sweeps side by side. More sweeps stand one below the other."""
 WIDE = ("hr@", "ndcg@")
 """Beginnings of the metrics that are shown where each one takes a column."""
+UNEQUAL = 1.5
+"""Largest ratio of two budgets that count as equal: early stopping alone makes them differ."""
 MARGIN = 3
 """Per cent at both sides of the picture of intervals."""
 
@@ -55,6 +57,22 @@ class Comparison:
                 )
             (metric,) = metrics
         return cls(sweeps=sweeps, metric=metric, pairs=compare(sweeps, metric, _place(sweeps, against)))
+
+    def warnings(self) -> list[str]:
+        """Return a line if some sweeps trained much longer than others: then the search explains a difference, too."""
+        found = []
+        for what, numbers in {
+            "trials": [sum(one.effort.trials.values()) for one in self.sweeps],
+            "epochs": [one.effort.epochs for one in self.sweeps],
+        }.items():
+            least, most = min(numbers), max(numbers)
+            if most > UNEQUAL * least:
+                more, fewer = (self._name(self.sweeps[numbers.index(end)]) for end in (most, least))
+                found.append(
+                    f"budgets differ: {more} has {most:,} {what}, {fewer} has {least:,}; give the sweeps the same "
+                    "--trials and --epochs before you call one model better"
+                )
+        return found
 
     def tables(self) -> list[Table]:
         found = [self._overview(), self._metrics(), self._settings(), self._significance()]

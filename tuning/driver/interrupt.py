@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from tuning.faults.halt import halted
+from tuning.terminal.view import view
 
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
-STOPPING = "stopping: Tune saves what there is (once more to end at once)\n"
+STOPPING = "stopping: Tune saves what there is (Ctrl-C once more ends at once)"
 
 
 @contextlib.contextmanager
@@ -33,7 +34,8 @@ def stops_softly() -> Iterator[Callable[[], bool]]:
         if came:
             raise KeyboardInterrupt
         came.append(number)
-        os.write(sys.stderr.fileno(), STOPPING.encode())  # `print` may be what was interrupted
+        if not view().wait(STOPPING):  # the table would be drawn over a line
+            os.write(sys.stderr.fileno(), f"{STOPPING}\n".encode())  # `print` may be what was interrupted
         signal.raise_signal(signal.SIGUSR1)
 
     def hard(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = 
         raise UserError(
             "this process is connected to Ray already, and a sweep connects itself; call ray.shutdown() first"
         )
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):  # a file or pipe: Ray would colour the lines of processes
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):

@@ -111,6 +111,13 @@ class Plan:
         return dataclasses.replace(self.space, base=base)
 
     @property
+    def epochs_text(self) -> str:
+        """The most epochs of a trial, with those of a backbone apart."""
+        backbone = self._most("backbone.epochs")
+        before = f" after at most {backbone} of its backbone" if backbone else ""
+        return f"at most {self._most('train.epochs')} epochs{before}"
+
+    @property
     def final_seeds(self) -> tuple[int, ...]:
         """Seeds of the last step: they follow the seed of the trials."""
         first = self.options.seed + 1

@@ -30,7 +30,7 @@ from tuning.storage.layout import Storage
 from tuning.study.reading import open_read_only
 from tuning.study.sanity import Sanity, sanity_of
 from tuning.study.tracked import tracked_of
-from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, total_uses, trials_of
+from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, short, total_uses, trials_of
 from tuning.tracking.links import Place, address
 
 SHOWN = 10
@@ -185,7 +185,7 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
             trial.word,
             str(trial.epoch),
             clock(trial.seconds(now)),
-            ", ".join(f"{key} {_short(value)}" for key, value in trial.point.items() if key not in LETTERS),
+            ", ".join(f"{key} {short(value)}" for key, value in trial.point.items() if key not in LETTERS),
         ]
         for trial in ranked(trials)[:SHOWN]
     ]
@@ -268,10 +268,6 @@ def _dataset(statistics: Mapping[str, Any] | None) -> Table | None:
     rows.append(["prepared", *(f"{statistics[key]:,}" for key in counts), *shape])
     names = columns(["step of preparation"], [*counts, "average length", "density", "longest"])
     return Table(title="Dataset", columns=names, rows=rows)
-
-
-def _short(value: object) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 @cache

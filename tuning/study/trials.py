@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -147,6 +147,21 @@ def run_name(point: Mapping[str, Any], trial_id: str) -> str:
     """Return ``H2 N4 D64``, or the trial's id if the search varies none of these."""
     words = [f"{letter}{point[key]}" for key, letter in LETTERS.items() if key in point]
     return " ".join(words) or trial_id
+
+
+def setting(point: Mapping[str, Any], keys: Collection[str]) -> str:
+    """Return the settings of these keys in one line: ``H2 N4, lr 0.001, dropout 0.3``."""
+    known = {key: value for key, value in point.items() if key in keys}
+    others = [
+        f"{key.removeprefix('model.').removeprefix('train.')} {short(value)}"
+        for key, value in known.items()
+        if key not in LETTERS
+    ]
+    return ", ".join([run_name(known, "")] * any(key in LETTERS for key in known) + others)
+
+
+def short(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def all_trials(study: optuna.Study) -> list[SweepTrial]:

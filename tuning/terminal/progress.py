@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune import Callback
@@ -11,9 +12,9 @@ from ray.tune.experiment import Trial
 from tuning.faults import FAULT, Fault
 from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
-from tuning.study.trials import ranked, run_name, trials_of
+from tuning.study.trials import ranked, run_name, setting, trials_of
 from tuning.terminal.view import VERBOSE, Row, State, view
-from tuning.trial.restart import fault_noted
+from tuning.trial.restart import fault_noted, point_of
 
 PACE_TRIALS = 2
 """Trials after whose end the number of trials that fit into the time budget is estimated."""
@@ -41,6 +42,14 @@ class ProgressCallback(Callback):
             deadline=None if self.budget is None else now + self.budget - self.search.record.spent,
         )
         self.said, self.paced = now, False
+        self.values: dict[str, set[str]] = {}
+        """Values of each searched key among the trials. Keys with several ones are shown."""
+        for trial in trials_of(self.search.study):
+            self._learn(trial.point)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._learn(point_of(trial.config))
+        self._show_running(trials, {})
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -93,12 +102,22 @@ class ProgressCallback(Callback):
         view().state.rows = [
             Row(
                 trial=t.trial_id,
-                setting=run_name(t.config, t.trial_id),
+                setting=self._setting(t),
                 epoch=latest[t.trial_id].get("epoch", 0),
                 best=self._best(latest[t.trial_id]),
             )
             for t in running
         ]
+
+    def _learn(self, point: Mapping[str, Any]) -> None:
+        for key, value in point.items():
+            self.values.setdefault(key, set()).add(str(value))
+
+    def _setting(self, trial: Trial) -> str:
+        """Return what distinguishes a trial from the others."""
+        point = point_of(trial.config)
+        differing = [key for key, values in self.values.items() if len(values) > 1]
+        return setting(point, differing) or run_name(point, "")
 
     def _leader(self) -> str:
         best = next(iter(ranked(trials_of(self.search.study))), None)

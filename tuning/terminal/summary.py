@@ -23,7 +23,7 @@ from tuning.results.best import Best
 from tuning.results.next_steps import model_commands, pages_command, resume_command
 from tuning.storage.layout import Storage, shown
 from tuning.study.sanity import Sanity, judgement
-from tuning.study.trials import LETTERS, SweepTrial, ranked, total_uses
+from tuning.study.trials import SweepTrial, ranked, setting, total_uses
 from tuning.tracking.links import address
 from tuning.tracking.projection import Projection
 
@@ -52,7 +52,7 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         table.add_row("", str(constraint))
     table.add_row(
         "trials",
-        f"{_how_many(plan)}, at most {plan.epochs} epochs each, first {len(plan.space.start)} given; "
+        f"{_how_many(plan)}, {plan.epochs_text} each, first {len(plan.space.start)} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
     if plan.exhausts:
@@ -125,14 +125,9 @@ def print_results(
         table.add_column(column, justify=side)
     went_wrong = [trial for trial in trials if trial.fault is not None]
     for trial in (*ranked(trials)[:SHOWN], *went_wrong[:SHOWN]):
-        rest = ", ".join(
-            f"{key.removeprefix('model.').removeprefix('train.')} {_short(value)}"
-            for key, value in trial.point.items()
-            if key not in LETTERS
-        )
         table.add_row(
             trial.id,
-            f"{trial.name}; {rest}" if rest else trial.name,
+            setting(trial.point, trial.point) or trial.name,
             "-" if trial.value is None else f"{trial.value:.4f}",
             str(trial.epoch),
             trial.word if trial.ended else "unfinished",
@@ -195,10 +190,6 @@ def mlflow_lines(plan: Plan, storage: Storage, projection: Projection) -> list[s
         f"trials  {page}",
         f"pages   {pages_command(plan, storage)}",
     ]
-
-
-def _short(value: object) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interrupted: bool) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -97,6 +98,15 @@ class View:
 
     def __init__(self, mode: str, live: Live | None) -> None:
         self.mode, self.live, self.state = mode, live, State()
+        self.waits: Spinner | None = None
+
+    def wait(self, text: str) -> bool:
+        """Show below the table that the sweep waits. Return False if there is no table.
+
+        It only sets a value: a signal handler may call it while the table is drawn.
+        """
+        self.waits = Spinner("dots", text=text)
+        return self.live is not None
 
     def line(self, text: str) -> None:
         """Print a line with the time since the start."""
@@ -105,7 +115,7 @@ class View:
 
     def render(self, console: Console) -> Group:
         """Return the table and the lines below it."""
-        state, table = self.state, Table(expand=False, width=min(80, console.width))
+        state, table = self.state, Table(width=console.width)
         for name, options in {
             "trial": {},
             "setting": {"ratio": 1},
@@ -122,7 +132,8 @@ class View:
             table.add_row("…", f"and {len(state.rows) - len(shown)} more", "", "")
         lines = [f"{state.count()} trials ended, {len(state.rows)} running; {state.time_text()}"]
         lines += [state.best] if state.best else []
-        return Group(table, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+        below = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
+        return Group(table, *below, *([self.waits] if self.waits else []))
 
 
 _view = View(NORMAL, None)

@@ -61,10 +61,11 @@ class Published:
         metric: str = "ndcg@10",
         settings: dict[str, Any] | None = None,
         early: bool = False,
+        epochs: int = 3,
     ) -> dict[int, dict[str, torch.Tensor]]:
         """Publish a sweep; returns its ranks. Without `hits` it has exported nothing.
 
-        With `early`, its metrics have the names that earlier versions gave.
+        Its trials have `epochs` epochs, each one fewer than the one before. With `early`, its metrics have the names that earlier versions gave.
         """
         found = self.client.get_experiment_by_name(experiment)
         id = (
@@ -80,7 +81,7 @@ class Published:
         for number, status in enumerate(("finished", "finished", "pruned")):
             tags = {"kind": "trial", "trial": str(number), "status": status, "mlflow.parentRunId": parent}
             child = self.client.create_run(id, tags=tags).info.run_id
-            for epoch in range(1, 4 - number):
+            for epoch in range(1, epochs + 1 - number):
                 self.client.log_metric(child, seconds, 10.0, step=epoch)
         self.client.log_metric(parent, saved, 15.0)
         if hits is None:

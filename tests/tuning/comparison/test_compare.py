@@ -70,6 +70,13 @@ def test_two_sweeps_side_by_side(published):
     assert pair[4:] == ["0.0001", "0.0001"]
 
 
+def test_unequal_budgets_are_a_warning(published):
+    for name, epochs in {"long": 14, "short": 3, "same": 4}.items():
+        published.sweep(name, 0.2, epochs=epochs)
+    words = "budgets differ: long has 39 epochs, short has 6; give the sweeps the same --trials and --epochs"
+    assert words in run(published, "long", "short").out and "budgets differ" not in run(published, "same", "short").out
+
+
 def test_three_sweeps_are_adjusted_for_three_pairs_and_a_tie_is_no_clear_difference(published):
     for name, hits in (("one", 0.2), ("two", 0.2), ("three", 0.26)):
         published.sweep(name, hits, settings={"train.epochs": len(name)})

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
 import signal
 
 import pytest
+from rich.console import Console
 
 from tuning.driver.interrupt import STOPPING, stops_softly
+from tuning.terminal.view import NORMAL, shown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -15,7 +18,7 @@ def test_the_first_signal_goes_to_tune_and_the_second_ends(number: int, capfd: p
         signal.signal(signal.SIGUSR1, lambda *_: told.append(True))  # as Tune does
         assert not interrupted()
         signal.raise_signal(number)
-        assert interrupted() and told == [True] and capfd.readouterr().err == STOPPING
+        assert interrupted() and told == [True] and capfd.readouterr().err == f"{STOPPING}\n"
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert {n: signal.getsignal(n) for n in before} == before
@@ -25,3 +28,13 @@ def test_a_signal_before_tune_listens_ends_at_once(capfd: pytest.CaptureFixture)
     with pytest.raises(KeyboardInterrupt), stops_softly():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_below_a_table_the_wait_is_part_of_it(capfd: pytest.CaptureFixture) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, color_system=None)
+    with shown(NORMAL, console) as view, stops_softly():
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.raise_signal(signal.SIGINT)
+        view.live.refresh()
+        view.live.refresh()
+    assert capfd.readouterr().err == "" and console.file.getvalue().count(STOPPING) >= 2

@@ -78,7 +78,7 @@ def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, 
     assert "- `train.lr`: 0.1" in note and "[Charts](#/experiments/7/runs?" in note and "compareRunsMode=CHART" in note
     for command in ("-m tuning.dashboards --name mine", "-m fame.train --config ", "--history 2,3,4"):
         assert command in note
-    assert "8 trials of at most" in sweep_note.at_start(plan, storage, PLACE)
+    assert "8 trials of at most " in sweep_note.at_start(plan, storage, PLACE)
 
 
 def test_the_runs_have_the_user_and_the_program_and_no_commit_of_another_repository(

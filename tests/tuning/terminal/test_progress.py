@@ -92,3 +92,19 @@ def test_the_study_and_no_terminal_go_with_a_copy(search):
         copy = pickle.loads(pickle.dumps(callback))
         copy.on_trial_result(1, [one := trial("a")], one, {"epoch": 1})
         assert [row.trial for row in view().state.rows] == ["a"]
+
+
+def test_the_table_shows_what_differs_between_the_trials(search):
+    callback = ProgressCallback(search, 4, 10)
+    with shown(NORMAL):
+        callback.setup()
+        fixed = {"model.heads": 2, "model.blocks": 1}
+        one, two = trial("a"), trial("b")
+        one.config, two.config = (
+            fixed | {"train.lr": 0.001, "model.dim": 64},
+            fixed | {"train.lr": 0.004, "model.dim": 32},
+        )
+        callback.on_trial_start(0, [one], one)
+        assert [row.setting for row in view().state.rows] == ["H2 D64 L1"], "nothing to compare with yet"
+        callback.on_trial_start(0, [one, two], two)
+        assert [row.setting for row in view().state.rows] == ["D64, lr 0.001", "D32, lr 0.004"]
