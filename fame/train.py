@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame.command_line import CommandParser, typed
 from fame.config import Experiment, require
+from fame.config.paths import found_beside
 from fame.config.tree import apply_overrides, experiment_from_dict, read_yaml, set_key
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
@@ -64,6 +65,8 @@ def read_settings(args: argparse.Namespace) -> Experiment:
     tree = (read_yaml(args.config) if args.config else None) or {}
     if not isinstance(tree, dict):
         raise UserError(f"{args.config}: must hold sections such as data, model and train")
+    if args.config:
+        tree = found_beside(tree, args.config.parent)
     given, section = data_settings(args), tree.get("data") or {}
     require(isinstance(section, dict), "data", section, "must be a mapping")
     named = given.get("data.name")

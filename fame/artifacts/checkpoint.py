@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fame.errors import UserError
+from fame.runtime.files import as_created
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -32,6 +33,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
             save_file(own, temporary, metadata={"header": json.dumps(header)})
         except SafetensorError as error:
             raise _os_error(error, path) from error
+        as_created(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fame.config import Experiment, require
+from fame.config.paths import found_beside
 from fame.config.recipes import settings_of, with_recipe
 from fame.errors import UserError, nearest
 from fame.registry import models
@@ -140,7 +141,9 @@ def _loader() -> type:
 
 def read_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment from a YAML file, then apply `section.key=value` overrides."""
-    return experiment_from_dict(apply_overrides(read_yaml(path) or {}, overrides))
+    tree = read_yaml(path) or {}
+    require(isinstance(tree, Mapping), "configuration", tree, "must be a mapping of sections")
+    return experiment_from_dict(apply_overrides(found_beside(tree, Path(path).parent), overrides))
 
 
 def write_yaml(tree: Any) -> str:

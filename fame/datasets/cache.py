@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fame.datasets.entry import Report
 from fame.errors import UserError
+from fame.runtime.files import unique_folder
 
 
 def cache_root() -> Path:
@@ -49,7 +49,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         for stale in target.parent.glob(f".{target.name}-*"):
             shutil.rmtree(stale)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        folder = unique_folder(target.parent, f".{target.name}-")
     try:
         with writable():
             yield folder

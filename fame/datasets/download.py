@@ -18,6 +18,7 @@ from pathlib import Path
 from fame.datasets.cache import locked, writable
 from fame.datasets.entry import Report
 from fame.errors import UserError
+from fame.runtime.files import as_created
 
 TIMEOUT_SECONDS = 30
 PIECE_BYTES = 1 << 20
@@ -73,7 +74,7 @@ def _download(file: RemoteFile, target: Path, report: Report) -> None:
         if digest.hexdigest() != wanted:
             raise _Failure(f"{file.address()} has {algorithm} {digest.hexdigest()}, not the published {wanted}")
         with writable():
-            os.chmod(temporary, 0o644)
+            as_created(Path(temporary))
             os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)

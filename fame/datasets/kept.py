@@ -6,11 +6,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fame.datasets.cache import cache_root, locked, writable
 from fame.datasets.entry import Report
 from fame.errors import UserError, nearest
+from fame.runtime.files import as_created
 
 
 def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None, titles: str | None = None) -> str:
@@ -39,6 +41,7 @@ def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None,
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
             target = folder / f"{digest}.parquet"
             if not target.exists():
+                as_created(Path(temporary))
                 os.replace(temporary, target)
         finally:
             if os.path.exists(temporary):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fame.config import Experiment
-from fame.config.tree import read_experiment
+from fame.config.paths import near
+from fame.config.tree import read_experiment, to_dict, write_yaml
 from fame.datasets import Dataset, load_dataset
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
 from fame.runtime.files import replacing, writing
-from fame.serving.card import model_card
 from fame.serving.other_data import evaluate_on
 from fame.serving.recommender import Recommender, history_of_user, load_recommender
 from fame.serving.request import Request
@@ -164,8 +164,8 @@ class Model:
             raise UserError(f"{target} holds other files than a model; choose another folder")
         with writing(target), replacing(target) as temporary:
             shutil.copytree(self.folder, temporary, dirs_exist_ok=True)
-            card = model_card(self.experiment, self.metrics, target)
-            (temporary / "README.md").write_text(card, encoding="utf-8")
+            tree = near(to_dict(self.experiment), target)
+            (temporary / "config.yaml").write_text(write_yaml(tree), encoding="utf-8")
         return target
 
     def _of_users(self, users: Iterable[Any] | None) -> list[tuple[Any, list[Any]]]:

@@ -59,6 +59,8 @@ class SequentialModel(nn.Module):
     """Model of the pre-training stage that this model can start from, if there is one."""
     named_facets: tuple[str, ...] = ()
     """Names of facets that come after those of the heads, in `facet_queries` and `experts`."""
+    fixed_length: bool = False
+    """Whether a graph of the model (`fame.serving.graph`) has one length: shorter histories are padded in it."""
     personal: bool = True
     """Whether the query depends on the history."""
 

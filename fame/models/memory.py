@@ -25,16 +25,18 @@ from torch import Tensor
 from fame.config import ModelConfig, Positive
 from fame.datasets.batches import Batch
 from fame.models.base import EpochStart
-from fame.models.baselines.transition import transitions
+from fame.models.baselines.transition import entries_of, transitions
 from fame.models.fame import Fame, FameConfig
 from fame.models.sasrec import SASRec, SASRecConfig
-from fame.models.scoring import EVERY, Scorer
+from fame.models.scoring import EVERY, Scorer, every
 from fame.registry import models
 
 PLACES = 5
 """K, newest items whose rows of the item-item table are read."""
 WINDOW = 5
 """W, largest distance of a pair."""
+ROWS = 1 << 32
+"""More rows than a batch has: an item and a row are the number item · ROWS + row."""
 TABLE = ("offsets_V1", "items_E", "values_E")
 """Buffers whose size the data decide."""
 
@@ -135,8 +137,10 @@ class MemoryScorer(Scorer):
         row_E, item_E, value_E = self._of(queries_BD)
         if isinstance(items, slice):
             start, stop, _ = items.indices(self.item_count)
-            ends = torch.tensor([start, stop], device=item_E.device)
-            part = slice(*torch.searchsorted(item_E, ends).tolist())
+            part = EVERY
+            if not every(items):
+                ends = torch.tensor([start, stop], device=item_E.device)
+                part = slice(*torch.searchsorted(item_E, ends).tolist())
             place = (row_E[part], item_E[part] - start)
             return scores_BC.index_put_(place, value_E[part].to(scores_BC.dtype), accumulate=True)
         asked_C, place_of_C = items.unique(return_inverse=True)
@@ -155,17 +159,14 @@ class MemoryScorer(Scorer):
         It is kept for the next tile of the same queries.
         """
         if self._asked is not queries_BD:
-            B, newest_BK = len(queries_BD), queries_BD[:, -PLACES:]
+            newest_BK = queries_BD[:, -PLACES:]
             row_R, k_R = (newest_BK > 0).nonzero(as_tuple=True)
             u_R = newest_BK[row_R, k_R].long() - 1
-            length_R = self.offsets_V1[u_R + 1] - self.offsets_V1[u_R]
-            which_E = torch.repeat_interleave(length_R)
-            within_E = torch.arange(len(which_E), device=u_R.device) - (length_R.cumsum(0) - length_R)[which_E]
-            entry_E = self.offsets_V1[u_R][which_E] + within_E
-            places_E, place_of_E = (self.items_E[entry_E] * B + row_R[which_E]).unique(return_inverse=True)
+            which_E, entry_E = entries_of(self.offsets_V1, u_R)
+            places_E, place_of_E = (self.items_E[entry_E] * ROWS + row_R[which_E]).unique(return_inverse=True)
             values_E = self.amount / (k_R[which_E] + 1).double() * self.values_E[entry_E]
-            sums_E = values_E.new_zeros(len(places_E)).index_add_(0, place_of_E, values_E)
-            self._asked, self._memory = queries_BD, (places_E % B, places_E // B, sums_E)
+            sums_E = values_E.new_zeros(places_E.shape[0]).index_add_(0, place_of_E, values_E)
+            self._asked, self._memory = queries_BD, (places_E % ROWS, places_E // ROWS, sums_E)
         return self._memory
 
 

@@ -11,6 +11,11 @@ from torch import Tensor
 EVERY = slice(None)
 
 
+def every(items: slice | Tensor) -> bool:
+    """Whether these are all items, for which scorers have a path of static shapes that `torch.export` can trace."""
+    return isinstance(items, slice) and items == EVERY
+
+
 class Scorer:
     """Scores of items against the queries of `SequentialModel.encode`; made once for many queries."""
 

@@ -6,7 +6,8 @@ import errno
 import glob
 import os
 import shutil
-import tempfile
+import stat
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,23 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def as_created(path: Path) -> None:
+    """Give a file the permissions that a new one has here: libraries write temporary files for their owner alone."""
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    new.touch()
+    try:
+        path.chmod(stat.S_IMODE(new.stat().st_mode))
+    finally:
+        new.unlink()
+
+
+def unique_folder(parent: Path, prefix: str) -> Path:
+    """Make an empty folder with the permissions that a new one has here."""
+    folder = parent / f"{prefix}{uuid.uuid4().hex}"
+    folder.mkdir()
+    return folder
+
+
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `folder` when the block ends without an error.
@@ -37,10 +55,9 @@ def replacing(folder: Path) -> Iterator[Path]:
     prefix = f".{folder.name}.export-"
     for stale in folder.parent.glob(glob.escape(prefix) + "*"):
         shutil.rmtree(stale, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    temporary = unique_folder(folder.parent, prefix)
     old = temporary.with_name(temporary.name + ".old")
     try:
-        temporary.chmod(0o755)
         yield temporary
         if folder.exists():
             os.replace(folder, old)

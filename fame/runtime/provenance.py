@@ -48,9 +48,19 @@ def provenance() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """The command of this process, to paste into a shell, without passwords and the folder of the interpreter."""
+    """The command of this process, to paste into a shell, without passwords and the folders of this machine."""
     interpreter, *arguments = sys.orig_argv
-    return mask_credentials(shlex.join([Path(interpreter).name, *arguments]))
+    return mask_credentials(shlex.join([Path(interpreter).name, *map(_without_folders, arguments)]))
+
+
+def _without_folders(argument: str) -> str:
+    """An argument, or the value of `--option=value`, as seen from the working directory; of others the last name."""
+    option, mark, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name
+    return f"{option}{mark}{near}"
 
 
 def git_commit() -> dict[str, str]:

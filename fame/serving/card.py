@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 from fame.config import Experiment
+from fame.config.paths import bare
 from fame.config.tree import to_dict
 from fame.datasets.sequences import PARTS
 from fame.evaluation.seeds import mean_sd
@@ -15,8 +14,9 @@ PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "m
 """Settings of `data` that the card shows; where the data lie is in `config.yaml`."""
 
 
-def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) -> str:
+def model_card(experiment: Experiment, metrics: dict[str, Any]) -> str:
     """Markdown: what the model is, on which data, with which settings, how good, how to repeat it."""
+    tree = bare(to_dict(experiment))
     data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
     about = metrics["provenance"]
     found = {part: metrics[part] | metrics["lists"][part] for part in PARTS}
@@ -26,7 +26,7 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
     settings = "\n".join(
         f"| {section}.{key} | {value} |"
         for section in ("data", "model", "train", "text", "backbone", "evaluate")
-        for key, value in to_dict(getattr(experiment, section)).items()
+        for key, value in tree[section].items()
         if section != "data" or key in PREPARATION
     )
     repeat = (
@@ -36,7 +36,6 @@ def model_card(experiment: Experiment, metrics: dict[str, Any], folder: Path) ->
         if "changes" in metrics
         else "reaches the same validation metric; bit for bit on the same kind of CPU with the same number of workers."
     )
-    place = shlex.quote(str(folder))
     provenance = "\n".join(f"| {key} | {value} |" for key, value in about.items())
     return f"""# {experiment.model.name} on {data["name"]}
 
@@ -53,8 +52,10 @@ Leave-one-out, ranked among all {statistics["items"]:,} items, items of the hist
 {_over_seeds(metrics)}{_final(metrics)}
 ## Use
 
-    python -m fame.recommend --model {place} --user ID
-    python -m fame.recommend --model {place} --history ID,ID
+In the folder of this file:
+
+    python -m fame.recommend --model . --user ID
+    python -m fame.recommend --model . --history ID,ID
 
 ## Data
 
@@ -63,7 +64,7 @@ Leave-one-out, ranked among all {statistics["items"]:,} items, items of the hist
 
 ## Repeat
 
-    python -m fame.train --config {shlex.quote(str(folder / "config.yaml"))}
+    python -m fame.train --config config.yaml --output ../again
 
 {repeat}
 

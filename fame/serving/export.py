@@ -25,6 +25,7 @@ from torch import Tensor
 
 from fame.artifacts.checkpoint import save_checkpoint
 from fame.config import Experiment
+from fame.config.paths import near
 from fame.config.tree import to_dict, write_yaml
 from fame.datasets import Dataset, Items
 from fame.datasets.sequences import PARTS
@@ -101,7 +102,7 @@ def export_model(
         counts=ours.counts,
     )
     with writing(folder), replacing(folder) as temporary:
-        (temporary / "config.yaml").write_text(write_yaml(to_dict(experiment)), encoding="utf-8")
+        (temporary / "config.yaml").write_text(write_yaml(near(to_dict(experiment), folder)), encoding="utf-8")
         save_checkpoint(temporary / "model.safetensors", weights, header)
         ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
@@ -109,7 +110,7 @@ def export_model(
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         if facets:
             (temporary / "probe.svg").write_text(facets.heat_map(dataset.config.name), encoding="utf-8")
-        (temporary / "README.md").write_text(model_card(experiment, metrics, folder), encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(experiment, metrics), encoding="utf-8")
     return metrics
 
 

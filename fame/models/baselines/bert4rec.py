@@ -115,9 +115,7 @@ class Cloze(PrefixModel, MaskReader):
 
     def _asked(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Histories, each with a mask after its last item."""
-        asked_BT = F.pad(items_BT, (0, 1))
-        asked_BT[torch.arange(len(items_BT), device=items_BT.device), lengths_B] = self.mask_number
-        return asked_BT, lengths_B + 1
+        return F.pad(items_BT, (0, 1)).scatter(1, lengths_B[:, None], self.mask_number), lengths_B + 1
 
     def _real(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """What is no padding, bool [B, T]."""

@@ -57,6 +57,7 @@ class GRU4Rec(SequentialModel):
     """Item embeddings, recurrent layers, and a projection of their state to the query."""
 
     Config = GRU4RecConfig
+    fixed_length = True
 
     def __init__(self, config: GRU4RecConfig, item_count: int, max_length: int) -> None:
         super().__init__()

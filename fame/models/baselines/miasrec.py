@@ -87,6 +87,7 @@ class MiaSRec(CosineModel, PrefixModel):
     """A transformer in both directions over the session's items and their mean."""
 
     Config = MiaSRecConfig
+    fixed_length = True
 
     def __init__(self, config: MiaSRecConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count)

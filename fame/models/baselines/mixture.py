@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fame.losses.softmax import softmax_
-from fame.models.scoring import EVERY, Scorer
+from fame.models.scoring import EVERY, Scorer, every
 from fame.runtime.hardware import chunk_bytes
 
 
@@ -33,8 +33,9 @@ class MixtureScorer(Scorer):
         self._normed: tuple[Tensor, Tensor] | None = None
 
     def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
-        log_a_BK = split_queries(queries_BD, self.softmaxes)[1] - self._log_sums(queries_BD)
-        return (self._each(queries_BD, items) + log_a_BK[..., None]).logsumexp(1)
+        each_BKC, log_a_BK = self._each(queries_BD, items), split_queries(queries_BD, self.softmaxes)[1]
+        log_sums_BK = each_BKC.logsumexp(2) if every(items) else self._log_sums(queries_BD)
+        return (each_BKC + (log_a_BK - log_sums_BK)[..., None]).logsumexp(1)
 
     def _each(self, queries_BD: Tensor, items: slice | Tensor = EVERY) -> Tensor:
         """z_k·x_v, [B, K, C]."""

@@ -176,6 +176,7 @@ class Msgifsr(CosineModel, PrefixModel):
     """A graph of units; for each level a direction that reads it, and the logarithm of its weight."""
 
     Config = MsgifsrConfig
+    fixed_length = True
 
     def __init__(self, config: MsgifsrConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count)
@@ -215,7 +216,7 @@ class Msgifsr(CosineModel, PrefixModel):
     def _read(self, h: list[Tensor], graph: UnitGraph) -> Tensor:
         """z of every level, [B, K, D]."""
         all_BND, nodes_BN = torch.cat(h, 1), torch.cat(graph.nodes, 1)
-        row, queries = torch.arange(len(all_BND), device=all_BND.device), []
+        row, queries = torch.arange(all_BND.shape[0], device=all_BND.device), []
         for level, last_B in enumerate(graph.last):
             last_BD = h[level][row, last_B]
             inner_BND = torch.sigmoid(self.every[level](all_BND) + self.newest[level](last_BD)[:, None])

@@ -28,7 +28,7 @@ from fame.datasets.sequences import Sequences
 from fame.losses.objective import Objective
 from fame.models.base import EXACT, EpochStart, SequentialModel
 from fame.models.baselines.popularity import CountingConfig, log_popularity
-from fame.models.scoring import EVERY, Scorer
+from fame.models.scoring import EVERY, Scorer, every
 from fame.registry import models
 
 PAIRS = ("pairs_P", "counts_P")
@@ -59,11 +59,18 @@ class Transition(SequentialModel, Scorer):
         self.register_buffer("totals_V", torch.zeros(item_count))
         self.register_buffer("pairs_P", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("counts_P", torch.zeros(0))
+        self.register_buffer("offsets_V1", torch.zeros(item_count + 1, dtype=torch.int64), persistent=False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         for name in PAIRS:
             setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
+        self._find_rows()
+
+    def _find_rows(self) -> None:
+        """Find where the pairs of each first item begin."""
+        starts_V1 = torch.arange(self.item_count + 1, device=self.pairs_P.device) * self.item_count
+        self.offsets_V1 = torch.searchsorted(self.pairs_P, starts_V1)
 
     def start_epoch(self, epoch: EpochStart) -> None:
         pairs, counts = transitions(epoch.sequences, self.config.window)
@@ -72,6 +79,7 @@ class Transition(SequentialModel, Scorer):
         first_P = self.pairs_P.div(self.item_count, rounding_mode="floor")
         self.totals_V = torch.zeros_like(self.totals_V).index_add_(0, first_P, self.counts_P)
         self.log_popularity_V.copy_(log_popularity(epoch.sequences))
+        self._find_rows()
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         return items_BT[..., None]
@@ -86,23 +94,18 @@ class Transition(SequentialModel, Scorer):
 
     def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
         last_B = queries_BD[:, 0] - 1
+        row_E, entry_E = entries_of(self.offsets_V1, last_B)
+        item_E, count_E = self.pairs_P[entry_E] % self.item_count, self.counts_P[entry_E]
+        if every(items):
+            counts_BV = self.counts_P.new_zeros(queries_BD.shape[0], self.item_count)
+            return self._log_probability(counts_BV.index_put_((row_E, item_E), count_E), last_B[:, None], items)
         asked_C = torch.arange(self.item_count, device=last_B.device)[items]
         items_C, place_of_C = asked_C.unique(return_inverse=True)
-        row_E, item_E, count_E = self._followers(last_B)
         place_E = torch.searchsorted(items_C, item_E).clamp(max=len(items_C) - 1)
         found_E = items_C[place_E] == item_E
         counts_BC = self.counts_P.new_zeros(len(last_B), len(items_C))
         counts_BC[row_E[found_E], place_E[found_E]] = count_E[found_E]
         return self._log_probability(counts_BC, last_B[:, None], items_C)[:, place_of_C]
-
-    def _followers(self, last_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what followed the last items (from 0): the row, the item that followed, and its count, each [E]."""
-        begin_B, end_B = (torch.searchsorted(self.pairs_P, (last_B + n) * self.item_count) for n in (0, 1))
-        length_B = end_B - begin_B
-        row_E = torch.repeat_interleave(length_B)
-        within_E = torch.arange(len(row_E), device=last_B.device) - (length_B.cumsum(0) - length_B)[row_E]
-        pair_E = begin_B[row_E] + within_E
-        return row_E, self.pairs_P[pair_E] % self.item_count, self.counts_P[pair_E]
 
     def _count(self, pairs_R: Tensor) -> Tensor:
         """Counts of pairs, 0 for those that do not occur, [R]."""
@@ -111,10 +114,18 @@ class Transition(SequentialModel, Scorer):
         place_R = torch.searchsorted(self.pairs_P, pairs_R).clamp(max=len(self.pairs_P) - 1)
         return self.counts_P[place_R] * (self.pairs_P[place_R] == pairs_R)
 
-    def _log_probability(self, counts: Tensor, last: Tensor, items: Tensor) -> Tensor:
+    def _log_probability(self, counts: Tensor, last: Tensor, items: slice | Tensor) -> Tensor:
         smoothing = self.config.smoothing
         expected = smoothing * self.log_popularity_V[items].exp()
         return (counts + expected).log() - (self.totals_V[last] + smoothing).log()
+
+
+def entries_of(offsets_V1: Tensor, rows_R: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the entries of rows (from 0) of a table that `offsets_V1` cuts: which row, and which entry, each [E]."""
+    length_R = offsets_V1[rows_R + 1] - offsets_V1[rows_R]
+    which_E = torch.repeat_interleave(length_R)
+    within_E = torch.arange(which_E.shape[0], device=rows_R.device) - (length_R.cumsum(0) - length_R)[which_E]
+    return which_E, offsets_V1[rows_R][which_E] + within_E
 
 
 def transitions(sequences: Sequences, window: int) -> tuple[np.ndarray, np.ndarray]:

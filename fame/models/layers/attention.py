@@ -138,4 +138,4 @@ class GroupedAttention(nn.Module):
 
 def last_position(x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
     """[B, 1, D]: each row of `x` at its last real position (rows are padded on the right)."""
-    return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), lengths_B - 1][:, None]
+    return x_BTD[torch.arange(x_BTD.shape[0], device=x_BTD.device), lengths_B - 1][:, None]

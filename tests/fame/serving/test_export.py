@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import re
+import stat
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,13 +148,12 @@ def test_the_card_says_what_it_is_and_how_to_use_and_repeat_it(made, tmp_path):
     trained, dataset = made
     metrics = export_model(tmp_path / "my models" / "best", trained, dataset)
     card = (tmp_path / "my models" / "best" / "README.md").read_text()
-    place = f"{tmp_path}/my models/best"
     for words in (
         "# fame on synthetic",
         f"| ndcg@10 | {metrics['validation']['ndcg@10']:.4f} | {metrics['test']['ndcg@10']:.4f} |",
         dataset.fingerprint,
-        f"python -m fame.recommend --model '{place}' --user ID",
-        f"python -m fame.train --config '{place}/config.yaml'",
+        "python -m fame.recommend --model . --user ID",
+        "python -m fame.train --config config.yaml",
         "| model.heads | 2 |",
         f"| data.core | {trained.experiment.data.core} |",
         "| backbone.epochs | 1 |",
@@ -276,3 +277,36 @@ def test_the_checkpoint_of_a_training_is_not_an_exported_model(made, folder):
     save_checkpoint(folder / "model.safetensors", made[0].weights, {"experiment": {}})
     with pytest.raises(UserError, match=r"model.safetensors has model None, but the files beside it say fame"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(("mask", "file", "directory"), [(0o022, 0o644, 0o755), (0o027, 0o640, 0o750)])
+def test_files_have_the_permissions_of_the_umask(made, tmp_path, mask, file, directory):
+    before = os.umask(mask)
+    try:
+        export_model(tmp_path / "best", *made)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "best").stat().st_mode) == directory
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "best").iterdir()} == {file}
+
+
+def test_no_file_holds_an_absolute_path_and_the_configuration_still_finds_the_data(tmp_path, monkeypatch):
+    rows = [f"u{user},i{(user + place) % 9},{place}" for user in range(12) for place in range(5)]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "clicks.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    monkeypatch.setenv("FAME_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "fame.train", f"--data={tmp_path / 'in' / 'clicks.csv'}"])
+    plain = experiment_from_dict(
+        {**TINY, "data": {"name": "own", "path": str(tmp_path / "in" / "clicks.csv"), "core": 1}}
+    )
+    dataset = load_dataset(plain.data)
+    for _ in fit(resolve(plain, dataset, CPU, 1), dataset.sequences, tmp_path / "t", Workers(device=CPU)):
+        pass
+    export_model(tmp_path / "models" / "best", read_trained(tmp_path / "t"), dataset)
+    for path in (tmp_path / "models" / "best").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), path.name
+    assert "path: ../../in/clicks.csv" in (tmp_path / "models" / "best" / "config.yaml").read_text()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = load_dataset(load_model(tmp_path / "models" / "best").experiment.data)
+    assert again.fingerprint == dataset.fingerprint
