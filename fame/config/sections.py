@@ -48,6 +48,8 @@ class DataConfig(Section):
     """Keep the rows of `path` for which this SQL condition holds, such as `event = 'purchase'`."""
     mixed_times: Literal["refuse", "convert"] = "refuse"
     """Times of more than one unit in one column: an error, or converted by their size."""
+    time_format: str | None = None
+    """How the times of `path` are written, such as `%d.%m.%Y %H:%M` (Python's strptime); None is ISO, or a number."""
     items: str | None = None
     """Own item table with an id column, text and facet columns."""
     item_id: str | None = None
@@ -84,7 +86,7 @@ class DataConfig(Section):
                 f"must be 0 (no limit) or at least data.min_history = {lowest}",
             )
         if self.path is None:
-            for key in ("columns", "separator", "encoding", "where", "items"):
+            for key in ("columns", "separator", "encoding", "where", "time_format", "items"):
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
         if self.items is None:
             require(self.item_id is None, "data.item_id", self.item_id, "needs data.items (own item table)")

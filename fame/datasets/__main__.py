@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from fame.command_line import CommandParser, typed
-from fame.config import DataConfig
+from fame.config import DataConfig, TextConfig
 from fame.config.tree import apply_overrides, section_from_dict, set_key
 from fame.datasets import Dataset, find_entry, load_dataset
 from fame.datasets.entry import DatasetEntry
@@ -21,11 +21,16 @@ def main() -> None:
     if args.list:
         _print_list()
         return
-    config = _config(args)
+    config, specs = _config(args)
     entry = find_entry(config)
     began = time.perf_counter()
     dataset = load_dataset(config)
     _print(dataset, entry, time.perf_counter() - began)
+    if specs:
+        from fame.text.facets import read_facet
+
+        for spec in specs:
+            print(f"facet        {read_facet(spec, dataset.items.columns, TextConfig().rare).line()}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(args: argparse.Namespace) -> DataConfig:
+def _config(args: argparse.Namespace) -> tuple[DataConfig, list[str]]:
     if args.name and args.dataset:
         raise UserError(f"'{args.name}' and --dataset {args.dataset!r}: name the dataset once")
     args.dataset = args.dataset or args.name
@@ -51,12 +56,13 @@ def _config(args: argparse.Namespace) -> DataConfig:
     for key, value in data_settings(args).items():
         set_key(tree, key, value)
     tree = apply_overrides(tree, args.set)
+    specs = tree.pop("text", {}).get("facets", []) if args.facets is not None else []
     other = sorted(set(tree) - {"data"})
     if other:
         raise UserError(f"{other[0]}: only data.* can be set here, for example --set data.core=10")
     if not tree:
         raise UserError(f"which dataset? Give a name ({', '.join(datasets.names())}) or --data FILE")
-    return section_from_dict(DataConfig, tree["data"], "data")
+    return section_from_dict(DataConfig, tree["data"], "data"), specs
 
 
 def _print_list() -> None:

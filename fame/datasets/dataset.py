@@ -298,3 +298,16 @@ def statistics(sequences: Sequences, steps: list[dict[str, Any]]) -> dict[str, A
         "longest": int(sequences.lengths.max()),
         "steps": steps,
     }
+
+
+def dropped(statistics: Mapping[str, Any]) -> str:
+    """What the preparation left out, such as `44,672 rows read; 4,832 and 1 user by first of each pair`."""
+    parts = []
+    for before, after in itertools.pairwise(statistics["steps"]):
+        rows, users = before["actions"] - after["actions"], before["users"] - after["users"]
+        if rows or users:
+            parts.append(
+                f"{rows:,}" + (f" and {users:,} user{'s' * (users > 1)}" if users else "") + f" by {after['name']}"
+            )
+    left = f"; left out {', '.join(parts)}" if parts else ", nothing left out"
+    return f"{statistics['steps'][0]['actions']:,} rows read{left}" if statistics["steps"] else ""

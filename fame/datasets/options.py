@@ -35,7 +35,8 @@ def add_reading_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--columns",
         metavar="ROLE=NAME,…",
-        help="columns of the table by name or number: user=…,item=…,time=…[,rating=…] (default: guessed)",
+        help="columns of the table by name or number: user=…,item=…,time=…[,rating=…], and of --items "
+        "item_id=…,title=… (default: guessed)",
     )
     group.add_argument(
         "--separator", metavar="TEXT", help="what separates the columns of a text file (default: guessed)"
@@ -47,6 +48,7 @@ def add_reading_options(group: argparse._ArgumentGroup) -> None:
         choices=("refuse", "convert"),
         help="times of several units in one column: refuse them, or convert them by their size (default: refuse)",
     )
+    group.add_argument("--time-format", metavar="FORMAT", help="how times are written, such as '%%d.%%m.%%Y %%H:%%M'")
 
 
 def data_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def reading_settings(args: argparse.Namespace) -> dict[str, Any]:
         "data.encoding": args.encoding,
         "data.where": args.where,
         "data.mixed_times": args.mixed_times,
+        "data.time_format": args.time_format,
     }
     return {key: value for key, value in settings.items() if value is not None}
 

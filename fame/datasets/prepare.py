@@ -88,7 +88,7 @@ class _Interactions:
         """Read all chunks, keep rows with a good rating, and bring them into order."""
         config = self.config
         user_encoder, item_encoder = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
-        time_parser = TimeParser(mixed=config.mixed_times)
+        time_parser = TimeParser(mixed=config.mixed_times, format=config.time_format)
         users, items, times = [], [], []
         rows = 0
         for chunk in raw.interactions(config.min_rating > 0):

@@ -23,6 +23,8 @@ from fame.datasets.where import Condition
 from fame.errors import UserError
 
 ROLES = ("user", "item", "time", "rating")
+ITEM_ROLES = ("item_id", "title")
+"""Roles of the item table's columns."""
 REQUIRED = ("user", "item", "time")
 USUAL_NAMES = {
     "user": ("userid", "user"),
@@ -37,6 +39,9 @@ USUAL_LISTS = {
     "rating": ("ratinglist", "ratings"),
 }
 """The same for columns whose cells are lists."""
+TITLE_NAMES = ("title", "name", "productname", "producttitle", "itemname", "itemtitle", "product", "label")
+TITLE_NAMES += ("titel", "bezeichnung", "produktname", "artikelname", "produkt", "artikelbezeichnung")
+"""Names of columns with titles in an item table, compared in the same way."""
 ITEM_ID_NAMES = ("item_id", "item", "id")
 SEPARATED = {
     ".csv": ",",
@@ -109,7 +114,8 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
     chosen = {}
     for role, name in given.items():
         if role not in ROLES:
-            raise UserError(f"data.columns: unknown role {role!r}; the roles are {', '.join(ROLES)}")
+            known = ", ".join((*ROLES, *ITEM_ROLES))
+            raise UserError(f"data.columns: unknown role {role!r}; the roles are {known}")
         chosen[role] = find_column(table, name, role)
     if table.headless and not given:
         raise UserError(
@@ -275,3 +281,10 @@ def item_id_column(table: Table, item_column: str, given: str | None) -> str:
         f"{table.name} has no item id column (one of {', '.join(dict.fromkeys(choices))}); name it with --item-id NAME; "
         f"{_there(table)}"
     )
+
+
+def guessed_title(columns: Iterable[str]) -> str | None:
+    """The column of an item table that holds the titles by its name; None if there is none, or it is called `title`."""
+    plain = {_plain(name): name for name in columns}
+    found = next((plain[name] for name in TITLE_NAMES if name in plain), None)
+    return None if found is None or found.lower() == "title" else found

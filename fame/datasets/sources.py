@@ -20,7 +20,16 @@ from fame.datasets.download import RemoteFile, download
 from fame.datasets.entry import DatasetEntry, ItemTable, Raw, Recipe, Report, Source
 from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
 from fame.datasets.places import find_files
-from fame.datasets.readers import choose_columns, item_id_column, open_table, read_interactions, read_items
+from fame.datasets.readers import (
+    ROLES,
+    choose_columns,
+    find_column,
+    guessed_title,
+    item_id_column,
+    open_table,
+    read_interactions,
+    read_items,
+)
 from fame.datasets.where import Condition
 from fame.errors import UserError
 from fame.registry import datasets
@@ -139,18 +148,28 @@ class OwnFiles:
         item_files = [] if config.items is None else find_files("--items", config.items)
 
         def read() -> Raw:
-            table = open_table(files, "--data", reading(config), list((config.columns or {}).values()))
-            columns = choose_columns(table, config.columns)
+            named = dict(config.columns or {})
+            title, item_id = named.pop("title", None), named.pop("item_id", config.item_id)
+            table = open_table(files, "--data", reading(config), list(named.values()))
+            columns = choose_columns(table, named)
             condition = None if config.where is None else Condition(config.where, table.columns)
             notes = list(table.notes)
 
             def items() -> ItemTable | None:
                 if config.items is None:
                     return None
-                wanted = [] if config.item_id is None else [config.item_id]
+                wanted = [name for name in (item_id, title) if name is not None]
                 item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
                 notes.extend(note for note in item_table.notes if note not in notes)
-                return _usual_names(read_items(item_table, item_id_column(item_table, columns["item"], config.item_id)))
+                found = read_items(item_table, item_id_column(item_table, columns["item"], item_id))
+                if title is not None:
+                    return _usual_names(found, find_column(item_table, title, "title"))
+                guess = guessed_title(found.columns)
+                if guess is not None:
+                    notes.append(
+                        f"{config.name}: titles are in {guess!r}; name another column with --columns title=NAME"
+                    )
+                return _usual_names(found, guess)
 
             def all_notes() -> list[str]:
                 if condition is None:
@@ -167,22 +186,25 @@ class OwnFiles:
             )
 
         settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
+        settings += [config.time_format] if config.time_format else []
         identity = ["own", settings, [file.identity for file in files], [file.identity for file in item_files]]
         return Source(description=config.path, identity=identity, read=read)
 
 
-def _usual_names(table: ItemTable) -> ItemTable:
+def _usual_names(table: ItemTable, title: str | None) -> ItemTable:
     """The item table with `Title` called `title`: those names mean something, whatever their case."""
     names = {
         name: name.lower() if name.lower() in MEANT and name.lower() not in table.columns else name
         for name in table.columns
     }
+    if title is not None:
+        names = {name: f"{new} (other)" if new == "title" else new for name, new in names.items()} | {title: "title"}
     return ItemTable(ids=table.ids, columns={names[name]: texts for name, texts in table.columns.items()})
 
 
 def reading(config: DataConfig) -> Reading:
     """What the configuration says about delimited files."""
-    numbers = list((config.columns or {}).values())
+    numbers = [name for role, name in (config.columns or {}).items() if role in ROLES]
     numbered = bool(numbers) and all(name.isascii() and name.isdigit() for name in numbers)
     time = (config.columns or {}).get("time")
     return Reading(

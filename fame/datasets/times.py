@@ -60,6 +60,8 @@ class TimeParser:
     """
 
     mixed: Literal["refuse", "convert"] = "refuse"
+    format: str | None = None
+    """How texts are written, for `strptime`; None is ISO 8601, RFC 2822 or numbers."""
     _dates: bool | None = None
     _units: list[str | None] = field(default_factory=list)
     """Unit of each chunk where the file says it, None for plain numbers."""
@@ -195,6 +197,8 @@ class TimeParser:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        if self.format is not None:
+            return self._parse_format(column, rows, self.format)
         if not self._dates:
             try:
                 whole = column.cast(pa.int64())
@@ -213,6 +217,28 @@ class TimeParser:
                     return found.astype(np.int64), None
                 return found, None
         return self._parse_dates(column, rows)
+
+    def _parse_format(self, column: Any, rows: Rows, written: str) -> tuple[np.ndarray, str]:
+        import pandas as pd
+        import pyarrow.compute as pc
+
+        column = pc.utf8_trim_whitespace(column)
+        try:
+            dates = pd.to_datetime(
+                pd.Series(column.to_pylist(), dtype=object), format=written, utc=True, errors="coerce"
+            )
+        except ValueError as error:
+            raise UserError(
+                f"data.time_format = {written!r}: {error}; use Python's strptime, as %d.%m.%Y %H:%M"
+            ) from None
+        good = dates.notna().to_numpy()
+        if not good.all():
+            index = int(np.argmin(good))
+            raise UserError(
+                f"time {column[index].as_py()!r} in {rows.name(index)} is not written as data.time_format = {written!r}; "
+                "correct the format or the row"
+            )
+        return dates.dt.as_unit("us").astype("int64").to_numpy(), "us"
 
     def _parse_dates(self, column: Any, rows: Rows) -> tuple[np.ndarray, str]:
         import pandas as pd
@@ -263,9 +289,22 @@ class TimeParser:
         first = index == 0 and not self._units
         if first or self._dates is None:
             rule = "a number (Unix seconds) or an ISO date such as 2024-01-05 22:30:00"
+            if written := _likely_format(text.strip("'")):
+                raise UserError(
+                    f"time {text} in {rows.name(index)} is not {rule}; say how it is written: --time-format '{written}'"
+                )
         else:
             rule = f"{'a date' if self._dates else 'a number'} as in the rows before it"
         raise UserError(f"time {text} in {rows.name(index)} is not {rule}; correct or remove the row")
+
+
+def _likely_format(text: str) -> str | None:
+    """How a date is written that has the day first and dots, as `05.01.2024 22:30`; None for any other text."""
+    match = re.fullmatch(r"\d{1,2}\.\d{1,2}\.(?P<year>\d{4}|\d{2})(?P<time> \d{1,2}:\d{2}(?P<second>:\d{2})?)?", text)
+    if match is None:
+        return None
+    year, time = ("%Y" if len(match["year"]) == 4 else "%y"), (" %H:%M" if match["time"] else "")
+    return f"%d.%m.{year}{time}{':%S' if match['second'] else ''}"
 
 
 def _between(values: np.ndarray, ends: tuple[Any, Any], low: int, high: int) -> tuple[int, np.ndarray | bool]:

@@ -104,8 +104,9 @@ def export_onnx(folder: Path) -> Path:
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install 'fame-tuning[export]'")
     graph = Graph(load_model(folder))
     with _quiet():
-        names = {"input_names": ["items"], "output_names": ["scores"]}
-        program = torch.onnx.export(trace(graph), dynamo=True, verbose=False, **names)
+        program = torch.onnx.export(
+            trace(graph), dynamo=True, verbose=False, input_names=["items"], output_names=["scores"]
+        )
     assert program is not None
 
     def check(path: Path) -> Run:

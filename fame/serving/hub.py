@@ -21,7 +21,7 @@ from fame.runtime.files import replacing, writing
 from fame.serving.card import model_card
 from fame.serving.exported import load_model
 
-SHARED = (
+SHARED: tuple[str, ...] = (
     "model.safetensors",
     "items.json",
     "metrics.json",
@@ -29,8 +29,8 @@ SHARED = (
     "probe.svg",
     "model.pt2",
     "model.onnx",
+    "model.onnx.data",
 )
-SHARED += ("model.onnx.data",)
 """Files that are handed on, where they are there."""
 LIBRARY = "fame-tuning"
 TAGS = ("recommender-system", "sequential-recommendation")

@@ -148,7 +148,10 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text.strip().lstrip("$€£"))
+        plain = text.strip().strip("$€£ \u00a0")
+        if re.fullmatch(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+", plain):  # a decimal comma
+            plain = plain.replace(".", "").replace(",", ".")
+        value = float(plain)
     except ValueError:
         return None
     return value if np.isfinite(value) else None

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fame.datasets import Dataset
+from fame.datasets.dataset import dropped
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
@@ -43,6 +44,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
         f"interactions, {statistics['average_length']:.1f} a user",
     )
+    if prepared := dropped(statistics):
+        table.add_row("", prepared)
     table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
     if plan.demonstrates:
         table.add_row("", f"a demonstration; a real search: {REAL_SEARCH}")

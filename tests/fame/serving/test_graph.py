@@ -68,5 +68,5 @@ def test_a_model_that_cannot_be_traced_is_one_line():
     model = exported("popularity")
     graph = Graph(model)
     graph.model = Stubborn()
-    with pytest.raises(UserError, match="^model Stubborn is no graph that torch.export can trace: [^\n]+$"):
+    with pytest.raises(UserError, match=r"^model Stubborn is no graph that torch\.export can trace: [^\n]+$"):
         trace(graph)
