@@ -39,8 +39,22 @@ USUAL_LISTS = {
     "rating": ("ratinglist", "ratings"),
 }
 """The same for columns whose cells are lists."""
-TITLE_NAMES = ("title", "name", "productname", "producttitle", "itemname", "itemtitle", "product", "label")
-TITLE_NAMES += ("titel", "bezeichnung", "produktname", "artikelname", "produkt", "artikelbezeichnung")
+TITLE_NAMES = (
+    "title",
+    "name",
+    "productname",
+    "producttitle",
+    "itemname",
+    "itemtitle",
+    "product",
+    "label",
+    "titel",
+    "bezeichnung",
+    "produktname",
+    "artikelname",
+    "produkt",
+    "artikelbezeichnung",
+)
 """Names of columns with titles in an item table, compared in the same way."""
 ITEM_ID_NAMES = ("item_id", "item", "id")
 SEPARATED = {

@@ -18,11 +18,11 @@ WRITTEN = "%d.%m.%Y %H:%M"
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """12 customers with 6 purchases of 9 articles, the newest first."""
+    """12 customers with 6 purchases of 12 articles, the newest first."""
     monkeypatch.setenv("FAME_DATA", str(tmp_path / "cache"))
-    rows = [f"K{u};A{(u + k) % 9};{28 - k:02d}.{1 + u:02d}.2024 09:{u:02d}" for u in range(12) for k in range(6)]
+    rows = [f"K{u};A{(u + k) % 12};{28 - k:02d}.{1 + u:02d}.2024 09:{u:02d}" for u in range(12) for k in range(6)]
     (tmp_path / "buys.csv").write_text("\n".join(["Kunde;Article No.;Zeitpunkt", *rows]) + "\n")
-    items = [f"A{a};Product {a};{'Haar' if a % 2 else 'Bad'};{a},99" for a in range(9)]
+    items = [f"A{a};Product {a};{'Haar' if a % 2 else 'Bad'};{a},99" for a in range(12)]
     (tmp_path / "items.csv").write_text("\n".join(["Article No.;Product Name;Category;price €", *items]) + "\n")
     return tmp_path
 
