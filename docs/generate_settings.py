@@ -12,7 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fame.config import BackboneConfig, DataConfig, EvaluateConfig, Experiment, ModelConfig, TextConfig, TrainConfig
+from fame.config import (
+    BackboneConfig,
+    DataConfig,
+    EvaluateConfig,
+    Experiment,
+    ModelConfig,
+    SplitConfig,
+    TextConfig,
+    TrainConfig,
+)
 from fame.config.ranges import ranges
 from fame.config.recipes import RECIPES
 from fame.registry import models
@@ -21,6 +30,7 @@ from tuning.plan import options
 PAGE = Path(__file__).parent / "SETTINGS.md"
 SECTIONS = {
     "data": DataConfig,
+    "data.split": SplitConfig,
     "train": TrainConfig,
     "backbone": BackboneConfig,
     "text": TextConfig,
@@ -99,7 +109,7 @@ def _table(config: type, names: typing.Iterable[str]) -> str:
 
 
 def _value(value: Any) -> str:
-    if value is None:
+    if value is None or value is dataclasses.MISSING:
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
@@ -115,9 +125,10 @@ def _kind(hint: Any) -> str:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
         return f"{_kind(arguments[0])} → {_kind(arguments[1])}"
-    if origin is not None:  # a union with None
-        (kind,) = [argument for argument in arguments if argument is not type(None)]
-        return _kind(kind)
+    if origin is not None:  # a union, usually with None
+        return " or ".join(_kind(argument) for argument in arguments if argument is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return f"[settings](#{hint.section.replace('.', '')})"
     return {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}[hint]
 
 

@@ -58,7 +58,9 @@ def _settings(own: Experiment, args: argparse.Namespace) -> Experiment:
             raise UserError(f"--set {text}: the weights are trained; only data.* and evaluate.* can be set here")
     tree, given = to_dict(own), data_settings(args)
     if "data.path" in given or given.get("data.name", own.data.name) != own.data.name:
-        tree["data"] = {key: tree["data"][key] for key in KEPT} | {"core": 1}
+        whole = {"recipe": "as-given"} if "data.path" in given else {"core": 1}
+        last = {"by": "last", "validation": 0, "test": 1}
+        tree["data"] = {key: tree["data"][key] for key in KEPT} | whole | {"split": last}
     for key, value in given.items():
         set_key(tree, key, value)
     return experiment_from_dict(apply_overrides(tree, args.set))

@@ -15,6 +15,7 @@ from fame.config.sections import (
     EvaluateConfig,
     Experiment,
     ModelConfig,
+    SplitConfig,
     TextConfig,
     TrainConfig,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Range",
     "Rate",
     "Share",
+    "SplitConfig",
     "TextConfig",
     "TrainConfig",
     "require",

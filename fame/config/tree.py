@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import datetime
 import functools
 import types
 import typing
@@ -223,7 +224,10 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        (hint,) = [a for a in arguments if a is not type(None)]
+        choices = [a for a in arguments if a is not type(None)]
+        if choices == [float, str]:
+            return _number_or_text(value, key)
+        (hint,) = choices
         return _convert(hint, value, key)
     if origin is Literal:
         require(value in arguments, key, value, f"must be one of {', '.join(map(str, arguments))}")
@@ -244,3 +248,13 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     right_type = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
     require(right_type, key, value, f"must be of type {hint.__name__}")
     return value
+
+
+def _number_or_text(value: Any, key: str) -> float | str:
+    """A number as a number, a date (which YAML reads as one) and everything else as text."""
+    if isinstance(value, datetime.date):
+        return str(value)
+    require(
+        isinstance(value, int | float | str) and not isinstance(value, bool), key, value, "must be a number or text"
+    )
+    return value if isinstance(value, str) else _convert(float, value, key)

@@ -31,7 +31,7 @@ from fame.datasets.dataset import (
 )
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
 from fame.datasets.places import absolute
-from fame.datasets.sequences import Sequences
+from fame.datasets.sequences import PARTS, Sequences
 from fame.errors import UserError
 from fame.registry import datasets
 
@@ -71,9 +71,11 @@ def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dat
 
 def find_entry(config: DataConfig) -> DatasetEntry:
     """The catalogue's entry, or that of own data. Raises `UserError` for an unknown name."""
-    from fame.datasets.sources import OWN_DATA
+    from fame.datasets.sources import OWN_DATA, SPLIT_DATA
 
-    return datasets.get(config.name) if config.path is None else OWN_DATA
+    if config.path is None:
+        return datasets.get(config.name)
+    return SPLIT_DATA if config.split.by == "files" else OWN_DATA
 
 
 def _absolute(config: DataConfig) -> DataConfig:
@@ -81,6 +83,9 @@ def _absolute(config: DataConfig) -> DataConfig:
     paths = {key: absolute(value) for key in ("path", "items") if (value := getattr(config, key)) is not None}
     if config.dir is not None:
         paths["dir"] = os.path.abspath(Path(config.dir).expanduser())
+    if config.split.by == "files":
+        parts = {part: absolute(value) for part in PARTS if isinstance(value := getattr(config.split, part), str)}
+        config = dataclasses.replace(config, split=dataclasses.replace(config.split, **parts))
     return dataclasses.replace(config, **paths)
 
 
@@ -89,7 +94,9 @@ def file_name(name: str) -> str:
 
 
 def _key(source: Source, config: DataConfig) -> str:
-    settings = [config.min_rating, config.core, config.min_history, config.max_history, config.repeats]
+    settings: list[object] = [config.min_rating, config.core, config.min_history, config.max_history, config.repeats]
+    if not config.split.leave_one_out:
+        settings.append(dataclasses.astuple(config.split))
     identity = json.dumps([PREPARATION, store.FORMAT, source.identity, settings], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
@@ -118,6 +125,7 @@ def _load_or_prepare(folder: Path, entry: DatasetEntry, source: Source, config: 
 
 def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset:
     from fame.datasets.prepare import prepare
+    from fame.datasets.splits import split_notes, split_statistics
 
     raw = source.read()
     prepared = prepare(raw, config)
@@ -126,7 +134,17 @@ def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset
         for before, after in itertools.pairwise(prepared.steps)
         if before.users > after.users
     ]
-    sequences = Sequences(values=prepared.values, offsets=prepared.offsets, item_count=len(prepared.item_ids))
+    sequences = Sequences(
+        values=prepared.values,
+        offsets=prepared.offsets,
+        item_count=len(prepared.item_ids),
+        validation=prepared.validation,
+        test=prepared.test,
+    )
+    figures = statistics(sequences, [dataclasses.asdict(step) for step in prepared.steps])
+    if not config.split.leave_one_out:
+        figures["split"] = split_statistics(sequences, config.split, prepared.begins)
+        notes += split_notes(config.name, figures["split"])
     columns = _item_columns(entry, raw, prepared.item_ids, notes)
     notes = [*raw.notes(), *prepared.notes, *notes]
     fingerprint = content_fingerprint(sequences, prepared.user_ids, prepared.item_ids)
@@ -136,7 +154,7 @@ def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset
         user_ids=prepared.user_ids,
         items=Items(ids=prepared.item_ids, columns=columns),
         facets=tuple(name for name in entry.facets if name in columns),
-        statistics=statistics(sequences, [dataclasses.asdict(step) for step in prepared.steps]),
+        statistics=figures,
         source=source.description,
         notes=tuple(notes),
         fingerprint=fingerprint,

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -217,7 +217,9 @@ class Dataset:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of an experiment on this data: `data.*`, and `text.facets` where facets of own data were named."""
-        settings = {f"data.{field.name}": getattr(self.config, field.name) for field in fields(DataConfig)}
+        from fame.config.tree import to_dict  # reads every model's settings
+
+        settings = {f"data.{key}": value for key, value in to_dict(self.config).items()}
         if self.config.path is not None and self.facets:
             settings["text.facets"] = list(self.facets)
         return settings
@@ -267,13 +269,16 @@ def find_id(ids: np.ndarray, text: str) -> int | None:
 
 
 def content_fingerprint(sequences: Sequences, user_ids: np.ndarray, item_ids: np.ndarray) -> str:
-    """Short hash of the content: who did what in which order."""
+    """Short hash of the content: who did what in which order, and, unless it is leave-one-out, how it is split."""
     digest = hashlib.sha256()
     for array, kind in ((sequences.values, "<i4"), (sequences.offsets, "<i8")):
         digest.update(np.ascontiguousarray(array, kind).tobytes())
     for ids in (item_ids, user_ids):
         digest.update(f"{ids.dtype.kind}{len(ids)}:".encode())
         digest.update(ids.astype("<i8").tobytes() if ids.dtype.kind == "i" else "\0".join(ids.tolist()).encode())
+    if not sequences.leave_one_out:
+        for ends in (sequences.validation, sequences.test):
+            digest.update(np.ascontiguousarray(ends, "<i8").tobytes())
     return digest.hexdigest()[:FINGERPRINT_LENGTH]
 
 

@@ -59,6 +59,12 @@ class Chunk:
     time: Column | None
     """None only for histories that are lists: then their order counts."""
     rating: Column | None = None
+    ordered: bool = False
+    """Whether `time` is the order alone: numbers that count, and no times."""
+    clock: Column | None = None
+    """The times where `time` is the order alone, as far as they are known."""
+    part: int = 0
+    """Part of the split that the rows belong to, where files are split: 0 training, 1 validation, 2 test."""
     rows: Rows | None = None
     """Where the rows are in the file; None: one after the other, from the first."""
 
@@ -135,4 +141,6 @@ class DatasetEntry:
         recipe = self.recipes[name]
         fields = ("min_rating", "core", "min_history", "max_history", "repeats")
         chosen = {key: getattr(recipe, key) if getattr(config, key) is None else getattr(config, key) for key in fields}
+        if config.min_history is None:
+            chosen["min_history"] = max(chosen["min_history"], config.split.shortest)
         return self.origin.resolve(replace(config, recipe=name, **chosen))

@@ -55,6 +55,7 @@ def one_row_each(chunk: Chunk, rows: Rows) -> Chunk:
         item=pc.list_flatten(items),
         time=time,
         rating=None if chunk.rating is None else spread(chunk.rating, "rating"),
+        ordered=chunk.time is None,
         rows=rows.take(parents),
     )
 

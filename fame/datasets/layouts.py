@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -219,6 +219,7 @@ def _read_s3rec(files: Files, sequences: str, attributes: str) -> Raw:
                 user=np.repeat([line[0] for line in lines], lengths),
                 item=np.concatenate([line[1:] for line in lines]),
                 time=np.concatenate([np.arange(length) for length in lengths]),
+                ordered=True,
             )
 
     def items() -> ItemTable:
@@ -242,9 +243,11 @@ def _read_prepared(files: Files, interactions: str, items: str) -> Raw:
                 raise UserError(
                     f"{table.name} has no column {column!r}; columns there: {', '.join(table.columns)[:400]}"
                 )
-        if "rating" in table.columns:
-            columns["rating"] = "rating"
-        yield from read_interactions(table, columns, with_rating)
+        columns |= {
+            role: name for role, name in {"rating": "rating", "clock": "timestamp"}.items() if name in table.columns
+        }
+        for chunk in read_interactions(table, columns, with_rating):
+            yield replace(chunk, ordered=True)
 
     return Raw(
         interactions=chunks,

@@ -10,7 +10,7 @@ from fame.errors import UserError
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--dataset`, `--data-dir`, `--data` with all that says how to read it, `--items` and `--facets`."""
+    """Add `--dataset`, `--data-dir`, `--data` with all that says how to read and split it, `--items` and `--facets`."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", metavar="NAME", help="a registered dataset, or the name to give to --data")
     group.add_argument(
@@ -23,6 +23,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "commas in between",
     )
     add_reading_options(group)
+    group.add_argument(
+        "--split",
+        metavar="BY[,validation=X,test=Y]",
+        help="last: so many items of each user; time: shares of the interactions or dates (default: last, one item each)",
+    )
+    group.add_argument("--train", metavar="FILE", help="the training part, in place of --data, where --test is a file, too")
+    group.add_argument("--validation", metavar="FILE", help="the validation part")
+    group.add_argument("--test", metavar="FILE", help="the test part")
     group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
     group.add_argument("--item-id", metavar="NAME", help="id column of --items, by name or number (default: guessed)")
     group.add_argument(
@@ -53,13 +61,15 @@ def add_reading_options(group: argparse._ArgumentGroup) -> None:
 
 def data_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The options given, as configuration keys: `data.name`, `data.dir`, …, `text.facets`."""
+    split, path = _split(args), args.data if args.train is None else args.train
     name = args.dataset
-    if name is None and args.data is not None:
-        name = plain_name(args.data)
+    if name is None and path is not None:
+        name = plain_name(path)
     settings = {
         "data.name": name,
         "data.dir": args.data_dir,
-        "data.path": args.data,
+        "data.path": path,
+        "data.split": split,
         **reading_settings(args),
         "data.items": args.items,
         "data.item_id": args.item_id,
@@ -90,3 +100,39 @@ def parse_columns(text: str) -> dict[str, str]:
             raise UserError(f"--columns {text!r}: must look like user=NAME,item=NAME,time=NAME, each role once")
         columns[role.strip()] = name
     return columns
+
+
+def _split(args: argparse.Namespace) -> dict[str, Any] | None:
+    """The `data.split` section that the options name. Raises `UserError` for options that contradict each other."""
+    files = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part) is not None}
+    if not files:
+        return None if args.split is None else parse_split(args.split)
+    for option in ("data", "split"):
+        if getattr(args, option) is not None:
+            raise UserError(
+                f"--{next(iter(files))} and --{option}: files that are split already need --train and --test alone"
+            )
+    if not {"train", "test"} <= files.keys():
+        raise UserError(f"--{' and --'.join(files)}: files that are split already need --train and --test")
+    return {"by": "files", **{part: path for part, path in files.items() if part != "train"}}
+
+
+def parse_split(text: str) -> dict[str, Any]:
+    """`time,validation=0.1,test=2024-01-05` as a section. Raises `UserError` for anything else."""
+    by, *rest = (part.strip() for part in text.split(","))
+    found: dict[str, Any] = {"by": by.removeprefix("by=")}
+    for part in rest:
+        key, separator, value = part.partition("=")
+        if not separator or not value or key not in ("validation", "test") or key in found:
+            raise UserError(
+                f"--split {text!r}: must look like time,validation=0.1,test=0.1 or last,validation=2,test=2"
+            )
+        try:
+            found[key] = float(value)
+        except ValueError:
+            found[key] = value
+    if found["by"] not in ("last", "time"):
+        raise UserError(
+            f"--split {text!r}: must begin with last or time; files have options of their own, --train and --test"
+        )
+    return found

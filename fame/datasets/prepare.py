@@ -16,12 +16,15 @@ integer codes of the ids, so that the ids themselves are held once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fame.config import DataConfig
+from fame.datasets.columns import as_array
 from fame.datasets.encode import IdEncoder, parse_ratings
-from fame.datasets.entry import Raw
+from fame.datasets.entry import Chunk, Raw
+from fame.datasets.splits import ends_of_last, ends_of_parts, parts_by_time
 from fame.datasets.tables import Rows
 from fame.datasets.times import TimeParser
 from fame.errors import UserError
@@ -43,6 +46,10 @@ class Prepared:
 
     values: np.ndarray
     offsets: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    begins: dict[str, str]
+    """When validation and test begin, where times divide them."""
     user_ids: np.ndarray
     item_ids: np.ndarray
     steps: list[Step]
@@ -83,20 +90,21 @@ class _Interactions:
         self.config = config
         self.steps: list[Step] = []
         self.notes: list[str] = []
+        self.time_parser = TimeParser(mixed=config.mixed_times, format=config.time_format)
 
     def read(self, raw: Raw) -> None:
         """Read all chunks, keep rows with a good rating, and bring them into order."""
         config = self.config
         user_encoder, item_encoder = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
-        time_parser = TimeParser(mixed=config.mixed_times, format=config.time_format)
-        users, items, times = [], [], []
+        time_parser, by = self.time_parser, config.split.by
+        users, items, times, parts = [], [], [], []
         rows = 0
         for chunk in raw.interactions(config.min_rating > 0):
             if not len(chunk):
                 continue
             there = chunk.rows or Rows(first=rows + 1)
             user, item = user_encoder.encode(chunk.user, there), item_encoder.encode(chunk.item, there)
-            time = time_parser.parse(chunk.time, there)
+            time = time_parser.parse(_clock(chunk, config) if by == "time" else chunk.time, there)
             if config.min_rating > 0:
                 keep = parse_ratings(chunk.rating, there) >= config.min_rating
                 user, item, time = user[keep], item[keep], time[keep]
@@ -104,6 +112,7 @@ class _Interactions:
             users.append(user)
             items.append(item)
             times.append(time)
+            parts.append(np.full(len(time), chunk.part, np.int8))
         if not rows:
             kept = f" where {' '.join(config.where.split())}" if config.where else ""
             raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
@@ -117,8 +126,11 @@ class _Interactions:
         self.users, self.items = user_ranks[_join(users)], item_ranks[_join(items)]
         if config.min_rating > 0:
             self._record(f"rating ≥ {config.min_rating:g}", "data.min_rating", config.min_rating, "a lower one, or 0")
-        order = np.lexsort((joined_times, self.users))
+        joined_parts = _join(parts)
+        order = np.lexsort((joined_times, joined_parts, self.users))
         self.users, self.items = self.users[order], self.items[order]
+        # What divides the interactions; the last items of each user need nothing more.
+        self.marks = {"time": joined_times, "files": joined_parts, "last": joined_parts}[by][order]
 
     def drop_repeats(self) -> None:
         """Keep the first of each user-item pair."""
@@ -151,7 +163,8 @@ class _Interactions:
         low, high = self.config.min_history, self.config.max_history
         counts = np.bincount(self.users)
         self._select((counts >= low)[self.users])
-        self._record(f"users with ≥ {low}", "data.min_history", low, "users with more interactions, at least 3 each")
+        remedy = f"users with more interactions, at least {self.config.split.shortest} each"
+        self._record(f"users with ≥ {low}", "data.min_history", low, remedy)
         if high:
             self._select((counts <= high)[self.users])
             self._record(f"users with ≤ {high}", "data.max_history", high, "a higher one (0 is no limit)")
@@ -164,9 +177,17 @@ class _Interactions:
         if whole_catalogue:
             item_there[:] = True
         numbers = np.cumsum(item_there).astype(np.int32)
+        offsets, split = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), self.config.split
+        begins: dict[str, str] = {}
+        if split.by == "time":
+            self.marks, begins = parts_by_time(self.marks, split, self.time_parser)
+        ends = ends_of_last(offsets, split) if split.by == "last" else ends_of_parts(offsets, self.marks)
         return Prepared(
             values=numbers[self.items],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets=offsets,
+            validation=ends[0],
+            test=ends[1],
+            begins=begins,
             user_ids=self.user_ids[user_there],
             item_ids=self.item_ids[item_there],
             steps=self.steps,
@@ -174,7 +195,7 @@ class _Interactions:
         )
 
     def _select(self, keep: np.ndarray) -> None:
-        self.users, self.items = self.users[keep], self.items[keep]
+        self.users, self.items, self.marks = self.users[keep], self.items[keep], self.marks[keep]
 
     def _record(self, name: str, key: str, value: object, remedy: str) -> None:
         before = self.steps[-1]
@@ -185,6 +206,16 @@ class _Interactions:
             )
         users, items = (int(np.count_nonzero(np.bincount(codes))) for codes in (self.users, self.items))
         self.steps.append(Step(name=name, users=users, items=items, actions=len(self.users)))
+
+
+def _clock(chunk: Chunk, config: DataConfig) -> Any:
+    """The times of a chunk. Raises `UserError` if it has the order of histories alone."""
+    column = chunk.clock if chunk.ordered else chunk.time
+    if column is None or (len(found := as_array(column)) and found.null_count == len(found)):
+        raise UserError(
+            f"data.split.by = 'time': {config.path or config.name} has no times, only the order of each history; use by: last"
+        )
+    return column
 
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:

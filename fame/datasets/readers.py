@@ -205,7 +205,7 @@ def read_interactions(
             f"data.min_rating needs ratings, and {table.name} has none; "
             f"name the column with --columns rating=NAME ({_there(table)})"
         )
-    roles = [role for role in ROLES if role in columns and (role != "rating" or with_rating)]
+    roles = [role for role in (*ROLES, "clock") if role in columns and (role != "rating" or with_rating)]
     needed = list(dict.fromkeys([columns[role] for role in roles] + (where.columns if where else [])))
     batches: Iterable[Batch] = table.batches(needed)
     if where:
@@ -216,6 +216,7 @@ def read_interactions(
             item=batch.columns.column(columns["item"]),
             time=batch.columns.column(columns["time"]) if "time" in columns else None,
             rating=batch.columns.column(columns["rating"]) if with_rating else None,
+            clock=batch.columns.column(columns["clock"]) if "clock" in columns else None,
             rows=batch.rows,
         )
         yield one_row_each(chunk, batch.rows) if columns["item"] in table.lists else chunk

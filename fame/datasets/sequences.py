@@ -61,6 +61,12 @@ class Sequences:
         """n of every user, [U]."""
         return np.diff(self.offsets)
 
+    @property
+    def leave_one_out(self) -> bool:
+        """Whether the last item of every user is for test, and the one before it for validation."""
+        ends = self.offsets[1:]
+        return bool((self.validation == ends - 2).all() and (self.test == ends - 1).all())
+
     def history_ends(self, part: Part) -> np.ndarray:
         """Place in `values` where each user's history for a part ends and its targets begin, [U]."""
         return self.test if part == "test" else self.validation
@@ -92,8 +98,13 @@ class Targets:
         return np.repeat(self.offsets[users] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
 
 
-def targets(sequences: Sequences, part: Part) -> Targets:
-    """Return what is held out of every user's history in a part."""
+def known_items(sequences: Sequences, part: Part) -> np.ndarray:
+    """Which item numbers occur before a part, whoever met them, bool, [V + 1]."""
+    return np.bincount(sequences.values[sequences.known(part)], minlength=sequences.item_count + 1) > 0
+
+
+def targets(sequences: Sequences, part: Part, known: np.ndarray | None = None) -> Targets:
+    """Return what is held out of every user's history in a part; only the items that are `known` (as `known_items`)."""
     starts = sequences.history_ends(part)
     ends = sequences.test if part == "validation" else sequences.offsets[1:]
     counts = np.where(starts > sequences.offsets[:-1], ends - starts, 0)
@@ -103,7 +114,11 @@ def targets(sequences: Sequences, part: Part) -> Targets:
     if len(counts) and counts.max() > 1:
         _, first = np.unique(users * (items.max() + 1) + items, return_index=True)
         first.sort()
-        items, counts = items[first], np.bincount(users[first], minlength=len(sequences))
+        users, items = users[first], items[first]
+    if known is not None:
+        keep = np.append(known, False)[np.minimum(items, len(known))]
+        users, items = users[keep], items[keep]
+    counts = np.bincount(users, minlength=len(sequences))
     return Targets(items=items, offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,9 +17,9 @@ from fame.config import DataConfig, require
 from fame.datasets.cache import cache_root
 from fame.datasets.delimited import Reading, checked_encoding, checked_separator
 from fame.datasets.download import RemoteFile, download
-from fame.datasets.entry import DatasetEntry, ItemTable, Raw, Recipe, Report, Source
+from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, Raw, Recipe, Report, Source
 from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
-from fame.datasets.places import find_files
+from fame.datasets.places import DataFile, find_files
 from fame.datasets.readers import (
     ROLES,
     choose_columns,
@@ -30,6 +30,8 @@ from fame.datasets.readers import (
     read_interactions,
     read_items,
 )
+from fame.datasets.sequences import PARTS
+from fame.datasets.tables import Table
 from fame.datasets.where import Condition
 from fame.errors import UserError
 from fame.registry import datasets
@@ -144,16 +146,15 @@ class OwnFiles:
         return config
 
     def locate(self, name: str, config: DataConfig, report: Report) -> Source:
-        files = find_files("--data", config.path)
+        places = _places(config)
+        files = {number: find_files(option, place) for number, (option, place) in places.items()}
         item_files = [] if config.items is None else find_files("--items", config.items)
 
         def read() -> Raw:
             named = dict(config.columns or {})
             title, item_id = named.pop("title", None), named.pop("item_id", config.item_id)
-            table = open_table(files, "--data", reading(config), list(named.values()))
-            columns = choose_columns(table, named)
-            condition = None if config.where is None else Condition(config.where, table.columns)
-            notes = list(table.notes)
+            parts = [_Part.open(found, places[number][0], number, config, named) for number, found in files.items()]
+            notes = list(dict.fromkeys(note for part in parts for note in part.table.notes))
 
             def items() -> ItemTable | None:
                 if config.items is None:
@@ -161,7 +162,7 @@ class OwnFiles:
                 wanted = [name for name in (item_id, title) if name is not None]
                 item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
                 notes.extend(note for note in item_table.notes if note not in notes)
-                found = read_items(item_table, item_id_column(item_table, columns["item"], item_id))
+                found = read_items(item_table, item_id_column(item_table, parts[0].columns["item"], item_id))
                 if title is not None:
                     return _usual_names(found, find_column(item_table, title, "title"))
                 guess = guessed_title(found.columns)
@@ -172,23 +173,62 @@ class OwnFiles:
                 return _usual_names(found, guess)
 
             def all_notes() -> list[str]:
-                if condition is None:
+                if config.where is None:
                     return notes
-                kept = f"{condition.kept:,} of {condition.read:,} rows kept where {' '.join(config.where.split())}"
-                return [*notes, f"{config.name}: {kept}"]
+                kept, there = (sum(getattr(part.condition, key) for part in parts) for key in ("kept", "read"))
+                return [
+                    *notes,
+                    f"{config.name}: {kept:,} of {there:,} rows kept where {' '.join(config.where.split())}",
+                ]
 
             return Raw(
-                interactions=lambda with_rating: read_interactions(table, columns, with_rating, condition),
+                interactions=lambda with_rating: (chunk for part in parts for chunk in part.chunks(with_rating)),
                 items=items,
                 partial_items=config.items,
-                blanks=table.blanks,
+                blanks=any(part.table.blanks for part in parts),
                 notes=all_notes,
             )
 
         settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
         settings += [config.time_format] if config.time_format else []
-        identity = ["own", settings, [file.identity for file in files], [file.identity for file in item_files]]
-        return Source(description=config.path, identity=identity, read=read)
+        found = [file.identity for part in files.values() for file in part]
+        identity = ["own", settings, found, [file.identity for file in item_files]]
+        if len(files) > 1:
+            identity.append({number: len(part) for number, part in files.items()})
+        description = ", ".join(place for _, place in places.values())
+        return Source(description=description, identity=identity, read=read)
+
+
+def _places(config: DataConfig) -> dict[int, tuple[str, str]]:
+    """Where the interactions lie: the option that names the place, and the place, by the part as in `Chunk.part`."""
+    assert config.path is not None
+    if config.split.by != "files":
+        return {0: ("--data", config.path)}
+    held_out = {number: (f"--{part}", getattr(config.split, part)) for number, part in enumerate(PARTS, start=1)}
+    return {0: ("--train", config.path)} | {number: one for number, one in held_out.items() if one[1] is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """The table of a part of the interactions."""
+
+    table: Table
+    columns: dict[str, str]
+    condition: Condition | None
+    number: int
+    """Place of the part in a history, as `Chunk.part`."""
+
+    @classmethod
+    def open(
+        cls, files: list[DataFile], option: str, number: int, config: DataConfig, columns: dict[str, str]
+    ) -> _Part:
+        table = open_table(files, option, reading(config), list(columns.values()))
+        condition = None if config.where is None else Condition(config.where, table.columns)
+        return cls(table=table, columns=choose_columns(table, columns), condition=condition, number=number)
+
+    def chunks(self, with_rating: bool) -> Iterator[Chunk]:
+        for chunk in read_interactions(self.table, self.columns, with_rating, self.condition):
+            yield replace(chunk, part=self.number)
 
 
 def _usual_names(table: ItemTable, title: str | None) -> ItemTable:
@@ -214,4 +254,8 @@ def reading(config: DataConfig) -> Reading:
     )
 
 
-OWN_DATA = DatasetEntry(about="own data", origin=OwnFiles(), recipes={"5-core": Recipe()})
+AS_GIVEN = Recipe(note="nothing but repeats is left out", core=1, min_history=1)
+OWN_DATA = DatasetEntry(about="own data", origin=OwnFiles(), recipes={"5-core": Recipe(), "as-given": AS_GIVEN})
+SPLIT_DATA = DatasetEntry(
+    about="own data, split already", origin=OwnFiles(), recipes={"as-given": AS_GIVEN, "5-core": Recipe()}
+)

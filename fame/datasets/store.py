@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from fame.config import DataConfig
-from fame.config.tree import to_dict
+from fame.config.tree import section_from_dict, to_dict
 from fame.datasets.cache import new_folder
 from fame.datasets.dataset import Dataset, Items, TextColumn
-from fame.datasets.sequences import Sequences
+from fame.datasets.sequences import PARTS, Sequences
+from fame.errors import UserError
 
 FORMAT = 1
 """Version of the files. Raise it when they change."""
@@ -33,6 +34,8 @@ def save(dataset: Dataset, folder: Path) -> None:
         "user_ids": dataset.user_ids,
         "item_ids": dataset.items.ids,
     }
+    if not dataset.sequences.leave_one_out:
+        arrays |= {part: dataset.sequences.history_ends(part) for part in PARTS}
     for number, column in enumerate(dataset.items.columns.values()):
         arrays[f"column{number}_data"] = column.data
         arrays[f"column{number}_offsets"] = column.offsets
@@ -71,11 +74,12 @@ def load(folder: Path) -> Dataset:
             for number, name in enumerate(meta["columns"])
         }
         return Dataset(
-            config=DataConfig(**meta["config"]),
+            config=section_from_dict(DataConfig, meta["config"], "data"),
             sequences=Sequences(
                 values=_map(folder / "values.npy"),
                 offsets=_map(folder / "offsets.npy"),
                 item_count=meta["item_count"],
+                **{part: _map(folder / f"{part}.npy") for part in PARTS if f"{part}.npy" in meta["bytes"]},
             ),
             user_ids=_map(folder / "user_ids.npy"),
             items=Items(ids=_map(folder / "item_ids.npy"), columns=columns),
@@ -86,7 +90,7 @@ def load(folder: Path) -> Dataset:
             fingerprint=meta["fingerprint"],
             items_fingerprint=meta["items_fingerprint"],
         )
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AssertionError, UserError) as error:
         raise BrokenStore(" ".join(str(error).split())) from None
 
 

@@ -161,7 +161,7 @@ class Generated:
             if with_rating:
                 raise UserError(f"data.min_rating needs ratings, and {name} has none; use 0")
             users, items = interactions(size)
-            yield Chunk(user=users + 1, item=items + 1, time=np.arange(len(users)))
+            yield Chunk(user=users + 1, item=items + 1, time=np.arange(len(users)), ordered=True)
 
         return Source(
             description=f"generated, {', '.join(f'{key} {value}' for key, value in size.items())}",

@@ -74,6 +74,7 @@ class TimeParser:
     _zoned: int = 0
     """Those of them that name their zone."""
     _notes: list[str] = field(default_factory=list)
+    _converted: bool = False
 
     def parse(self, column: Any, rows: Rows) -> np.ndarray:
         """Times of a chunk, int64 or float64."""
@@ -116,6 +117,33 @@ class TimeParser:
         if units == {None}:
             times = self._one_unit(times)
         return times
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of the times that `finish` returned, as far as the file or the size of the numbers says it."""
+        if self._converted:
+            return "ns"
+        units = [unit for unit in self._units if unit]
+        if units:
+            return max(units, key=UNITS.__getitem__)
+        unit = max(self._bands, key=lambda name: self._bands[name].count)
+        return unit if self._bands[unit].count >= 0.5 * self._rows else None
+
+    def moment(self, text: str, key: str) -> int:
+        """A date as a time of this data. Raises `UserError` if it is none, or the data have numbers of unknown unit."""
+        if self.unit is None:
+            raise UserError(f"{key} = {text!r}: the data have no dates but plain numbers; give a number, or a share")
+        try:
+            if not ISO.fullmatch(text.strip()):
+                raise ValueError
+            found = np.datetime64(text.strip().removesuffix("Z"), "s")
+        except ValueError:
+            raise UserError(f"{key} = {text!r}: must be a date such as 2024-01-05 or 2024-01-05 22:30:00") from None
+        return int(found.astype(np.int64)) * UNITS[self.unit]
+
+    def shown(self, time: Any) -> str:
+        """A time for a person: a date where the unit is known."""
+        return _shown(time, self.unit)
 
     def notes(self, times: np.ndarray) -> list[str]:
         """Warnings about the times that `finish` returned."""
@@ -183,6 +211,7 @@ class TimeParser:
                 f"times have more than one unit: {self._bands[one].first} is in {NAMES[one]}, "
                 f"{self._bands[other].first} in {NAMES[other]}; correct them, or convert all with --mixed-times convert"
             )
+        self._converted = True
         converted = np.zeros(len(times), np.int64)
         for unit, parts in UNITS.items():
             inside = times >= BAND[0] * parts if unit != "s" else np.ones(len(times), bool)

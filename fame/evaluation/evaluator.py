@@ -20,7 +20,7 @@ from torch import Tensor
 from fame.config import EvaluateConfig
 from fame.config.metrics import LISTS
 from fame.datasets.batches import Batcher
-from fame.datasets.sequences import Part, Sequences, evaluation_windows, targets, train_counts
+from fame.datasets.sequences import Part, Sequences, evaluation_windows, known_items, targets, train_counts
 from fame.errors import DivergedError, UserError
 from fame.evaluation.lists import Popularity, Vectors, list_metrics
 from fame.evaluation.metrics import user_metrics
@@ -57,7 +57,10 @@ class Evaluator:
         self.names = config.names(config.metrics) if names is None else tuple(names)
         self.batcher = Batcher(values, evaluation_windows(sequences, part, max_length))
         self.history_lengths = sequences.history_ends(part) - sequences.offsets[:-1]
-        self.targets = targets(sequences, part)
+        known = known_items(sequences, part) if config.candidates == "known" else None
+        self.left_out = np.empty(0, np.int64) if known is None else np.flatnonzero(~known[1:])
+        """Items (from 0) that nobody is recommended."""
+        self.targets = targets(sequences, part, known)
         self.counts = self.targets.counts
         (asked,) = np.nonzero(self.counts)
         if not len(asked):
@@ -151,6 +154,7 @@ class Evaluator:
             for part in _chunks(np.arange(len(users)), rows):
                 scores_BV = scorer.scores(queries_BD[part[0] : part[-1] + 1])
                 scores_BV[tuple(map(self._put, self._seen(users[part])))] = float("-inf")
+                scores_BV[:, self._put(self.left_out)] = float("-inf")
                 best = scores_BV.topk(k)
                 found.append(best.indices.masked_fill(best.values == float("-inf"), -1))
         model.train(was_training)
@@ -181,6 +185,9 @@ class Evaluator:
             part = slice(start, min(start + columns, scorer.item_count))
             scores_BC = scorer.scores(queries_BD, part, out=tile_BC.narrow(1, 0, part.stop - start))
             seen.write(scores_BC, start)
+            if len(self.left_out):
+                within = slice(*np.searchsorted(self.left_out, (part.start, part.stop)))
+                scores_BC[:, self._put(self.left_out[within] - start)] = float("-inf")
             fixed.write(scores_BC, start)
             for n, place_B in enumerate(nth, start=1):
                 rows_BC, scores_B1 = scores_BC[: len(place_B)], scores_N[place_B, None]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
-from fame.config import EvaluateConfig
+from fame.config import Experiment
 from fame.datasets.sequences import PARTS, Part
 from fame.errors import UserError
 from fame.evaluation.metrics import user_metrics
@@ -24,9 +24,14 @@ from fame.evaluation.metrics import user_metrics
 RANKS = "ranks.safetensors"
 
 
-def rules(evaluate: EvaluateConfig) -> dict[str, Any]:
+def rules(experiment: Experiment) -> dict[str, Any]:
     """What decides a rank besides the data and the model."""
-    return {"split": "leave-one-out", "candidates": "all items", "exclude_seen": evaluate.exclude_seen}
+    evaluate = experiment.evaluate
+    return {
+        "split": str(experiment.data.split),
+        "candidates": f"{evaluate.candidates} items",
+        "exclude_seen": evaluate.exclude_seen,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ validation {metrics["metric"]} and is the one exported. The test metrics were co
 | --- | ---: | ---: |
 {results}
 
-Leave-one-out, ranked among all {statistics["items"]:,} items, items of the history
+{_split(experiment)}, ranked among {experiment.evaluate.candidates} {statistics["items"]:,} items, items of the history
 {"left out" if experiment.evaluate.exclude_seen else "kept"}; seed {experiment.seed}.
 {_over_seeds(metrics)}{_final(metrics)}
 ## Use
@@ -80,6 +80,12 @@ In the folder of this file:
 | --- | --- |
 {provenance}
 """
+
+
+def _split(experiment: Experiment) -> str:
+    """How the data are split, at the beginning of a sentence."""
+    split = experiment.data.split
+    return "Leave-one-out" if split.leave_one_out else f"Split by {split}"
 
 
 def _over_seeds(metrics: dict[str, Any]) -> str:

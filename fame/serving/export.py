@@ -97,7 +97,7 @@ def export_model(
     header["facets"] = metrics.get("facets", [])
     ranks = Ranks(
         fingerprint=dataset.fingerprint,
-        rules=rules(experiment.evaluate),
+        rules=rules(experiment),
         by_seed={seed: one.ranks for seed, one in found.items()},
         counts=ours.counts,
     )

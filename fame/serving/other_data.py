@@ -11,7 +11,7 @@ from fame.config import Experiment
 from fame.config.metrics import LISTS
 from fame.datasets import print_to_stderr
 from fame.datasets.dataset import Dataset, Items, TextColumn
-from fame.datasets.sequences import Sequences, targets
+from fame.datasets.sequences import Sequences, known_items, targets
 from fame.errors import UserError
 from fame.evaluation.final import evaluate_model, item_vectors
 from fame.runtime.parallel import Workers
@@ -39,7 +39,8 @@ def evaluate_on(exported: ExportedModel, dataset: Dataset, experiment: Experimen
     Raises `UserError` if no user can be asked for.
     """
     sequences = _in_numbers_of_model(exported, dataset)
-    asked = targets(sequences, "test")
+    known = known_items(sequences, "test") if experiment.evaluate.candidates == "known" else None
+    asked = targets(sequences, "test", known)
     with_target = int((sequences.offsets[1:] > sequences.test).sum())
     users = int((asked.counts > 0).sum())
     if not users:

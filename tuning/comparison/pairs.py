@@ -93,7 +93,9 @@ def compare(sweeps: Sequence[Ranked], metric: str, against: int | None = None) -
 
 def _data(sweep: Sweep) -> str:
     data = sweep.results["dataset"]
-    return f"{data['name']}, recipe {data['recipe']}, {data['statistics']['users']:,} users"
+    split = data["statistics"].get("split", {}).get("by")
+    by = f", split by {split}" if split else ""
+    return f"{data['name']}, recipe {data['recipe']}, {data['statistics']['users']:,} users{by}"
 
 
 def _rules(sweep: Sweep) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from fame.config import DataConfig
+from fame.config.tree import section_from_dict
 from fame.datasets import Dataset, find_entry
 from fame.errors import UserError
 from fame.library.settings import dotted
@@ -88,7 +89,7 @@ def data_options(data: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
     default = {f"data.{key}": value for key, value in dataclasses.asdict(DataConfig()).items()} | {"data.name": None}
     of_data = {key: settings[key] for key in DATA_OPTIONS if settings.get(key) != default.get(key)}
     named = {key.removeprefix("data."): value for key, value in of_data.items() if key.startswith("data.")}
-    usual = find_entry(config).resolve(DataConfig(**named))
+    usual = find_entry(config).resolve(section_from_dict(DataConfig, named, "data"))
     usual_settings = {f"data.{key}": value for key, value in dataclasses.asdict(usual).items()}
     prepared = {
         key: value

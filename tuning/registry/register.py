@@ -163,7 +163,7 @@ class Exported:
             tags = {
                 "dataset": data["name"],
                 "fingerprint": data["fingerprint"],
-                "rules": json.dumps(rules(experiment.evaluate)),
+                "rules": json.dumps(rules(experiment)),
                 "model": experiment.model.name,
                 "metric": metrics["metric"],
                 "seed": str(metrics["seed"]),

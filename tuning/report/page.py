@@ -267,7 +267,8 @@ def _dataset(statistics: Mapping[str, Any] | None) -> Table | None:
     shape = [f"{statistics['average_length']:.2f}", f"{statistics['density']:.4%}", f"{statistics['longest']:,}"]
     rows.append(["prepared", *(f"{statistics[key]:,}" for key in counts), *shape])
     names = columns(["step of preparation"], [*counts, "average length", "density", "longest"])
-    return Table(title="Dataset", columns=names, rows=rows)
+    split = statistics.get("split", {}).get("by", "leave-one-out")
+    return Table(title="Dataset", columns=names, rows=rows, note=f"Split: {split}.")
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from fame.config import DataConfig
-from fame.config.tree import to_dict
+from fame.config.tree import section_from_dict, to_dict
 from fame.datasets import TextColumn, load_dataset, store
 from fame.errors import UserError
 from fame.registry import datasets
@@ -49,14 +50,14 @@ def test_a_second_load_only_maps_the_files(monkeypatch):
 
 def test_the_resolved_configuration_loads_the_same_again():
     dataset = load()
-    again = load(DataConfig(**to_dict(dataset.config)))
+    again = load(section_from_dict(DataConfig, to_dict(dataset.config), "data"))
     assert again.config == dataset.config
     assert None not in (again.config.core, again.config.fingerprint)
 
 
 def test_another_fingerprint_is_an_error():
     fingerprint = load().fingerprint
-    other = DataConfig(**{**to_dict(SMALL), "fingerprint": "0123456789abcdef"})
+    other = dataclasses.replace(SMALL, fingerprint="0123456789abcdef")
     with pytest.raises(UserError, match=f"data.fingerprint = 0123456789abcdef: synthetic from .* is {fingerprint}, "):
         load(other)
 

@@ -152,6 +152,28 @@ def test_lists_are_asked_for_by_name_and_cost_nothing_else(tiny, single, monkeyp
     evaluator(tiny, "validation").metrics(model)
 
 
+@pytest.mark.parametrize("part", ["validation", "test"])
+@given(
+    users=st.lists(st.tuples(*[st.lists(st.integers(1, 9), max_size=6)] * 3), min_size=1, max_size=7),
+    seed=st.integers(0, 99),
+)
+def test_among_the_items_known_before_a_part_later_items_are_neither_ranked_nor_asked_for(part, users, seed):
+    users.append(([1, 4], [4], [1]))  # one at least who can be asked
+    sequences, scores = split_sequences(users, item_count=9), tied_scores(9, seed)
+    before = [item for one in users for items in one[: 1 if part == "validation" else 2] for item in items]
+    late = [item for item in range(1, 10) if item not in before]
+    kept = split_sequences(
+        [tuple([item for item in items if item in before] for items in one) for one in users], item_count=9
+    )
+    worst = scores.clone()
+    worst[:, torch.tensor(late, dtype=torch.int64) - 1] = -99
+    config = EvaluateConfig(cutoffs=CUTOFFS, candidates="known")
+    workers = Workers(device=CPU)
+    ours = Evaluator(sequences, device_values(sequences, CPU), part, 50, config, workers)
+    assert ours.by_target(ours.ranks(LastItemModel(scores))).tolist() == several_ranks(kept, part, worst)
+    assert not set(ours.top(LastItemModel(scores), 9).flatten().tolist()) & {item - 1 for item in late}
+
+
 def test_a_part_without_anyone_to_ask_is_an_error():
     with pytest.raises(UserError, match="no user has a validation item and a history before it"):
         evaluator(split_sequences([([1, 2], [], [3]), ([], [1], [2])]), "validation")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fame.artifacts.checkpoint import save_checkpoint
-from fame.config import EvaluateConfig
+from fame.config import DataConfig, EvaluateConfig, Experiment, SplitConfig
 from fame.errors import UserError
 from fame.evaluation.ranks import Ranks, rules
 
@@ -21,7 +21,7 @@ SEEDS = {
 
 @pytest.fixture
 def ranks() -> Ranks:
-    return Ranks(fingerprint="abc", rules=rules(EvaluateConfig()), by_seed=SEEDS)
+    return Ranks(fingerprint="abc", rules=rules(Experiment()), by_seed=SEEDS)
 
 
 def test_what_is_written_is_read_back(ranks, tmp_path: Path):
@@ -39,8 +39,13 @@ def test_a_users_metric_is_its_mean_over_seeds(ranks):
 
 
 def test_rules_tell_evaluations_apart_that_cannot_be_compared():
-    assert rules(EvaluateConfig(exclude_seen=False)) != rules(EvaluateConfig())
-    assert rules(EvaluateConfig(cutoffs=(1, 2))) == rules(EvaluateConfig())  # any cutoff can be read off a rank
+    plain = rules(Experiment())
+    assert plain == {"split": "leave-one-out", "candidates": "all items", "exclude_seen": True}
+    for other in (EvaluateConfig(exclude_seen=False), EvaluateConfig(candidates="known")):
+        assert rules(Experiment(evaluate=other)) != plain
+    for split in (SplitConfig(by="time"), SplitConfig(test=2)):
+        assert rules(Experiment(data=DataConfig(split=split))) != plain
+    assert rules(Experiment(evaluate=EvaluateConfig(cutoffs=(1, 10)))) == plain  # any cutoff can be read off a rank
 
 
 def test_users_with_several_targets_have_their_metrics_after_reading_too(tmp_path: Path):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mlflow.tracking import MlflowClient
 
-from fame.config import EvaluateConfig
+from fame.config import EvaluateConfig, Experiment
 from fame.config.tree import experiment_from_dict, to_dict, write_yaml
 from fame.evaluation.ranks import RANKS, Ranks, rules
 from fame.evaluation.seeds import over_seeds
@@ -114,7 +114,9 @@ class Published:
             results["seeds"] = {"seeds": list(seeds), **parts}
         (best / "metrics.json").write_text(json.dumps(results))
         if with_ranks:
-            Ranks(fingerprint=fingerprint, rules=rules(evaluate), by_seed=by_seed).write(best / RANKS)
+            Ranks(fingerprint=fingerprint, rules=rules(Experiment(evaluate=evaluate)), by_seed=by_seed).write(
+                best / RANKS
+            )
         for path in best.iterdir():
             self.client.log_artifact(parent, str(path), "best")
         return by_seed

@@ -42,12 +42,13 @@ def test_mlflows_own_variables_stand_where_no_option_is_given(monkeypatch):
 def test_data_options_are_settings_of_the_data():
     args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
     args += ["--facets", "brand, price:8", "--item-id", "sku", "--where", "a > 1", "--separator", ";"]
-    args += ["--encoding", "cp1252", "--mixed-times", "convert"]
+    args += ["--encoding", "cp1252", "--mixed-times", "convert", "--split", "time,validation=0.1,test=2024-01-05"]
     options, given = parse(args)
     assert given == {"data": options.data}
     assert options.data.keys() == DATA_OPTIONS.keys()
     assert options.data["data.name"] == "clicks"
     assert options.data["data.columns"] == {"user": "u", "item": "i", "time": "t"}
+    assert options.data["data.split"] == {"by": "time", "validation": 0.1, "test": "2024-01-05"}
     assert options.data["text.facets"] == ["brand", "price:8"]
     assert parse(["--dataset", "beauty"])[0].data == {"data.name": "beauty"}
 
@@ -55,6 +56,7 @@ def test_data_options_are_settings_of_the_data():
 def test_every_option_has_a_line_of_help_and_is_in_the_options():
     actions = [action for action in parser()._actions if action.dest != "help"]
     data = {option.removeprefix("--").replace("-", "_") for option in DATA_OPTIONS.values()}
+    data |= {"train", "validation", "test"}  # other ways to say --data and --split
     assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
     assert all(action.help for action in actions)
     text = " ".join(parser().format_help().split())
