@@ -28,7 +28,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="BY[,validation=X,test=Y]",
         help="last: so many items of each user; time: shares of the interactions or dates (default: last, one item each)",
     )
-    group.add_argument("--train", metavar="FILE", help="the training part, in place of --data, where --test is a file, too")
+    group.add_argument(
+        "--train", metavar="FILE", help="the training part, in place of --data, where --test is a file, too"
+    )
     group.add_argument("--validation", metavar="FILE", help="the validation part")
     group.add_argument("--test", metavar="FILE", help="the test part")
     group.add_argument("--items", metavar="FILE", help="own item table with an id column, text and facets")
