@@ -211,7 +211,7 @@ class _Interactions:
 def _clock(chunk: Chunk, config: DataConfig) -> Any:
     """The times of a chunk. Raises `UserError` if it has the order of histories alone."""
     column = chunk.clock if chunk.ordered else chunk.time
-    if column is None or (len(found := as_array(column)) and found.null_count == len(found)):
+    if column is None or set(as_array(column).slice(0, 1).to_pylist()) <= {None, ""}:
         raise UserError(
             f"data.split.by = 'time': {config.path or config.name} has no times, only the order of each history; use by: last"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import itertools
 import random
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_histories_without_times_cannot_be_split_by_time(tmp_path):
     path.write_text("user,item\n" + "".join(f"{user},[1 2 3 4 {user}]\n" for user in range(5, 9)))
     with pytest.raises(UserError, match=r"has no times, only the order"):
         load(path, {"by": "time"})
+
+
+def test_prepared_files_are_split_by_their_timestamps_if_they_have_any(tmp_path):
+    """`position` is the order of a history there; the times of `timestamp` may be missing."""
+    for name, shown in {"full": str, "empty": lambda time: ""}.items():
+        lines = [f"{user},{step},{step},{shown(START + 100 * step)}" for user in range(6) for step in range(10)]
+        folder = tmp_path / name / "beauty"
+        folder.mkdir(parents=True)
+        with gzip.open(folder / "interactions.csv.gz", "wt") as stream:
+            stream.write("user_id,item_id,position,timestamp\n" + "\n".join(lines) + "\n")
+    split = SplitConfig(by="time", validation=0.2, test=0.1)
+    found = load_dataset(DataConfig(name="beauty", dir=str(tmp_path / "full"), core=1, split=split), report=len)
+    assert set(parts(found)[0][1]) == {7, 8} and parts(found)[5][2] == [9]
+    with pytest.raises(UserError, match=r"beauty has no times, only the order of each history"):
+        load_dataset(DataConfig(name="beauty", dir=str(tmp_path / "empty"), core=1, split=split), report=len)
 
 
 @pytest.mark.parametrize("text", ["day", "files,test=a.csv", "time,tset=0.1", "time,test", "time,test=1,test=2"])
