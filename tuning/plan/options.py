@@ -196,6 +196,7 @@ DATA_OPTIONS = {
     "data.encoding": "--encoding",
     "data.where": "--where",
     "data.mixed_times": "--mixed-times",
+    "data.time_format": "--time-format",
     "data.split": "--split",
     "data.items": "--items",
     "data.item_id": "--item-id",

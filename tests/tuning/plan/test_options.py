@@ -42,7 +42,16 @@ def test_mlflows_own_variables_stand_where_no_option_is_given(monkeypatch):
 def test_data_options_are_settings_of_the_data():
     args = ["--data", "x/clicks.csv", "--columns", "user=u,item=i,time=t", "--items", "i.csv", "--data-dir", "d"]
     args += ["--facets", "brand, price:8", "--item-id", "sku", "--where", "a > 1", "--separator", ";"]
-    args += ["--encoding", "cp1252", "--mixed-times", "convert", "--split", "time,validation=0.1,test=2024-01-05"]
+    args += [
+        "--encoding",
+        "cp1252",
+        "--mixed-times",
+        "convert",
+        "--time-format",
+        "%d.%m.%Y",
+        "--split",
+        "time,validation=0.1,test=2024-01-05",
+    ]
     options, given = parse(args)
     assert given == {"data": options.data}
     assert options.data.keys() == DATA_OPTIONS.keys()
