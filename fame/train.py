@@ -58,7 +58,7 @@ def main() -> None:
     results = []
     for seed in range(experiment.seed, experiment.seed + args.seeds):
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
-        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, shared))
+        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, shared, args.refit))
     if args.seeds > 1:
         _write_summary(output, results, experiment.epoch_metrics)
 
@@ -82,7 +82,7 @@ def read_settings(args: argparse.Namespace) -> Experiment:
 
 
 def train_one(
-    experiment: Experiment, dataset: Dataset, folder: Path, shared: LocalFolder | None = None
+    experiment: Experiment, dataset: Dataset, folder: Path, shared: LocalFolder | None = None, refit: bool = False
 ) -> dict[str, Any]:
     """Train (or go on training) in a folder and export the best epoch there; returns its metrics.
 
@@ -95,7 +95,7 @@ def train_one(
 
     if (folder / CHECKPOINT).exists():
         _print_earlier(experiment, folder)
-    model = train(experiment, dataset, folder, Lines(), shared)
+    model = train(experiment, dataset, folder, Lines(), shared, refit)
     for use in read_uses(folder):
         if use.shared:
             print(f"{use.stage}: taken over, {use.seconds:.1f} s of training saved")
@@ -104,6 +104,12 @@ def train_one(
         f"seed {experiment.seed}: best epoch {metrics['best_epoch']} of {metrics['epochs']}, "
         f"{name} validation {metrics['validation'][name]:.6f}, test {metrics['test'][name]:.6f}; → {model.folder}"
     )
+    if refit:
+        found = metrics["refit"]
+        print(
+            f"seed {experiment.seed}: trained once more on all {found['interactions']:,} interactions in {found['train_seconds']:.1f} s; "
+            "the metrics are those of the model before"
+        )
     return metrics
 
 
@@ -135,6 +141,11 @@ def parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting")
     parser.add_argument("--seeds", type=int, default=1, metavar="K", help="train with K seeds (default: 1)")
+    parser.add_argument(
+        "--refit",
+        action="store_true",
+        help="then train once more on everything, for the best number of epochs, and export that",
+    )
     parser.add_argument("--output", type=Path, help="folder for checkpoint and model (default: under runs/train/)")
     parser.add_argument(
         "--stages", type=Path, metavar="DIR", help="folder to share pre-trained backbones in (default: none is shared)"

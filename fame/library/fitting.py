@@ -23,8 +23,9 @@ from fame.library.progress import Bar, Progress, Silent
 from fame.library.settings import dotted
 from fame.runtime.files import writing
 from fame.runtime.parallel import Workers
-from fame.serving.export import export_model
+from fame.serving.export import export_model, export_refit
 from fame.training import fit as training
+from fame.training.refit import refit as refitted
 from fame.training.resolve import resolve
 
 
@@ -113,11 +114,16 @@ def prepared(experiment: Experiment, data: Dataset, workers: Workers) -> Experim
 
 
 def train(
-    experiment: Experiment, data: Dataset, folder: Path, progress: Progress, shared: LocalFolder | None = None
+    experiment: Experiment,
+    data: Dataset,
+    folder: Path,
+    progress: Progress,
+    shared: LocalFolder | None = None,
+    refit: bool = False,
 ) -> Model:
     """Train (or go on training) in a folder, and export the best epoch to `folder/best`.
 
-    Stages that other trainings need, too, are taken from `shared`, and kept there. Raises `UserError` if the folder
+    With `refit` the exported model is trained once more on everything (`fame.training.refit`). Stages that other trainings need, too, are taken from `shared`, and kept there. Raises `UserError` if the folder
     cannot be written or holds another training, `DivergedError` if the loss is not finite.
     """
     with writing(folder):
@@ -131,7 +137,12 @@ def train(
             )
             for report in reports:
                 progress.epoch(report, experiment.train.metric)
+        trained = training.read_trained(folder)
+        export_model(folder / "best", trained, data)
+        if refit:
+            with writing(folder):
+                again = refitted(trained, data, folder, on_step=progress.step, on_epoch=progress.refit)
+            export_refit(folder / "best", again, data)
     finally:
         progress.close()
-    export_model(folder / "best", training.read_trained(folder), data)
     return Model(folder / "best", data)

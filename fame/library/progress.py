@@ -22,6 +22,9 @@ class Progress(Protocol):
     def epoch(self, report: EpochReport, metric: str) -> None:
         """An epoch is done."""
 
+    def refit(self, stage: str, done: int, of: int, loss: float) -> None:
+        """An epoch of a training on everything is done."""
+
     def close(self) -> None:
         """The training has ended."""
 
@@ -32,6 +35,8 @@ class Silent:
     def step(self, done: int, of: int) -> None: ...
 
     def epoch(self, report: EpochReport, metric: str) -> None: ...
+
+    def refit(self, stage: str, done: int, of: int, loss: float) -> None: ...
 
     def close(self) -> None: ...
 
@@ -56,6 +61,10 @@ class Lines:
             flush=True,
         )
 
+    def refit(self, stage: str, done: int, of: int, loss: float) -> None:
+        self.bar.clear()
+        print(f"everything: epoch {done:3d} of {of} {stage:8s} loss {loss:.4f}", flush=True)
+
     def close(self) -> None:
         self.bar.close()
 
@@ -74,6 +83,9 @@ class Bar:
         self.done = report.epoch
         self.bar.set_postfix_str(f"{metric} {report.validation[metric]:.4f}, best {report.best:.4f}", refresh=False)
         self.bar.update(self.done - self.bar.n)
+
+    def refit(self, stage: str, done: int, of: int, loss: float) -> None:
+        self.bar.set_postfix_str(f"on everything {done}/{of}")
 
     def close(self) -> None:
         if self.done and self.bar.total != self.done:  # early stopping

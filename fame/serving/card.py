@@ -41,7 +41,7 @@ def model_card(experiment: Experiment, metrics: dict[str, Any]) -> str:
 
 A sequential recommender: given the items a user has interacted with, oldest first, it scores every
 item of the catalogue as the next one. Epoch {metrics["best_epoch"]} of {metrics["epochs"]} was the best on
-validation {metrics["metric"]} and is the one exported. The test metrics were computed once, for this model.
+validation {metrics["metric"]} and {_exported(metrics)}
 
 | metric | validation | test |
 | --- | ---: | ---: |
@@ -86,6 +86,18 @@ def _split(experiment: Experiment) -> str:
     """How the data are split, at the beginning of a sentence."""
     split = experiment.data.split
     return "Leave-one-out" if split.leave_one_out else f"Split by {split}"
+
+
+def _exported(metrics: dict[str, Any]) -> str:
+    """Whether the weights in the folder are those of the metrics."""
+    if "refit" not in metrics:
+        return "is the one exported. The test metrics were computed once, for this model."
+    refit = metrics["refit"]
+    epochs = ", ".join(f"{count} of {stage}" for stage, count in refit["epochs"].items())
+    return f"""gave the metrics below: they are those of `evaluated.safetensors`.
+
+**The model was then trained once more on everything**, the held-out items included: {refit["interactions"]:,} interactions, epochs:
+{epochs}. `model.safetensors` is this model. Nothing was left to evaluate it by."""
 
 
 def _over_seeds(metrics: dict[str, Any]) -> str:

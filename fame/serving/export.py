@@ -6,6 +6,7 @@
     users.safetensors    what each user has done, to recommend to users without the original data
     metrics.json         validation, test (computed once, here), history, provenance
     ranks.safetensors    rank of every user's held-out item, to compare with other models (`fame.evaluation.ranks`)
+    evaluated.safetensors   the weights that were evaluated, where model.safetensors was trained once more on everything
     probe.svg            which head knows which facet, for items that started from text
     README.md            model card
 
@@ -16,22 +17,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
-from fame.artifacts.checkpoint import save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import Experiment
 from fame.config.paths import near
-from fame.config.tree import to_dict, write_yaml
+from fame.config.tree import read_experiment, to_dict, write_yaml
 from fame.datasets import Dataset, Items
-from fame.datasets.sequences import PARTS
+from fame.datasets.sequences import PARTS, train_counts
 from fame.evaluation.final import Evaluation, evaluate_weights
 from fame.evaluation.ranks import RANKS, Ranks, rules
 from fame.evaluation.seeds import over_seeds
+from fame.index.inverted import INDEX
 from fame.models.build import build_model
 from fame.runtime.files import replacing, writing
 from fame.runtime.parallel import Workers
@@ -40,9 +44,12 @@ from fame.serving.card import model_card
 from fame.serving.columns import LONGEST_LABEL
 from fame.serving.histories import USERS, histories_of, write_histories
 from fame.training.fit import Trained
+from fame.training.refit import Refit, everything
 
 if TYPE_CHECKING:
     from fame.text.disentanglement import Disentanglement
+
+EVALUATED = "evaluated.safetensors"
 
 
 def export_model(
@@ -112,6 +119,28 @@ def export_model(
             (temporary / "probe.svg").write_text(facets.heat_map(dataset.config.name), encoding="utf-8")
         (temporary / "README.md").write_text(model_card(experiment, metrics), encoding="utf-8")
     return metrics
+
+
+def export_refit(folder: Path, refit: Refit, dataset: Dataset) -> dict[str, Any]:
+    """Put weights that were trained on everything into an exported folder, beside those that were evaluated.
+
+    Metrics, ranks and the experiment stay; the card says so. Returns what `metrics.json` holds. Raises `UserError` if
+    the folder cannot be written.
+    """
+    with writing(folder), replacing(folder) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        (temporary / INDEX).unlink(missing_ok=True)
+        os.replace(temporary / "model.safetensors", temporary / EVALUATED)
+        _, header = load_checkpoint(temporary / EVALUATED)
+        save_checkpoint(temporary / "model.safetensors", refit.weights, header)
+        catalogue = json.loads((temporary / "items.json").read_text(encoding="utf-8"))
+        catalogue["counts"] = train_counts(everything(dataset.sequences))[1:].tolist()
+        (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
+        metrics = json.loads((temporary / "metrics.json").read_text(encoding="utf-8")) | {"refit": refit.to_dict()}
+        (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        card = model_card(read_experiment(temporary / "config.yaml"), metrics, folder)
+        (temporary / "README.md").write_text(card, encoding="utf-8")
+    return cast(dict[str, Any], metrics)
 
 
 def _short_columns(items: Items) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -131,12 +132,16 @@ class StageRun:
         windows = training_windows(sequences, stage.train.mode, max_length)
         if not len(windows):
             raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
-        values = device_values(sequences, workers.device)
-        self.batcher = Batcher(values, windows, workers.share)
+        self.values = device_values(sequences, workers.device)
+        self.batcher = Batcher(self.values, windows, workers.share)
         self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
         self.padding = self.batcher.padding(stage.train.batch_size)
-        settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics)
-        self.evaluator = Evaluator(sequences, values, "validation", *settings)
+        self.settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics)
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Made when it is first asked for: a training on everything has nothing to evaluate by."""
+        return Evaluator(self.sequences, self.values, "validation", *self.settings)
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(without_prefix("model.", tensors))

@@ -74,6 +74,7 @@ class Options:
     seed: int = 0
     final_top: int = 0
     final_seeds: int | None = None
+    refit: str | None = None
     hang_after: float = 1800.0
     name: str | None = None
     storage: str = "runs"
@@ -284,6 +285,11 @@ def parser() -> argparse.ArgumentParser:
         help="at the end train the best K configurations again with several seeds, and choose by the mean (default: off)",
     )
     how.add_argument("--final-seeds", type=int, metavar="N", help=f"seeds of each of them (default: {FINAL_SEEDS})")
+    how.add_argument(
+        "--refit",
+        choices=["all"],
+        help="all: train the best configuration once more on everything, held-out items too, and export that (default: off)",
+    )
     where = parser.add_argument_group("where to run")
     where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
     where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))

@@ -6,13 +6,17 @@ metric is computed here, once, for the chosen trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from fame.datasets import Dataset
 from fame.errors import UserError
-from fame.serving.export import export_model
+from fame.serving.export import export_model, export_refit
+from fame.training.fit import Trained
+from fame.training.refit import best_epochs, refit
 from tuning.faults.halt import halted
 from tuning.storage.layout import Storage
 from tuning.study.trials import SweepTrial, ranked
@@ -30,8 +34,12 @@ class Best:
     place: str
 
 
-def export_best(trials: Iterable[SweepTrial], storage: Storage, dataset: Dataset) -> Best | None:
+def export_best(
+    trials: Iterable[SweepTrial], storage: Storage, dataset: Dataset, refit_all: bool = False
+) -> Best | None:
     """Export the best trial that has trained the model itself, not its backbone alone. Return None if none has.
+
+    With `refit_all` its model is trained once more on everything.
 
     Return None, too, if the sweep was stopped because nothing can be written: the resumed sweep exports the best.
     Raises `UserError` if the export is the first to find that out.
@@ -47,7 +55,7 @@ def export_best(trials: Iterable[SweepTrial], storage: Storage, dataset: Dataset
                 trial_id=trial.id,
                 point=trial.point,
                 finished=finished,
-                metrics=export_model(storage.best, trained, dataset, extra),
+                metrics=export_chosen(storage, trained, dataset, extra, refit_all=refit_all),
                 place=storage.publish_best(),
             )
         except UserError as error:
@@ -56,3 +64,25 @@ def export_best(trials: Iterable[SweepTrial], storage: Storage, dataset: Dataset
             print(f"the best so far, {trial.id}, is not exported: {error}")
             return None
     return None
+
+
+def export_chosen(
+    storage: Storage,
+    trained: Trained,
+    dataset: Dataset,
+    extra: dict[str, Any],
+    repeats: Sequence[Trained] = (),
+    refit_all: bool = False,
+) -> dict[str, Any]:
+    """Export a model, and train it once more on everything if that was asked for. Return its metrics."""
+    metrics = export_model(storage.best, trained, dataset, extra, repeats)
+    if not refit_all:
+        return metrics
+    threads = trained.experiment.train.threads
+    if threads:
+        torch.set_num_threads(threads)
+    epochs = best_epochs(trained)
+    print(
+        f"refit  {', '.join(f'{count} epochs of {stage}' for stage, count in epochs.items())} on everything", flush=True
+    )
+    return export_refit(storage.best, refit(trained, dataset, storage.local), dataset)

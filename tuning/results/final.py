@@ -17,9 +17,8 @@ from typing import Any
 
 from fame.datasets import Dataset
 from fame.evaluation.seeds import over_seeds
-from fame.serving.export import export_model
 from tuning.plan.sweep_plan import Plan
-from tuning.results.best import Best
+from tuning.results.best import Best, export_chosen
 from tuning.search.sampler import identity
 from tuning.space.domains import Choices, Parameter
 from tuning.storage.layout import Storage
@@ -141,6 +140,6 @@ def export_final(final: Final, trials: Iterable[SweepTrial], storage: Storage, d
         trial_id=chosen.finalist.trial,
         point=chosen.finalist.params,
         finished=True,
-        metrics=export_model(storage.best, trained[best_seed], dataset, extra, others),
+        metrics=export_chosen(storage, trained[best_seed], dataset, extra, others, final.plan.options.refit == "all"),
         place=storage.publish_best(),
     )
