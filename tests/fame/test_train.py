@@ -16,7 +16,9 @@ from fame.training.fit import fit, read_trained
 from tests.commands import Done, call, write_config, write_lines
 from tests.fame.helpers import TIMINGS
 
-FOLDER = {"README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors", "ranks.safetensors"}
+FOLDER = {"README.md", "config.yaml", "items.json", "metrics.json", "model.safetensors", "ranks.safetensors"} | {
+    "users.safetensors"
+}
 
 
 @pytest.fixture(autouse=True)

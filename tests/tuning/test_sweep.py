@@ -22,7 +22,9 @@ from tuning.tracking.store import sqlite_uri
 pytestmark = pytest.mark.slow
 
 TRIALS = 6
-EXPORTED = {"config.yaml", "model.safetensors", "metrics.json", "items.json", "ranks.safetensors", "README.md"}
+EXPORTED = {"config.yaml", "model.safetensors", "metrics.json", "items.json", "ranks.safetensors", "README.md"} | {
+    "users.safetensors"
+}
 
 
 def make_sweeps(factory: pytest.TempPathFactory, name: str) -> Sweeps:

@@ -9,6 +9,7 @@ from typing import Any
 from fame.config.tree import write_yaml
 from fame.datasets import Dataset
 from fame.runtime.provenance import git_commit, provenance
+from fame.serving.histories import USERS
 from tuning.driver import sweep_note
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
@@ -80,7 +81,7 @@ def end_run(
     files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
     metrics, tags = to_metrics(uses) | sanity.to_metrics(lines), {}
     if best is not None:
-        files += [(path, "best") for path in sorted(storage.best.iterdir())]
+        files += [(path, "best") for path in sorted(storage.best.iterdir()) if path.name != USERS]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
         metrics |= exported_metrics(best.metrics)
     projection.finish(
