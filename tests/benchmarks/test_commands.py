@@ -11,7 +11,10 @@ import pytest
 from benchmarks.__main__ import SETS
 
 ROOT = Path(__file__).parents[2]
-NAMES = sorted({name for names in SETS.values() for name in names} | {"models", "recbole", "sweep_scale", "text_start"})
+NAMES = sorted(
+    {name for names in SETS.values() for name in names}
+    | {"all_users", "models", "recbole", "sweep_scale", "text_start"}
+)
 
 
 def python(*args: str) -> subprocess.CompletedProcess:
