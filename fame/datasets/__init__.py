@@ -33,6 +33,7 @@ from fame.datasets.entry import DatasetEntry, Raw, Report, Source
 from fame.datasets.places import absolute
 from fame.datasets.sequences import PARTS, Sequences
 from fame.errors import UserError
+from fame.packages import optional
 from fame.registry import datasets
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
@@ -54,11 +55,9 @@ def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dat
     """
     entry = find_entry(config)
     config = entry.resolve(_absolute(config))
-    try:
+    with optional():
         source = entry.origin.locate(config.name, config, report)
         dataset = _load(entry, source, config, report)
-    except ModuleNotFoundError as error:
-        raise UserError(f"reading data needs the package {error.name}: pip install 'fame-tuning[data]'") from None
     if config.fingerprint not in (None, dataset.fingerprint):
         raise UserError(
             f"data.fingerprint = {config.fingerprint}: {config.name} from {source.description} is {dataset.fingerprint}, "

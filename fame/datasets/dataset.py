@@ -19,6 +19,7 @@ import numpy as np
 from fame.config import DataConfig
 from fame.datasets.sequences import Sequences, train_counts
 from fame.errors import UserError, nearest
+from fame.packages import optional
 
 if TYPE_CHECKING:
     from fame.datasets.entry import Report
@@ -155,7 +156,8 @@ class Dataset:
         report = report or print_to_stderr
         columns = _given(user=user, item=item, time=time, rating=rating)
         all_named = {"user", "item", "time"} <= columns.keys() and "where" not in preparation
-        path = keep_table(interactions, report, list(columns.values()) if all_named else None)
+        with optional():
+            path = keep_table(interactions, report, list(columns.values()) if all_named else None)
         if items is not None:
             preparation["items"] = keep_table(items, report, titles=title)
         elif title is not None or facets:

@@ -20,7 +20,7 @@ from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.library.model import Model
 from fame.library.progress import Bar, Progress, Silent
-from fame.library.settings import dotted
+from fame.library.settings import check_dataset, dotted
 from fame.runtime.files import writing
 from fame.runtime.parallel import Workers
 from fame.serving.export import export_model, export_refit
@@ -57,10 +57,7 @@ def fit(
         Traceback (most recent call last):
         fame.errors.UserError: unknown setting 'epoch': did you mean 'epochs'? ...
     """
-    if not isinstance(data, Dataset):
-        raise UserError(
-            f"data is a {type(data).__name__}; give fame.Dataset.from_pandas(…), .from_files(…) or .named(…)"
-        )
+    check_dataset(data)
     experiment = prepared(experiment_of(data, model, config, settings), data, Workers.current())
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="fame-model-"))
     # Stages other than the model's own may have epochs, too.

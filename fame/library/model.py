@@ -19,6 +19,7 @@ from fame.config.tree import read_experiment, to_dict, write_yaml
 from fame.datasets import Dataset, load_dataset
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
+from fame.packages import optional
 from fame.runtime.files import replacing, writing
 from fame.serving.other_data import evaluate_on
 from fame.serving.recommender import Recommender, history_of_user, load_recommender
@@ -80,7 +81,8 @@ class Model:
             >>> list(model.evaluate().columns), model.evaluate().index[:2].tolist()
             (['validation', 'test'], ['hr@5', 'ndcg@5'])
         """
-        import pandas as pd
+        with optional():
+            import pandas as pd
 
         if data is not None:
             other = evaluate_on(self.recommender.exported, data, self.experiment)
@@ -123,7 +125,8 @@ class Model:
             >>> list(model.recommend(histories=[[3, 4]], k=1, exclude=[5]).columns)
             ['user', 'rank', 'item', 'title', 'score']
         """
-        import pandas as pd
+        with optional():
+            import pandas as pd
 
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise UserError(f"k = {k!r}: must be a whole number of at least 1")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from fame.config import BackboneConfig, EvaluateConfig, TextConfig, TrainConfig
+from fame.datasets import Dataset
 from fame.errors import UserError, nearest
 from fame.registry import models
 
@@ -19,6 +20,13 @@ SECTIONS: dict[str, type] = {
 """Sections in which a plain name is looked up after those of the model, in this order."""
 PLAIN = {"seed": "seed", "recipe": "recipe", "max_length": "data.max_length"}
 """Settings outside of these sections that have a plain name."""
+
+
+def check_dataset(data: object) -> None:
+    """Raise `UserError` for anything else than a dataset."""
+    if not isinstance(data, Dataset):
+        kind = type(data).__name__
+        raise UserError(f"data is a {kind}; give fame.Dataset.from_pandas(…), .from_files(…) or .named(…)")
 
 
 def dotted(model: str, settings: Mapping[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from fame.config import DataConfig
 from fame.config.tree import section_from_dict
 from fame.datasets import Dataset, find_entry
 from fame.errors import UserError
-from fame.library.settings import dotted
+from fame.library.settings import check_dataset, dotted
+from fame.packages import optional
 from tuning.library.run import carry_out, planned
 from tuning.library.sweep import Sweep
 from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, parse
@@ -41,21 +42,20 @@ def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, 
         Traceback (most recent call last):
         fame.errors.UserError: --trials 0: must be at least 1
     """
-    from tuning.machines.watch import CannotGoOnError
-
-    if not isinstance(data, Dataset):
-        raise UserError(
-            f"data is a {type(data).__name__}; give fame.Dataset.from_pandas(…), .from_files(…) or .named(…)"
-        )
+    check_dataset(data)
     if threading.current_thread() is not threading.main_thread():
         raise UserError("tune runs in the main thread alone: it listens to Ctrl-C; start it there, or as a process")
-    plan, storage = planned(*options_of(data, {"model": model, "trials": trials, **options}))
+    with optional():
+        from tuning.machines.watch import CannotGoOnError
+
+        plan, storage = planned(*options_of(data, {"model": model, "trials": trials, **options}))
     if plan.fingerprint not in (None, data.fingerprint):
         raise UserError(
             f"resume: sweep '{storage.name}' has other data than these; give its data, or start another sweep"
         )
     try:
-        carry_out(plan, storage, report=lambda line: None)
+        with optional():
+            carry_out(plan, storage, report=lambda line: None)
     except CannotGoOnError as error:
         raise RuntimeError(str(error)) from error
     return Sweep(storage.name, plan.options.storage, data)
