@@ -24,10 +24,9 @@ from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import plain_name
 from tuning.storage.layout import shown
-from tuning.tracking.runs import PARAM_LENGTH, Batch, find, like, texts
+from tuning.tracking.runs import PARAM_LENGTH, Batch, find, like, milliseconds, texts
 from tuning.tracking.store import check_tracking_uri, connect, first_line
 from tuning.tracking.vocabulary import exported_metrics, metric_name, settings
-from tuning.tracking.wanted import milliseconds
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

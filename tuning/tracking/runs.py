@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tuning.tracking.vocabulary import metric_name, valid_name
@@ -121,3 +123,8 @@ def search(client: MlflowClient, experiment_id: str, query: str, *, deleted: boo
         token = page.token
         if not token:
             return found
+
+
+def milliseconds(when: datetime | None) -> int:
+    """Return a time as MLflow takes it; now for None."""
+    return int((time.time() if when is None else when.timestamp()) * 1000)

@@ -5,16 +5,14 @@ A trial's run has the tag `status`: `running`, `finished`, `pruned`, `failed` or
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuning.study.trials import State, SweepTrial
 from tuning.tracking.links import Place
-from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
+from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, milliseconds, texts
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -97,8 +95,3 @@ class WantedSweep:
     end_tags: dict[str, str] = field(default_factory=dict)
     files: list[tuple[Path, str | None]] = field(default_factory=list)
     """Artifacts, each with its folder; None is the root."""
-
-
-def milliseconds(when: datetime | None) -> int:
-    """Return a time as MLflow takes it; now for None."""
-    return int((time.time() if when is None else when.timestamp()) * 1000)

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING
 
 from tuning.tracking.links import Place
 from tuning.tracking.reports import EpochMetrics
-from tuning.tracking.runs import TAG_LENGTH, Batch, changed_params, children, current_params, find, like, shortened
+from tuning.tracking.runs import (
+    TAG_LENGTH,
+    Batch,
+    changed_params,
+    children,
+    current_params,
+    find,
+    like,
+    milliseconds,
+    shortened,
+)
 from tuning.tracking.store import connect, first_line, in_one_line
 from tuning.tracking.vocabulary import metric_name
-from tuning.tracking.wanted import WantedRun, WantedSweep, milliseconds
+from tuning.tracking.wanted import WantedRun, WantedSweep
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
