@@ -16,7 +16,14 @@ from fame.evaluation.ranks import RANKS, Ranks
 from fame.runtime.provenance import mask_credentials
 from tuning.space import flatten
 from tuning.tracking.runs import children, search
-from tuning.tracking.store import be_patient, check_tracking_uri, client_of, database_file, in_one_line
+from tuning.tracking.store import (
+    be_patient,
+    check_tracking_uri,
+    client_of,
+    database_file,
+    follow_moved_artifacts,
+    in_one_line,
+)
 from tuning.tracking.vocabulary import history, latest
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ class Store:
         be_patient()
         address = check_tracking_uri(uri) if _is_server(uri) else _existing(uri, self.shown)
 
+        follow_moved_artifacts(address)
         with in_one_line(uri):
             self.client: MlflowClient = client_of(address)
             self.experiments: dict[str, Experiment] = {e.experiment_id: e for e in self.client.search_experiments()}

@@ -11,7 +11,7 @@ from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
 from tuning.storage.layout import Storage, newest, shown
 from tuning.tracking.links import Place
-from tuning.tracking.store import check_tracking_uri
+from tuning.tracking.store import check_tracking_uri, follow_moved_artifacts
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
         raise UserError(f"there is no study at {shown(storage.study)}; name a sweep with --name, or its --storage")
     options = storage.read_record()["options"]
     uri = check_tracking_uri(args.tracking_uri or options["tracking_uri"])
+    follow_moved_artifacts(uri)
     import optuna  # here, so that --help need not wait
 
     from tuning.study.reading import open_read_only

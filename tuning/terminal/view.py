@@ -163,3 +163,5 @@ def shown(mode: str, console: Console | None = None) -> Iterator[View]:
             yield current
     finally:
         _view = before
+        if current.live is not None and current.waits is not None:
+            console.print(current.waits.text)  # the table is gone, and the sweep still ends

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
@@ -34,6 +34,15 @@ The client reads them from the environment at each request, and from nowhere els
 PLACES = ("", "/mlflow")
 """Paths at which MLflow's server is often found behind a proxy or with `--static-prefix`."""
 PLACE_SECONDS = 5
+ARTIFACTS = "mlartifacts"
+"""Folder of artifacts beside a database."""
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+"""Columns of MLflow's tables that hold a place of artifacts."""
 LOCK_SECONDS = 5
 """Most seconds to wait for a database that another process writes to."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
@@ -171,6 +180,29 @@ def client_of(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
+def follow_moved_artifacts(uri: str) -> None:
+    """Bring the places of artifacts up to date if a database and the folder beside it were moved together.
+
+    MLflow keeps each place as a whole path. A place is changed only where its folder is gone and the one here is there.
+    """
+    if not uri.startswith("sqlite:") or not (file := database_file(uri)).exists():
+        return
+    here = file.parent / ARTIFACTS
+    with contextlib.closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as database, database:
+        try:
+            found = database.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        except sqlite3.OperationalError:  # a new database has no tables yet
+            return
+        for (place,) in found:
+            before = Path(unquote(urlsplit(place or "").path))
+            moved = before.name == ARTIFACTS and before != here and not before.exists() and here.is_dir()
+            for table, column in PLACES if moved else ():
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR {column} LIKE ? || '/%'",
+                    (here.as_uri(), len(place) + 1, place, place),
+                )
+
+
 def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[MlflowClient, str]:
     """Return a client of a checked address and the id of the experiment, which is made if it is missing.
 
@@ -181,13 +213,14 @@ def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[M
     alone = contextlib.nullcontext()
     if uri.startswith("sqlite:"):
         folder = database_file(uri).parent
-        artifact_location = artifact_location or (folder / "mlartifacts").as_uri()
+        artifact_location = artifact_location or (folder / ARTIFACTS).as_uri()
         alone = _locked(folder)
 
     from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # no news about new tables
     with alone:
+        follow_moved_artifacts(uri)
         client = client_of(uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:

@@ -15,7 +15,7 @@ from fame.errors import UserError
 from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
 from tuning.tracking.projection import Projection
-from tuning.tracking.store import check_tracking_uri, is_refusal
+from tuning.tracking.store import check_tracking_uri, connect, is_refusal, sqlite_uri
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,17 @@ def test_a_server_that_is_something_else(tmp_path: Path) -> None:
     finally:
         web.shutdown()
         web.server_close()
+
+
+def test_artifacts_move_with_the_folder_of_their_database(tmp_path: Path) -> None:
+    (before := tmp_path / "before").mkdir()
+    client, experiment = connect(sqlite_uri(before / "mlflow.db"), "e", None)
+    run = client.create_run(experiment).info.run_id
+    client.log_text(run, "text", "a.txt")
+    other = client.create_experiment("elsewhere", (tmp_path / "other").as_uri())
+    after = before.rename(tmp_path / "after ü")
+    for _ in range(2):
+        client, same = connect(sqlite_uri(after / "mlflow.db"), "e", None)
+        assert same == experiment and [file.path for file in client.list_artifacts(run)] == ["a.txt"]
+        client.log_text(client.create_run(experiment).info.run_id, "text", "b.txt")
+    assert not before.exists() and client.get_experiment(other).artifact_location == (tmp_path / "other").as_uri()
