@@ -22,6 +22,7 @@ from tuning.plan.credentials import without_credentials
 from tuning.plan.durations import seconds_of
 from tuning.schedulers import SCHEDULERS
 from tuning.search import SAMPLERS
+from tuning.space.models import SHORTLIST
 from tuning.storage.layout import STAGES
 from tuning.trial import TRAINERS
 
@@ -30,6 +31,8 @@ TRACKING_URI, EXPERIMENT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 LOCAL_STORE = "sqlite:///mlflow.db"
 TRACKING_HELP = f"MLflow store or server (default: ${TRACKING_URI}, or {LOCAL_STORE})"
 EXPERIMENT_HELP = f"MLflow experiment (default: ${EXPERIMENT_NAME}, or the dataset's name)"
+AUTO = "auto"
+"""Value of --model for the shipped shortlist."""
 FINAL_SEEDS = 5
 """Seeds of the last step if --final-seeds is not given."""
 
@@ -106,6 +109,8 @@ class Options:
             raise UserError(
                 f"--scheduler {self.scheduler}: advances all trials together, so give their number: --trials N"
             )
+        if len(set(self.models)) < len(self.models):
+            raise UserError(f"--model {self.model}: names a model twice; name each once")
         _check_gpus(self.gpus_per_worker)
         _check_trainer(self)
         _check_final(self)
@@ -124,6 +129,11 @@ class Options:
             )
         if self.name == STAGES:
             raise UserError(f"--name {STAGES}: is the folder in which sweeps share stages; choose another name")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are searched, by name."""
+        return SHORTLIST if self.model == AUTO else tuple(name.strip() for name in self.model.split(","))
 
     @property
     def open_ended(self) -> bool:
@@ -228,7 +238,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add_data_options(parser)
     what = parser.add_argument_group("what to search")
-    what.add_argument("--model", help=_help("registered model", "model"))
+    what.add_argument(
+        "--model",
+        help=_help(f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)}", "model"),
+    )
     what.add_argument(
         "--space",
         metavar="FILE",

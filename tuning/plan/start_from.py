@@ -17,8 +17,9 @@ from fame.config.tree import experiment_from_dict, read_experiment, to_dict
 from fame.errors import UserError, nearest
 from fame.training.fit import deciding
 from tuning.plan.sweep_plan import Plan
-from tuning.space import Space, flatten
+from tuning.space import Space, flatten, plain
 from tuning.space.file import space_from_dict
+from tuning.space.space import MODEL
 from tuning.storage import object_store
 from tuning.storage.layout import Storage, below, is_remote, shown, sweeps_in
 from tuning.study.lessons import Lesson
@@ -105,7 +106,9 @@ def _start(space: Space, points: Sequence[tuple[str, Mapping[str, Any]]], count:
     known: list[dict[str, Any]] = []
     for name, settings in points:
         try:
-            point = space.complete({key: settings[key] for key in space.search if key in settings})
+            name_of = {key: key if key == MODEL else plain(key) for key in space.search}
+            own = {key: settings[known] for key, known in name_of.items() if known in settings}
+            point = space.complete(own)
         except UserError as error:
             print(f"start   a point of {name} is left out: {error}")
             continue
@@ -156,7 +159,7 @@ def _earlier(storage: str, name: str) -> Iterator[Earlier]:
 
 
 def _data_name(record: Mapping[str, Any]) -> str:
-    return experiment_from_dict(space_from_dict(record["space"], "an earlier sweep").base).data.name
+    return experiment_from_dict(space_from_dict(record["space"], "an earlier sweep").experiment({})).data.name
 
 
 def _trials(storage: Storage) -> list[SweepTrial]:
@@ -184,6 +187,9 @@ def _searched(space: Space) -> dict[str, Any]:
 
 def _fixed(space: Space) -> dict[str, Any]:
     """Return what decides a trial's result beside its point and its data."""
-    tree = deciding(experiment_from_dict(space.base))
-    del tree["data"]["fingerprint"]
-    return tree
+    found = {}
+    for name, one in (space.members or {space.model: space}).items():
+        tree = deciding(experiment_from_dict(one.base))
+        del tree["data"]["fingerprint"]
+        found[name] = tree
+    return found

@@ -22,9 +22,11 @@ from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Option
 from tuning.plan.shared_stages import Expected, expected
 from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
-from tuning.space import Space, flatten
+from tuning.space import Space, flatten, plain
 from tuning.space.domains import Choices
 from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
+from tuning.space.models import merge
+from tuning.space.space import MODELS
 from tuning.study.lessons import Lesson
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Plan:
     @property
     def experiment(self) -> Experiment:
         """The settings that all trials have in common."""
-        experiment = experiment_from_dict(self.space.base)
+        experiment = experiment_from_dict(self.space.experiment({}))
         if self.fingerprint is None:
             return experiment
         return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
@@ -102,12 +104,13 @@ class Plan:
 
     def _with_epochs(self, epochs: int) -> Space:
         before = self._most("train.epochs")
-        if "train.epochs" in self.space.search:
+        if "train.epochs" in map(plain, self.space.search):
             raise UserError(f"--epochs {epochs}: the sweep searches train.epochs; leave the option out")
         if epochs < before:
             raise UserError(f"--epochs {epochs}: the sweep's trials have up to {before}; give at least as many")
         base = copy.deepcopy(dict(self.space.base))
-        set_key(base, "train.epochs", epochs)
+        for tree in base[MODELS].values() if self.space.members else [base]:
+            set_key(tree, "train.epochs", epochs)
         return dataclasses.replace(self.space, base=base)
 
     @property
@@ -133,7 +136,14 @@ class Plan:
 
     def shared_stages(self) -> list[Expected]:
         """The stages whose results trials share. A population's trials share none."""
-        return [] if SCHEDULERS[self.options.scheduler].changes else expected(self.space)
+        if SCHEDULERS[self.options.scheduler].changes:
+            return []
+        parts = {f" of {name}": one for name, one in self.space.members.items()} or {"": self.space}
+        return [
+            dataclasses.replace(stage, stage=f"{stage.stage}{of}")
+            for of, one in parts.items()
+            for stage in expected(one)
+        ]
 
     @property
     def exhausts(self) -> bool:
@@ -160,11 +170,12 @@ class Plan:
         if options.space is not None or self.demonstrates or options.sampler == "grid":
             return self
         settings: dict[str, Any] = {}
+        searched = set(map(plain, self.space.search))
         if self.searches_text and not text_columns(dataset.items, self.experiment.text.columns):
-            settings |= {key: off for key, off in NO_TEXT.items() if key in self.space.search}
-        if "model.labels" in self.space.search and not dataset.facets and self.experiment.text.facets is None:
+            settings |= {key: off for key, off in NO_TEXT.items() if key in searched}
+        if "model.labels" in searched and not dataset.facets and self.experiment.text.facets is None:
             settings["model.labels"] = False
-        if "train.mode" in self.space.search and dataset.statistics["average_length"] > SHORT:
+        if "train.mode" in searched and dataset.statistics["average_length"] > SHORT:
             settings["train.mode"] = "all"
         size = dataclasses.replace(self, space=fix(self.space, settings)).size(dataset, share)
         if options.epochs is None and "train.epochs" not in flatten(apply_overrides({}, options.set)):
@@ -224,6 +235,9 @@ class Plan:
 
     def _values(self, key: str) -> Sequence[Any]:
         """Return the ends or choices of a searched key, or the one value of another key."""
+        if self.space.members:
+            parts = [dataclasses.replace(self, space=one) for one in self.space.members.values()]
+            return [value for part in parts if key in part.space.defaults for value in part._values(key)]
         parameter = self.space.search.get(key)
         if parameter is not None:
             return parameter.domain.ends()
@@ -251,7 +265,33 @@ def possible(trials: int, space: Space) -> int:
 
 def make_plan(options: Options) -> Plan:
     """Read and check all that the options name, except the data. Raises `UserError`."""
-    space = read_space(options.space or default_space(options.model, bool(options.data)))
+    names = options.models
+    if len(names) == 1:
+        space = _space_of(options, names[0])
+    else:
+        if options.space is not None:
+            raise UserError(
+                f"--space {options.space}: each of several models is searched in its own space; leave it out"
+            )
+        settings = flatten(apply_overrides({}, options.set))
+        parts = {name: _space_of(options, name) for name in names}
+        for key in settings:
+            if key != "recipe" and not any(key in part.defaults for part in parts.values()):
+                raise UserError(f"--set {key}=…: none of the models {', '.join(names)} has this setting")
+        space = merge(parts)
+    usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
+    trials = possible(options.trials or usual, space)
+    plan = Plan(options=options, space=space, trials=trials)
+    SCHEDULERS[options.scheduler].check(plan.schedule)
+    if options.final_top > trials:
+        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
+    return plan
+
+
+def _space_of(options: Options, model: str) -> Space:
+    """Return the space of one model with all that the options say."""
+    several = len(options.models) > 1
+    space = read_space(options.space or default_space(model, several or bool(options.data)))
     settings = flatten(apply_overrides({}, options.set))
     for key in settings:
         if key in options.data or (key == "train.epochs" and options.epochs is not None):
@@ -268,21 +308,17 @@ def make_plan(options: Options) -> Plan:
     settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
     if options.epochs is not None:
         settings["train.epochs"] = options.epochs
-    if space.model != options.model:
+    if space.model != model:
         if options.space is not None:
-            raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {options.model}")
-        settings["model.name"] = options.model
+            raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {model}")
+        settings["model.name"] = model
     encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
-    space = _with_absolute_encoders(fix(space, settings))
-    usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
-    trials = possible(options.trials or usual, space)
-    plan = Plan(options=options, space=space, trials=trials)
-    SCHEDULERS[options.scheduler].check(plan.schedule)
-    if options.final_top > trials:
-        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
-    return plan
+    if several:
+        known = fix(space, {"model.name": model}).defaults
+        settings = {key: value for key, value in settings.items() if key in known or key == "recipe"}
+    return _with_absolute_encoders(fix(space, settings))
 
 
 def _with_absolute_encoders(space: Space) -> Space:

@@ -24,6 +24,7 @@ from tuning.report import figures
 from tuning.report.edges import edges
 from tuning.report.exported import ExportedModel
 from tuning.report.savings import Spent, spent
+from tuning.results.by_model import by_model
 from tuning.results.final import Final, repeats
 from tuning.results.next_steps import pages_command
 from tuning.storage.layout import Storage
@@ -76,6 +77,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     tables = [
         None if exported is None else exported.table(plan.options.metric),
         _best_trials(plan, trials),
+        _models(plan, trials),
         _sanity(plan, sanity_of(study), trials),
         _final(plan, storage, trials),
         _faults(trials),
@@ -195,6 +197,21 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
         *columns(["setting"], []),
     ]
     return Table(title="Best trials", columns=names, rows=rows) if rows else None
+
+
+def _models(plan: Plan, trials: list[SweepTrial]) -> Table | None:
+    rows = [
+        [
+            one.model,
+            str(one.trials),
+            str(one.epochs),
+            clock(one.seconds),
+            "–" if one.best is None else f"{one.best.value:.4f}",
+        ]
+        for one in by_model(trials, datetime.now())
+    ]
+    names = columns(["model"], ["trials", "epochs", "time of its trials", f"best validation {plan.options.metric}"])
+    return Table(title="What each model reached, and what it cost", columns=names, rows=rows) if rows else None
 
 
 def _sanity(plan: Plan, sanity: Sanity, trials: list[SweepTrial]) -> Table | None:

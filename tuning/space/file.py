@@ -24,7 +24,8 @@ from fame.config.tree import assign, key_lines, read_yaml
 from fame.errors import UserError, nearest
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
-from tuning.space.space import Space, flatten
+from tuning.space.models import merge
+from tuning.space.space import MODELS, Space, flatten
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -74,7 +75,10 @@ def space_from_dict(tree: Any, source: str = "space", lines: Mapping[str, int] |
             if not isinstance(content, sections[name]):
                 kind = "list" if sections[name] is list else "mapping"
                 raise UserError(f"{name} = {json.dumps(content, default=str)}: must be a {kind}")
-    space = Space(base=with_recipe(tree.get("base", {})), search={}, source=source, lines=lines or {})
+    base = tree.get("base", {})
+    if MODELS in base:  # the record of a sweep of several models, whose spaces were checked one by one
+        return _several(tree, source)
+    space = Space(base=with_recipe(base), search={}, source=source, lines=lines or {})
     search = {}
     for key, settings in tree.get("search", {}).items():
         with inside(space.place(key)):
@@ -87,6 +91,17 @@ def space_from_dict(tree: Any, source: str = "space", lines: Mapping[str, int] |
     check_values(space)
     check_possible(space)
     return replace(space, start=tuple(_read_start(space, tree.get("start", ()))))
+
+
+def _several(tree: Mapping[str, Any], source: str) -> Space:
+    space = Space(base=tree["base"], search={}, source=source)
+    defaults = space.defaults
+    return replace(
+        space,
+        search={key: read_parameter(settings, defaults[key]) for key, settings in tree["search"].items()},
+        constraints=tuple(map(read_constraint, tree["constraints"])),
+        start=tuple(tree["start"]),
+    )
 
 
 def _read_start(space: Space, points: Any) -> Iterator[dict[str, Any]]:
@@ -104,12 +119,19 @@ def _read_start(space: Space, points: Any) -> Iterator[dict[str, Any]]:
             yield point
 
 
+def _known(space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings that the space's model has."""
+    return {key: value for key, value in flatten(settings).items() if key in space.defaults}
+
+
 def fix(space: Space, settings: Mapping[str, Any]) -> Space:
     """The space with these keys (dotted, or nested) set for every trial and no longer searched.
 
     Keys that existed only under another value of a fixed key are no longer searched either.
     Start points keep their other keys; one that is no longer possible is dropped.
     """
+    if space.members:
+        return merge({name: fix(one, _known(one, settings)) for name, one in space.members.items()})
     base = copy.deepcopy(dict(space.base))
     given: dict[str, Any] = {}
     for key, value in flatten(settings).items():

@@ -10,7 +10,7 @@ import copy
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,25 @@ from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
 
 MAX_GRID = 5_000
 """Most configurations that are listed one by one. A larger space is sampled."""
+
+
+MODEL, MODELS = "model.name", "models"
+"""The key that chooses among several models, and the part of `base` with the settings of each."""
+
+
+def plain(key: str) -> str:
+    """Return a key without the model that it belongs to: `train.lr` for `sasrec/train.lr`."""
+    return key.rpartition("/")[2]
+
+
+def settings_at(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the trial at `point`, as nested dictionaries."""
+    if (models := base.get(MODELS)) is not None:
+        base = models[point.get(MODEL, next(iter(models)))]
+    tree = copy.deepcopy(dict(base))
+    for key, value in point.items():
+        set_key(tree, plain(key), value)
+    return tree
 
 
 @dataclass(frozen=True)
@@ -48,10 +67,31 @@ class Space:
 
     def experiment(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of the trial at `point`, as nested dictionaries."""
-        tree = copy.deepcopy(dict(self.base))
-        for key, value in point.items():
-            set_key(tree, key, value)
-        return tree
+        return settings_at(self.base, point)
+
+    @cached_property
+    def members(self) -> dict[str, Space]:
+        """The space of each model. Empty for a space of one model."""
+
+        def of(name: str) -> Space:
+            mine = {key: p for key, p in self.search.items() if key.startswith(f"{name}/")}
+            search = {
+                plain(key): replace(p, when=tuple(replace(c, key=plain(c.key)) for c in p.when if c.key != MODEL))
+                for key, p in mine.items()
+            }
+            constraints = tuple(
+                replace(one, left=_plain(one.left), right=_plain(one.right))
+                for one in self.constraints
+                if any(side.startswith(f"{name}/") for side in one.names())
+            )
+            start = tuple(
+                {plain(key): value for key, value in point.items() if key != MODEL}
+                for point in self.start
+                if point[MODEL] == name
+            )
+            return replace(self, base=self.base[MODELS][name], search=search, constraints=constraints, start=start)
+
+        return {name: of(name) for name in self.base.get(MODELS, ())}
 
     def sample(self, trial: Any) -> dict[str, Any]:
         """Return a point from an `optuna.Trial`. Its parameters have the keys as names."""
@@ -79,6 +119,9 @@ class Space:
 
     def constraint_problem(self, point: Mapping[str, Any]) -> str | None:
         """Return the constraint that the point breaks, if any."""
+        if self.members:
+            own = {plain(key): value for key, value in point.items() if key != MODEL}
+            return self.members[point[MODEL]].constraint_problem(own)
         values = self.defaults | self.fixed | dict(point)
         for constraint in self.constraints:
             if not constraint.holds(values):
@@ -130,11 +173,16 @@ class Space:
     @cached_property
     def defaults(self) -> dict[str, Any]:
         """Every key of the model's experiment, at its default."""
+        if self.members:
+            own = {f"{name}/{key}": v for name, one in self.members.items() for key, v in one.defaults.items()}
+            return {MODEL: next(iter(self.members)), **own}
         return flatten(to_dict(experiment_from_dict({"model": {"name": self.model}})))
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
         """`base` with dotted keys."""
+        if self.members:
+            return {f"{name}/{key}": value for name, one in self.members.items() for key, value in one.fixed.items()}
         return {key: typed(value, self.defaults.get(key)) for key, value in flatten(self.base).items()}
 
     def _is_active(self, key: str, point: Mapping[str, Any]) -> bool:
@@ -204,6 +252,10 @@ class Space:
         if problem := self.problem(point):
             raise UserError(problem)
         return point
+
+
+def _plain(side: str | float) -> str | float:
+    return plain(side) if isinstance(side, str) else side
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -255,9 +255,13 @@ class Record:
 
 def _without_epochs(origin: Mapping[str, Any]) -> dict[str, Any]:
     """Return the origin of a study without the number of epochs, which a resumed sweep may raise."""
-    base = dict(origin["space"]["base"])
-    base["train"] = {key: value for key, value in (base.get("train") or {}).items() if key != "epochs"}
-    return {**origin, "space": {**origin["space"], "base": base}}
+
+    def without(base: Mapping[str, Any]) -> dict[str, Any]:
+        if "models" in base:
+            return {"models": {name: without(one) for name, one in base["models"].items()}}
+        return {**base, "train": {key: v for key, v in (base.get("train") or {}).items() if key != "epochs"}}
+
+    return {**origin, "space": {**origin["space"], "base": without(origin["space"]["base"])}}
 
 
 def distribution(domain: Domain) -> BaseDistribution:

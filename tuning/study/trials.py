@@ -21,6 +21,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning.faults import Fault
+from tuning.space.space import MODEL, plain
 from tuning.study.lessons import TAUGHT_BY
 from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics
 
@@ -145,19 +146,22 @@ class SweepTrial:
 
 def run_name(point: Mapping[str, Any], trial_id: str) -> str:
     """Return ``H2 N4 D64``, or the trial's id if the search varies none of these."""
-    words = [f"{letter}{point[key]}" for key, letter in LETTERS.items() if key in point]
+    own = {plain(key): value for key, value in point.items()}
+    words = [own[MODEL]] if MODEL in own else []
+    words += [f"{letter}{own[key]}" for key, letter in LETTERS.items() if key in own]
     return " ".join(words) or trial_id
 
 
 def setting(point: Mapping[str, Any], keys: Collection[str]) -> str:
     """Return the settings of these keys in one line: ``H2 N4, lr 0.001, dropout 0.3``."""
-    known = {key: value for key, value in point.items() if key in keys}
+    known = {key if key == MODEL else plain(key): value for key, value in point.items() if key in keys}
+    named = (MODEL, *LETTERS)
     others = [
         f"{key.removeprefix('model.').removeprefix('train.')} {short(value)}"
         for key, value in known.items()
-        if key not in LETTERS
+        if key not in named
     ]
-    return ", ".join([run_name(known, "")] * any(key in LETTERS for key in known) + others)
+    return ", ".join([run_name(known, "")] * any(key in named for key in known) + others)
 
 
 def short(value: object) -> str:

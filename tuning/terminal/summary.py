@@ -6,6 +6,7 @@ import collections
 import itertools
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -17,10 +18,12 @@ from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
 from tuning.faults.halt import finished_early, halted
 from tuning.machines.resources import Resources
+from tuning.pages.tables import clock
 from tuning.plan.size import spoken
 from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
+from tuning.results.by_model import by_model
 from tuning.results.next_steps import model_commands, pages_command, resume_command
 from tuning.storage.layout import Storage, shown
 from tuning.study.sanity import Sanity, judgement
@@ -145,6 +148,10 @@ def print_results(
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
     if plan.exhausts:
         console.print(f"space   {exhausted(plan)}", highlight=False, soft_wrap=True)
+    for one in by_model(trials, datetime.now()):
+        value = "no value" if one.best is None else f"{metric} {one.best.value:.4f} ({one.best.id})"
+        cost = f"{one.trials} trials, {one.epochs} epochs, {clock(one.seconds)}"
+        console.print(f"model   {one.model}: {value}; {cost}", highlight=False, soft_wrap=True)
     if best is None:
         if halted() is None:
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)

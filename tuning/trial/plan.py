@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment
-from fame.config.tree import experiment_from_dict, set_key
+from fame.config.tree import experiment_from_dict
+from tuning.space import settings_at
 
 if TYPE_CHECKING:
     import ray
@@ -44,7 +45,4 @@ class TrialPlan:
 
 def trial_experiment(base: Mapping[str, Any], point: Mapping[str, Any]) -> Experiment:
     """Return the experiment of the trial at `point`."""
-    tree = {key: dict(value) if isinstance(value, Mapping) else value for key, value in base.items()}
-    for key, value in point.items():
-        set_key(tree, key, value)
-    return experiment_from_dict(tree)
+    return experiment_from_dict(settings_at(base, point))

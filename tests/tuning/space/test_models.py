@@ -1,0 +1,93 @@
+"""Several models in one space: each has its own keys, and the parts are there again."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+import pytest
+import yaml
+
+from fame.config.tree import experiment_from_dict, write_yaml
+from fame.errors import UserError
+from tuning.plan.options import parse
+from tuning.plan.sweep_plan import Plan, make_plan, plan_from_record
+from tuning.results.by_model import by_model
+from tuning.search.study_search import StudySearch
+from tuning.space import settings_at
+from tuning.space.models import SHORTLIST
+from tuning.study.trials import run_name
+
+
+def plan_of(*args: str) -> Plan:
+    return make_plan(parse(["--dataset", "beauty", *args])[0])
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return plan_of("--model", "fame,sasrec", "--trials", "6", "--epochs", "7", "--set", "model.dim=32")
+
+
+def test_a_trial_has_one_model_and_its_keys_alone(plan):
+    rng = random.Random(0)
+    points = [plan.space.draw(rng) for _ in range(40)]
+    assert {point["model.name"] for point in points} == {"fame", "sasrec"}
+    for point in points:
+        model = point["model.name"]
+        assert all(key == "model.name" or key.startswith(f"{model}/") for key in point)
+        if plan.space.problem(point) is None:
+            experiment = experiment_from_dict(settings_at(plan.space.base, point))
+            assert (experiment.model.name, experiment.model.dim, experiment.train.epochs) == (model, 32, 7)
+            assert experiment.train.lr == point[f"{model}/train.lr"] and experiment.data.name == "beauty"
+
+
+def test_the_parts_are_the_spaces_of_the_models(plan):
+    alone = plan_of("--model", "sasrec", "--epochs", "7", "--set", "model.dim=32")
+    assert plan.space.members["sasrec"] == alone.space
+    assert [point["model.name"] for point in plan.space.start[:4]] == ["fame", "sasrec", "fame", "sasrec"]
+
+
+def test_a_constraint_is_that_of_the_chosen_model(plan):
+    point = next(p for p in map(dict, plan.space.start) if p["model.name"] == "sasrec")
+    assert plan.space.problem(point) is None
+    assert "model.heads" in plan.space.problem(point | {"sasrec/model.heads": 3})
+
+
+def test_the_record_makes_the_same_space(plan):
+    record = yaml.safe_load(write_yaml(plan.to_record("beef")))
+    again = plan_from_record(record, plan.options, {})
+    assert again.space == plan.space and again.space.start == plan.space.start
+    longer = plan_from_record(record, plan.options, {"epochs": 9})
+    assert longer.space.experiment({"model.name": "sasrec"})["train"]["epochs"] == 9
+
+
+def test_the_search_tries_all_models_and_the_results_say_what_each_reached(plan, tmp_path):
+    search = StudySearch(plan.space, tmp_path / "study.log", trials=12)
+    for number in range(12):
+        point = search.suggest(f"{number:02d}")
+        assert plan.space.problem(point) is None
+        value = 0.2 if point["model.name"] == "sasrec" else 0.1
+        result = {"epoch": 2, "ndcg@10": value, "best_ndcg@10": value, "finished": True}
+        search.on_trial_complete(f"{number:02d}", result)
+    first, second = by_model(search.record.trials(), datetime.now())
+    assert (first.model, first.best.value, second.model, second.best.value) == ("sasrec", 0.2, "fame", 0.1)
+    assert first.trials + second.trials == 12 and first.epochs == 2 * first.trials and first.trials > second.trials
+
+
+def test_auto_is_the_shortlist_and_a_name_has_the_model_and_its_letters():
+    assert plan_of("--model", "auto").options.models == SHORTLIST
+    assert run_name({"model.name": "fame", "fame/model.heads": 2}, "abc") == "fame H2"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--model", "fame,fame"], "names a model twice"),
+        (["--model", "fame,sasrek"], "sasrec"),
+        (["--model", "fame,sasrec", "--space", "paper"], "searched in its own space"),
+        (["--model", "fame,sasrec", "--set", "model.nothing=1"], "none of the models fame, sasrec has this setting"),
+    ],
+)
+def test_models_that_cannot_be_searched_together_are_one_line(args, words):
+    with pytest.raises(UserError, match=words):
+        plan_of(*args)
