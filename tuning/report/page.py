@@ -27,6 +27,7 @@ from tuning.report.savings import Spent, spent
 from tuning.results.by_model import by_model
 from tuning.results.final import Final, repeats
 from tuning.results.next_steps import pages_command
+from tuning.space.space import MODEL, plain
 from tuning.storage.layout import Storage
 from tuning.study.reading import open_read_only
 from tuning.study.sanity import Sanity, sanity_of
@@ -187,7 +188,11 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
             trial.word,
             str(trial.epoch),
             clock(trial.seconds(now)),
-            ", ".join(f"{key} {short(value)}" for key, value in trial.point.items() if key not in LETTERS),
+            ", ".join(
+                f"{plain(key)} {short(value)}"
+                for key, value in trial.point.items()
+                if key != MODEL and plain(key) not in LETTERS
+            ),
         ]
         for trial in ranked(trials)[:SHOWN]
     ]
