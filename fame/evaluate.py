@@ -69,7 +69,8 @@ def _settings(own: Experiment, args: argparse.Namespace) -> Experiment:
 def _print(found: Outcome, experiment: Experiment) -> None:
     if found.without_history:
         asked = found.users + found.without_history
-        print(f"{found.without_history:,} of {asked:,} users have no known item before their test items: left out")
+        new = " (or no test item that occurs before them)" if experiment.evaluate.candidates == "known" else ""
+        print(f"{found.without_history:,} of {asked:,} users have no known item before their test items{new}: left out")
     if found.unknown_targets:
         share = found.unknown_targets / found.targets
         print(

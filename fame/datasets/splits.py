@@ -90,6 +90,8 @@ def split_notes(name: str, found: Mapping[str, Any]) -> list[str]:
     lines = [f"{name}: split by {found['by']}: {found['training']['interactions']:,} interactions for training"]
     for part in PARTS:
         one = found[part]
+        if not one["interactions"]:
+            continue
         since = f" from {one['from']}" if "from" in one else ""
         lines.append(
             f"{name}: {part}{since}: {one['interactions']:,} interactions of {one['users']:,} users; "
