@@ -138,7 +138,7 @@ def export_refit(folder: Path, refit: Refit, dataset: Dataset) -> dict[str, Any]
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         metrics = json.loads((temporary / "metrics.json").read_text(encoding="utf-8")) | {"refit": refit.to_dict()}
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        card = model_card(read_experiment(temporary / "config.yaml"), metrics, folder)
+        card = model_card(read_experiment(temporary / "config.yaml"), metrics)
         (temporary / "README.md").write_text(card, encoding="utf-8")
     return cast(dict[str, Any], metrics)
 
