@@ -159,9 +159,10 @@ class Dataset:
         with optional():
             path = keep_table(interactions, report, list(columns.values()) if all_named else None)
         if items is not None:
-            preparation["items"] = keep_table(items, report, titles=title)
+            preparation["items"] = keep_table(items, report, named=[name for name in (title, item_id) if name])
         elif title is not None or facets:
             raise UserError(f"title = {title!r}, facets = {list(facets)}: they are columns of items; give items, too")
+        columns |= _given(title=title)
         settings = _given(name=name, path=path, columns=columns or None, item_id=item_id)
         return load_dataset(_config(settings | preparation), report=report)._with_facets(facets)
 
@@ -175,6 +176,7 @@ class Dataset:
         time: str | None = None,
         rating: str | None = None,
         items: str | os.PathLike[str] | None = None,
+        title: str | None = None,
         facets: Sequence[str] = (),
         name: str | None = None,
         report: Report | None = None,
@@ -189,7 +191,7 @@ class Dataset:
         from fame.datasets.places import plain_name
 
         path = os.fspath(data)
-        columns = _given(user=user, item=item, time=time, rating=rating)
+        columns = _given(user=user, item=item, time=time, rating=rating, title=title)
         named = _given(path=path, columns=columns or None, items=None if items is None else os.fspath(items))
         named["name"] = name or plain_name(path) or "own"
         return load_dataset(_config(named | settings), report=report or print_to_stderr)._with_facets(facets)

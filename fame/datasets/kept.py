@@ -15,18 +15,16 @@ from fame.errors import UserError, nearest
 from fame.runtime.files import as_created
 
 
-def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None, titles: str | None = None) -> str:
+def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None, named: Sequence[str] = ()) -> str:
     """Path of the Parquet file with the rows of a table; one of the same content is written once.
 
-    `columns` are kept, all by default. `titles` names a column that the file has as `title`. Raises `UserError`.
+    `columns` are kept, all by default; `named` are columns that must be there. Raises `UserError`.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     arrow = _as_arrow(table, columns)
-    if titles is not None:
-        _check(arrow.column_names, [titles])
-        arrow = arrow.rename_columns([_titled(name, titles) for name in arrow.column_names])
+    _check(arrow.column_names, named)
     folder = cache_root() / "tables"
     with locked("tables", report), writable():
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,12 +45,6 @@ def keep_table(table: Any, report: Report, columns: Sequence[str] | None = None,
             if os.path.exists(temporary):
                 os.unlink(temporary)
     return str(target)
-
-
-def _titled(name: str, titles: str) -> str:
-    if name == titles:
-        return "title"
-    return f"{name} (other)" if name.lower() == "title" else name
 
 
 def _check(there: Sequence[str], columns: Sequence[str]) -> None:

@@ -45,7 +45,14 @@ def test_keywords_leave_the_record_that_the_command_leaves(data):
     keywords = {"model": "sasrec", "trials": 4, "epochs": 2, "seed": 3, "name": "s", "dim": 16, "quiet": True}
     plan, storage = planned(*options_of(data, {**keywords, "text": {"epochs": 0}}))
     config = data.config
-    words = ["--data", config.path, "--columns", "user=the customer,item=sku,time=when", "--items", config.items]
+    words = [
+        "--data",
+        config.path,
+        "--columns",
+        "user=the customer,item=sku,time=when,title=Name",
+        "--items",
+        config.items,
+    ]
     words += ["--dataset", "shop", "--facets", "Kind", "--model", "sasrec", "--trials", "4", "--epochs", "2"]
     words += ["--seed", "3", "--name", "s", "--set", "data.core=2", "--set", "model.dim=16", "--set", "text.epochs=0"]
     typed, there = planned(*parse([*words, "--quiet"]))
