@@ -158,6 +158,8 @@ class DataConfig(Section):
                 require(getattr(self, key) is None, f"data.{key}", getattr(self, key), "needs data.path (own data)")
             require(self.split.by != "files", "data.split.by", self.split.by, "needs data.path (the training part)")
         if self.items is None:
+            named = sorted({"title", "item_id"} & (self.columns or {}).keys())
+            require(not named, f"data.columns.{'/'.join(named)}", self.columns, "needs data.items (own item table)")
             require(self.item_id is None, "data.item_id", self.item_id, "needs data.items (own item table)")
 
 

@@ -64,6 +64,7 @@ def test_titles_and_ids_are_in_the_columns_that_are_named(shop):
             {"columns": {**COLUMNS, "titel": "x"}},
             "unknown role 'titel'; the roles are user, item, time, rating, item_id, title",
         ),
+        ({"columns": {**COLUMNS, "title": "x"}, "items": None}, r"data.columns.title = .*: needs data.items"),
         ({"columns": {**COLUMNS, "title": "x"}}, r"items.csv has no column 'x' \(title\)"),
     ],
 )
