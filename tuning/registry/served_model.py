@@ -10,12 +10,14 @@ A query is a `fame.serving.request.Request`: histories are raw item ids, oldest 
 own copy of `fame`: loading it needs torch, numpy, safetensors and PyYAML besides MLflow.
 """
 
+import math
 from pathlib import Path
+from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fame.errors import UserError
 from fame.serving.explanation import facet_labels
@@ -38,6 +40,21 @@ class Query(BaseModel):
     where: dict[str, str | int | float | list[str | int | float] | dict[str, float]] | None = None
     min_score: float | None = None
     seen: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def as_written(cls, values: Any) -> Any:
+        """Undo what pandas does to a row: whole numbers as fractions, NaN for what is missing."""
+        if not isinstance(values, dict):
+            return values
+        missing = {key for key, value in values.items() if isinstance(value, float) and math.isnan(value)}
+        return {key: _whole(value) for key, value in values.items() if key not in missing}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Item(BaseModel):

@@ -190,3 +190,13 @@ def test_loading_brings_its_own_package_and_needs_no_tuner(target, best, tmp_pat
     recommender = Recommender(load_model(best))
     (same,) = recommender.recommend([Request(history=[1, 2], top=3)])
     assert [item["id"] for item in answer["items"]] == [item.id for item in same.items]
+
+
+def test_a_data_frame_is_answered_and_whole_fractions_are_whole_numbers(best, served):
+    """pandas makes fractions of integers as soon as one row lacks a value."""
+    pd = pytest.importorskip("pandas")
+    ids = load_model(best).catalogue.ids[:3]
+    assert all(type(id) is int for id in ids)
+    queries = [{"history": ids, "top": 3}, {"history": ids[:1]}]
+    fractions = pd.DataFrame({"history": [[float(id) for id in q["history"]] for q in queries], "top": [3, None]})
+    assert dumped(served.predict(fractions)) == dumped(served.predict(queries))
