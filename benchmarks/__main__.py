@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.harness import RESULTS, Row, table
+from benchmarks.harness import RESULTS, Row, add_tiny, table
 
 BEAUTY = ("training", "evaluation")
 """Benchmarks that take Beauty from a folder if they are told one."""
@@ -39,10 +39,12 @@ def main() -> int:
     parser.add_argument(
         "--data-dir", type=Path, help="folder with the prepared Beauty (default: random data of its size)"
     )
+    add_tiny(parser)
     args = parser.parse_args()
     failed, rows = [], []
     for name, options in SETS[args.set].items():
         more = ("--data-dir", str(args.data_dir)) if args.data_dir and name in BEAUTY else ()
+        more += ("--tiny",) if args.tiny else ()
         began = time.perf_counter()
         print(f"\n{name}", flush=True)
         done = subprocess.run(
@@ -53,9 +55,10 @@ def main() -> int:
         print(f"({time.perf_counter() - began:.0f} s)", flush=True)
         if done.returncode:
             failed.append(name)
-        else:
+        elif not args.tiny:
             rows += targets(name)
-    print(f"\n{table(rows)}")
+    if rows:
+        print(f"\n{table(rows)}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

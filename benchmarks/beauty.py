@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness import add_tiny
 from fame.datasets.sequences import Sequences
 
 USERS, ITEMS, ACTIONS, SHORTEST = 22_363, 12_101, 198_502, 5
@@ -31,10 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--data-dir", type=Path, help="folder with the prepared Beauty (default: random data of its size)"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default: %(default)s)")
+    add_tiny(parser)
 
 
-def load(data_dir: Path | None) -> Data:
-    """Beauty from a folder, or its random twin."""
+def load(data_dir: Path | None, tiny: bool = False) -> Data:
+    """Beauty from a folder, or its random twin, or a few random histories."""
+    if tiny:
+        return Data(name="a few random histories", sequences=random_sequences(users=60, items=50, actions=600))
     if data_dir is None:
         return Data(name="random data of Beauty's size", sequences=random_sequences(USERS, ITEMS, ACTIONS))
     from fame.config import DataConfig

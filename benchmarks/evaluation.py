@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns whose median counts (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = beauty.load(args.data_dir)
+    data = beauty.load(args.data_dir, args.tiny)
     run = stage_run(data.sequences)
     product = score_product(len(data.sequences), run.model.item_table().detach())
     seconds = in_turns({"evaluation": lambda: run.evaluator.metrics(run.model), "product": product}, args.rounds)
@@ -33,7 +33,7 @@ def main() -> None:
         Row(what="evaluation of all users", value=seconds["evaluation"], unit="s"),
         Row(what="evaluation ÷ the bare score product", value=seconds["evaluation"] / seconds["product"], at_most=2.0),
     ]
-    publish("evaluation", rows, {"data": data.name, "threads": args.threads})
+    publish("evaluation", rows, {"data": data.name, "threads": args.threads}, args.tiny)
 
 
 def score_product(users: int, table_VD: torch.Tensor) -> Callable[[], None]:

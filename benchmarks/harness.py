@@ -6,6 +6,7 @@ process, and the medians are divided.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import multiprocessing
@@ -49,6 +50,11 @@ class Row:
         return self.what, f"{self.value:,.4g} {self.unit}".strip(), target, reached
 
 
+def add_tiny(parser: argparse.ArgumentParser) -> None:
+    """Add the option with which a benchmark only shows that it runs."""
+    parser.add_argument("--tiny", action="store_true", help="a size that only shows that it runs; keeps no result")
+
+
 def in_turns(actions: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1) -> dict[str, float]:
     """Median seconds of each action; they take turns, `rounds` times after `warmup` rounds that do not count."""
     seconds: dict[str, list[float]] = {name: [] for name in actions}
@@ -72,8 +78,11 @@ def in_own_process(work: Callable[..., Any], *args: Any) -> Any:
         return pool.apply(work, args)
 
 
-def publish(name: str, rows: list[Row], settings: Mapping[str, Any]) -> None:
-    """Print the table and write `benchmarks/results/NAME.json` with where it comes from."""
+def publish(name: str, rows: list[Row], settings: Mapping[str, Any], tiny: bool = False) -> None:
+    """Print the table and write `benchmarks/results/NAME.json` with where it comes from. A tiny run is no result."""
+    if tiny:
+        print(table([dataclasses.replace(row, at_least=None, at_most=None) for row in rows]), flush=True)
+        return
     result = {
         "benchmark": name,
         "rows": [dataclasses.asdict(row) | {"reached": row.reached} for row in rows],

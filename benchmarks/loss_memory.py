@@ -11,7 +11,7 @@ import argparse
 import torch
 
 from benchmarks.beauty import ITEMS
-from benchmarks.harness import Row, in_own_process, peak_memory, publish
+from benchmarks.harness import Row, add_tiny, in_own_process, peak_memory, publish
 from fame.losses.softmax import linear_cross_entropy
 
 ROWS, WIDTH = 2048, 64
@@ -19,18 +19,20 @@ DTYPES = (torch.float32, torch.bfloat16)
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
-    rows = []
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_tiny(parser)
+    args = parser.parse_args()
+    base, rows = 32 if args.tiny else ROWS, []
     for dtype in DTYPES:
-        few, many = (in_own_process(extra_memory, count, dtype) for count in (ROWS, 4 * ROWS))
+        few, many = (in_own_process(extra_memory, count, dtype) for count in (base, 4 * base))
         name = str(dtype).removeprefix("torch.")
         rows += [
-            Row(what=f"{name}: {ROWS} rows", value=few / 2**20, unit="MiB"),
-            Row(what=f"{name}: {4 * ROWS} rows", value=many / 2**20, unit="MiB"),
+            Row(what=f"{name}: {base} rows", value=few / 2**20, unit="MiB"),
+            Row(what=f"{name}: {4 * base} rows", value=many / 2**20, unit="MiB"),
             # A logit matrix of the added rows would be 290 MiB; 8 MiB is what an allocator may round.
             Row(what=f"{name}: growth with rows × 4", value=(many - few) / 2**20, unit="MiB", at_most=8),
         ]
-    publish("loss_memory", rows, {"items": ITEMS, "width": WIDTH})
+    publish("loss_memory", rows, {"items": ITEMS, "width": WIDTH}, args.tiny)
 
 
 def extra_memory(rows: int, dtype: torch.dtype) -> int:

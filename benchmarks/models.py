@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6, help="steps of RecBole to time (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = beauty.load(args.data_dir)
+    data = beauty.load(args.data_dir, args.tiny)
     names = sorted({REFERENCE, *(args.models or models.names())})
     runs = {name: stage_run(data.sequences, model={"name": name}) for name in names}
     runs = {name: run for name, run in runs.items() if run.has_weights}
@@ -50,7 +50,7 @@ def main() -> None:
         rows.append(Row(what=f"{name} ÷ {REFERENCE}", value=seconds / epochs[REFERENCE]))
     if args.python:
         rows += beside_recbole(data.sequences, [name for name in runs if name in RECBOLE], args)
-    publish("models", rows, {"data": data.name, "threads": args.threads, "steps": args.steps})
+    publish("models", rows, {"data": data.name, "threads": args.threads, "steps": args.steps}, args.tiny)
 
 
 def epochs_of(runs: dict[str, StageRun], rounds: int) -> dict[str, float]:

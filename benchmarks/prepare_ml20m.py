@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import Row, publish
+from benchmarks.harness import Row, add_tiny, publish
 
 ROWS, USERS, ITEMS = 20_000_263, 138_493, 26_744
+TINY_ROWS = 4_000
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -27,7 +28,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=ROWS, help=f"ratings to generate (default: {ROWS:,})")
     parser.add_argument("--recipe", default="5-core", help="recipe of ml-20m to run (default: 5-core)")
+    add_tiny(parser)
     args = parser.parse_args()
+    if args.tiny:
+        args.rows = TINY_ROWS
     with tempfile.TemporaryDirectory(prefix="fame-ml20m-") as folder:
         file = Path(folder, "data", "ml-20m", "ratings.csv")
         file.parent.mkdir(parents=True)
@@ -52,7 +56,7 @@ def main() -> None:
         Row(what=f"preparing {args.rows:,} ratings", value=seconds, unit="s", at_most=180),
         Row(what="peak memory", value=peak / 2**20, unit="GiB", at_most=4),
     ]
-    publish("prepare_ml20m", rows, {"rows": args.rows, "recipe": args.recipe})
+    publish("prepare_ml20m", rows, {"rows": args.rows, "recipe": args.recipe}, args.tiny)
 
 
 def generate(file: Path, rows: int) -> None:

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6, help="steps of RecBole to time (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = beauty.load(args.data_dir)
+    data = beauty.load(args.data_dir, args.tiny)
     ours = {
         (model, size): stage_run(data.sequences, model={"name": model}, train={"batch_size": size})
         for model, size in (("fame", RECBOLE_SEQUENCES), ("sasrec", RECBOLE_SEQUENCES), ("fame", 64))
@@ -63,7 +63,8 @@ def main() -> None:
         Row(what="RecBole SASRec ÷ SASRec, as many pairs", value=their_epoch / epoch["sasrec", RECBOLE_SEQUENCES]),
         Row(what="RecBole full-sort evaluation ÷ ours", value=their_evaluation / evaluation, at_least=10),
     ]
-    publish("recbole", rows, {"data": data.name, "threads": args.threads, "steps": args.steps, "peer": theirs[-1]})
+    settings = {"data": data.name, "threads": args.threads, "steps": args.steps, "peer": theirs[-1]}
+    publish("recbole", rows, settings, args.tiny)
 
 
 def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:

@@ -21,12 +21,12 @@ from torch import distributed
 
 from benchmarks import beauty
 from benchmarks.fixtures import sample_batches, stage_run, steps
-from benchmarks.harness import Row, in_turns, publish
+from benchmarks.harness import Row, add_tiny, in_turns, publish
 from fame.datasets.sequences import Sequences
 from fame.training.loop import StageRun
 
 PICTURE = Path(__file__).parent.parent / "docs" / "scaling.svg"
-USERS = 4_000
+USERS, TINY_USERS = 4_000, 60
 MEAN_LENGTH = beauty.ACTIONS / beauty.USERS
 PAIRS = 2_500
 """Pairs of training that are timed."""
@@ -36,11 +36,13 @@ SAMPLED = {"loss": "sampled_softmax"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="turns whose median counts (default: %(default)s)")
+    add_tiny(parser)
     args = parser.parse_args()
+    users = TINY_USERS if args.tiny else USERS
     torch.set_num_threads(1)
     training: dict[str, list[tuple[float, float]]] = {}
     evaluation: dict[str, list[tuple[float, float]]] = {}
-    for curve, x, run in points():
+    for curve, x, run in points(users, 1 if args.tiny else None):
         batches = sample_batches(run, PAIRS)
         seconds = in_turns(
             {"train": steps(run, batches), "evaluate": lambda run=run: run.evaluator.ranks(run.model)}, args.rounds
@@ -52,62 +54,63 @@ def main() -> None:
             f"{curve} {x:,}: {training[curve][-1][1]:.0f} µs a pair, {evaluation[curve][-1][1]:.0f} µs a user",
             flush=True,
         )
-    training["workers"] = [(workers, together(workers)) for workers in (1, 2)]
-    draw(training, evaluation)
+    training["workers"] = [(workers, together(workers, users)) for workers in (1, 2)]
+    if not args.tiny:
+        draw(training, evaluation)
     rows = [
         Row(what=f"{kind}, {curve} {x:,g}", value=value, unit=unit)
         for kind, unit, curves in (("training", "µs a pair", training), ("evaluation", "µs a user", evaluation))
         for curve, values in curves.items()
         for x, value in values
     ]
-    publish("scaling", rows, {"threads": 1, "users": USERS})
+    publish("scaling", rows, {"threads": 1, "users": users}, args.tiny)
 
 
-def points() -> Iterator[tuple[str, int, StageRun]]:
-    """(curve, x, training), made one at a time: the largest tables are a gigabyte."""
-    for items in (1_000, 4_000, 12_000, 48_000, 200_000):
-        yield "items, exact softmax", items, stage_run(histories(items=items))
-    for items in (1_000, 12_000, 200_000, 1_000_000):
-        yield "items, sampled softmax", items, stage_run(histories(items=items), train=SAMPLED)
-    for users in (1_000, 4_000, 16_000, 64_000):
-        yield "users", users, stage_run(histories(users=users))
-    for length in (10, 50, 100, 200):
-        sequences = histories(users=max(50, 20_000 // length), length=length + 3)
+def points(users: int, of_each: int | None) -> Iterator[tuple[str, int, StageRun]]:
+    """Yield (curve, x, training), the first so many of each curve. One at a time: the largest tables are a gigabyte."""
+    for items in (1_000, 4_000, 12_000, 48_000, 200_000)[:of_each]:
+        yield "items, exact softmax", items, stage_run(histories(users, items))
+    for items in (1_000, 12_000, 200_000, 1_000_000)[:of_each]:
+        yield "items, sampled softmax", items, stage_run(histories(users, items), train=SAMPLED)
+    for count in (1_000, 4_000, 16_000, 64_000)[:of_each]:
+        yield "users", count, stage_run(histories(count))
+    for length in (10, 50, 100, 200)[:of_each]:
+        sequences = histories(max(50, 5 * users // length), length=length + 3)
         yield (
             "history length T",
             length,
             stage_run(sequences, data={"max_length": length}, train={"batch_size": 640 // length}),
         )
-    for heads in (1, 2, 4, 8, 16):
-        yield "heads H", heads, stage_run(histories(), model={"heads": heads})
-    for experts in (1, 2, 4, 8):
-        yield "experts N", experts, stage_run(histories(), model={"experts": experts})
-    for dim in (32, 64, 128, 256):
-        yield "width D", dim, stage_run(histories(), model={"dim": dim})
+    for heads in (1, 2, 4, 8, 16)[:of_each]:
+        yield "heads H", heads, stage_run(histories(users), model={"heads": heads})
+    for experts in (1, 2, 4, 8)[:of_each]:
+        yield "experts N", experts, stage_run(histories(users), model={"experts": experts})
+    for dim in (32, 64, 128, 256)[:of_each]:
+        yield "width D", dim, stage_run(histories(users), model={"dim": dim})
 
 
-def histories(users: int = USERS, items: int = beauty.ITEMS, length: float = MEAN_LENGTH) -> Sequences:
+def histories(users: int, items: int = beauty.ITEMS, length: float = MEAN_LENGTH) -> Sequences:
     return beauty.random_sequences(users, items, int(users * length))
 
 
-def together(workers: int) -> float:
+def together(workers: int, users: int) -> float:
     """Microseconds a pair of data-parallel training, one thread each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers) as pool:
-        arguments = [(rank, workers, port) for rank in range(workers)]
+        arguments = [(rank, workers, port, users) for rank in range(workers)]
         return max(pool.starmap(one_worker, arguments, chunksize=1))
 
 
-def one_worker(rank: int, workers: int, port: int) -> float:
+def one_worker(rank: int, workers: int, port: int, users: int) -> float:
     """This worker's time for steps that all take together."""
     torch.set_num_threads(1)
     if workers > 1:
         store = distributed.TCPStore("127.0.0.1", port, workers, is_master=rank == 0, timeout=timedelta(seconds=60))
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
-    run = stage_run(histories(), train={"batch_size": 256})
+    run = stage_run(histories(users), train={"batch_size": 256})
     batches = sample_batches(run, 4 * PAIRS)
     work = steps(run, batches)
     work()

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Row, publish
+from benchmarks.harness import Row, add_tiny, publish
 from fame.config.tree import to_dict
 from fame.datasets import load_dataset
 from fame.errors import UserError, run_command
@@ -38,7 +38,9 @@ from fame.serving.recommender import Recommender
 from fame.serving.request import Request
 from tuning.registry.package import package
 
-MILLION = 1_000_000
+SIZE, MILLION = (20_000, 12_101), 1_000_000
+"""Users and items of the model that is trained, and items of the large catalogue."""
+TINY = ((100, 60), 2_000)
 THREADS, TOP, BATCH, USERS, WARMUP = 2, 10, 64, 512, 5
 NOISE = 0.5
 """Noise of a copied item: its length as a share of the distance between an item and the nearest other one."""
@@ -150,9 +152,9 @@ def over_http(address: str, exported: ExportedModel) -> Work:
     return work
 
 
-def trained(work: Path) -> Path:
+def trained(work: Path, users: int, items: int) -> Path:
     """A model of an epoch on synthetic data."""
-    settings = ["data.size={users: 20000, items: 12101}", "train.epochs=1"]
+    settings = [f"data.size={{users: {users}, items: {items}}}", "train.epochs=1"]
     command = [sys.executable, "-m", "fame.train", "--dataset", "synthetic", "--output", str(work)]
     subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))], check=True)
     return work / "best"
@@ -163,7 +165,7 @@ def requests(exported: ExportedModel, batch: list[list[int]]) -> list[Request]:
     return [Request(history=[ids[number - 1] for number in history], top=TOP) for history in batch]
 
 
-def rows_of_model(folder: Path, rounds: int) -> list[Row]:
+def rows_of_model(folder: Path, rounds: int, many: int) -> list[Row]:
     exported = load_model(folder)
     users = histories(exported, USERS)
     own = Recommender(exported)
@@ -172,8 +174,8 @@ def rows_of_model(folder: Path, rounds: int) -> list[Row]:
     with served(folder) as address:
         rows += rows_of(f"{size}, HTTP", over_http(address, exported), users, rounds)
 
-    large = Recommender(enlarged(exported, MILLION))
-    size = f"{MILLION:,} items"
+    large = Recommender(enlarged(exported, many))
+    size = f"{many:,} items"
     rows += rows_of(size, lambda batch: large.recommend(requests(exported, batch)), users, rounds)
     queries_BD, _ = large.queries(users)
     began = time.perf_counter()
@@ -189,12 +191,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, help="folder that a training or a sweep exported")
     parser.add_argument("--rounds", type=int, default=200, help="users asked alone (default: %(default)s)")
+    add_tiny(parser)
     args = parser.parse_args()
+    (users, items), many = TINY if args.tiny else (SIZE, MILLION)
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as work:
-        folder = args.model or trained(Path(work))
+        folder = args.model or trained(Path(work), users, items)
         settings = {"threads": THREADS, "top": TOP, "model": to_dict(load_model(folder).experiment)["model"]}
-        publish("serving", rows_of_model(folder, args.rounds), settings)
+        publish("serving", rows_of_model(folder, args.rounds, many), settings, args.tiny)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from ray.tune.experiment import Trial
 
-from benchmarks.harness import Row, publish
+from benchmarks.harness import Row, add_tiny, publish
 from fame.datasets import load_dataset
 from tuning.driver import run
 from tuning.driver.trials import Trials
@@ -30,8 +30,6 @@ from tuning.machines import resources
 from tuning.plan.options import parse
 from tuning.plan.sweep_plan import make_plan
 from tuning.storage.layout import Storage
-from tuning.trial import TRAINERS, Trainer
-from tuning.trial.plan import TrialPlan
 
 EDGE = 100
 """Trials at the beginning, and at the end, that are compared."""
@@ -68,13 +66,6 @@ class FakeTrial(tune.Trainable):
         pass
 
 
-def fake_trainer(epochs: int) -> Trainer:
-    def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
-        return tune.with_resources(tune.with_parameters(FakeTrial, epochs=epochs), plan.worker_resources)
-
-    return Trainer(trainable=trainable, reuses=True, dashboard=False)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Mark:
     """The driver when a trial has ended."""
@@ -106,9 +97,14 @@ class Meter(tune.Callback):
 
 
 class MeteredTrials(Trials):
-    """The sweep's trials, and a meter."""
+    """The sweep's trials, which only pretend to train, and a meter."""
 
     meter = Meter()
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        trainable = tune.with_parameters(FakeTrial, epochs=self.plan.epochs)
+        self.trainable = tune.with_resources(trainable, {"CPU": 1})
 
     def _tuner(self, *extra: tune.Callback) -> tune.Tuner:
         return super()._tuner(*extra, self.meter)
@@ -119,7 +115,7 @@ def sweep(arguments: list[str], address: str) -> tuple[list[Mark], float]:
     plan = make_plan(parse([*arguments, "--address", address])[0])
     storage = Storage.of(plan.options.storage, plan.options.name)
     dataset = load_dataset(plan.experiment.data)
-    with resources.cluster(address, storage.local, dashboard=False):
+    with resources.cluster(address, storage.local):
         share = resources.plan(plan.options, resources.found())
         projection = run.open_projection(plan, storage, dataset)
         storage.create(plan.to_record(dataset.fingerprint))
@@ -133,22 +129,22 @@ def sweep(arguments: list[str], address: str) -> tuple[list[Mark], float]:
     return trials.meter.marks, time.perf_counter() - began
 
 
-def rows(marks: list[Mark], writing: float) -> list[Row]:
-    first, last = (marks[0], marks[EDGE]), (marks[-EDGE - 1], marks[-1])
+def rows(marks: list[Mark], writing: float, count: int) -> list[Row]:
+    first, last = (marks[0], marks[count]), (marks[-count - 1], marks[-1])
 
     def each(what: str, edge: tuple[Mark, Mark]) -> float:
         begin, end = edge
         return (getattr(end, what) - getattr(begin, what)) / (end.results - begin.results) * 1000
 
     return [
-        Row(what=f"CPU time of the driver per result, first {EDGE} trials", value=each("cpu", first), unit="ms"),
-        Row(what=f"CPU time of the driver per result, last {EDGE} trials", value=each("cpu", last), unit="ms"),
+        Row(what=f"CPU time of the driver per result, first {count} trials", value=each("cpu", first), unit="ms"),
+        Row(what=f"CPU time of the driver per result, last {count} trials", value=each("cpu", last), unit="ms"),
         Row(what="the last ÷ the first", value=each("cpu", last) / each("cpu", first), at_most=FLAT),
-        Row(what=f"wall time per result, first {EDGE} trials", value=each("wall", first), unit="ms"),
-        Row(what=f"wall time per result, last {EDGE} trials", value=each("wall", last), unit="ms"),
-        Row(what=f"memory of the driver after {EDGE} trials", value=marks[EDGE].memory / 2**20, unit="MiB"),
+        Row(what=f"wall time per result, first {count} trials", value=each("wall", first), unit="ms"),
+        Row(what=f"wall time per result, last {count} trials", value=each("wall", last), unit="ms"),
+        Row(what=f"memory of the driver after {count} trials", value=marks[count].memory / 2**20, unit="MiB"),
         Row(what="memory of the driver at the end", value=marks[-1].memory / 2**20, unit="MiB"),
-        Row(what="the end ÷ the beginning", value=marks[-1].memory / marks[EDGE].memory, at_most=FLAT),
+        Row(what="the end ÷ the beginning", value=marks[-1].memory / marks[count].memory, at_most=FLAT),
         Row(what="results", value=marks[-1].results),
         Row(what="the sweep", value=marks[-1].wall - marks[0].wall, unit="s"),
         Row(what="MLflow's rest, after the last trial", value=writing, unit="s"),
@@ -162,14 +158,17 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=3, metavar="N", help="simulated nodes (default: 3)")
     parser.add_argument("--slots", type=int, default=2, metavar="N", help="trials at a time on each (default: 2)")
     parser.add_argument("--sampler", default="tpe", help="how Optuna proposes (default: tpe)")
+    add_tiny(parser)
     args = parser.parse_args()
-    if args.trials < 2 * EDGE:
-        parser.error(f"--trials {args.trials}: the first and the last {EDGE} are compared; give at least {2 * EDGE}")
-    TRAINERS["fake"] = fake_trainer(args.epochs)
+    edge = EDGE
+    if args.tiny:
+        edge, args.trials, args.epochs, args.nodes = 2, 4, 2, 1
+    if args.trials < 2 * edge:
+        parser.error(f"--trials {args.trials}: the first and the last {edge} are compared; give at least {2 * edge}")
     with tempfile.TemporaryDirectory(prefix="fame-scale-") as folder:
         os.environ["FAME_DATA"] = f"{folder}/data"
         arguments = [
-            *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}", "--trainer", "fake"),
+            *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
             *("--set", "backbone.epochs=0", "--epochs", str(args.epochs), "--trials", str(args.trials)),
             *("--sampler", args.sampler, "--storage", f"{folder}/runs", "--name", "scale"),
             *("--tracking-uri", f"sqlite:///{folder}/mlflow.db"),
@@ -182,7 +181,7 @@ def main() -> None:
         finally:
             cluster.shutdown()
     settings = {key: getattr(args, key) for key in ("trials", "epochs", "nodes", "slots", "sampler")}
-    publish("sweep_scale", rows(marks, writing), settings)
+    publish("sweep_scale", rows(marks, writing, edge), settings, args.tiny)
 
 
 if __name__ == "__main__":

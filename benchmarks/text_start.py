@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Row, publish
+from benchmarks.harness import Row, add_tiny, publish
 from fame.evaluation.seeds import mean_sd, over_seeds
 
 STARTS: dict[str, tuple[str, ...]] = {
@@ -24,6 +24,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "text": ("text.plain=true",),
     "fame+": ("text.epochs=10",),
 }
+TINY = ("data.size={users: 60, items: 40}", "data.max_length=8", "model.dim=8", "train.epochs=1")
 METRIC = "ndcg@10"
 PARTS = ("validation", "test")
 
@@ -39,7 +40,10 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("runs/text-start"), help="folder of the trainings (default: %(default)s)"
     )
+    add_tiny(parser)
     args = parser.parse_args()
+    if args.tiny:
+        args.dataset, args.seeds, args.set = "synthetic", 1, [*TINY, *args.set]
     data = ["--dataset", args.dataset, *(["--data-dir", args.data_dir] if args.data_dir else [])]
     settings = ["train.epochs=20", "train.patience=4", "train.threads=1", *args.set]
     found: dict[str, list[dict[str, Any]]] = {}
@@ -67,7 +71,7 @@ def main() -> None:
         "by_start": results,
         "disentanglement": {start: found[start][0].get("disentanglement") for start in STARTS},
     }
-    publish("text_start", rows, about)
+    publish("text_start", rows, about, args.tiny)
 
 
 def train(words: list[str], seeds: int, folder: Path) -> None:

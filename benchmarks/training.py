@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns whose median counts (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = beauty.load(args.data_dir)
+    data = beauty.load(args.data_dir, args.tiny)
     run, sasrec = stage_run(data.sequences), stage_run(data.sequences, model={"name": "sasrec"})
     batches = sample_batches(run, PAIRS)
     products = replay(recorded(steps(run, batches)))
@@ -49,7 +49,8 @@ def main() -> None:
         Row(what="step ÷ its matrix products alone", value=seconds["fame"] / seconds["products"], at_most=2.5),
         Row(what="padding", value=100 * run.padding, unit="%"),
     ]
-    publish("training", rows, {"data": data.name, "threads": args.threads, "batch_size": run.stage.train.batch_size})
+    settings = {"data": data.name, "threads": args.threads, "batch_size": run.stage.train.batch_size}
+    publish("training", rows, settings, args.tiny)
 
 
 def naive_steps(sequences: Sequences, batches: list[Batch], length: int = 50) -> Callable[[], None]:

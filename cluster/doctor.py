@@ -34,7 +34,7 @@ def main() -> int:
     tracking_uri = without_credentials(args.tracking_uri)
     from tuning.machines import resources  # here, so that --help need not wait
 
-    with tempfile.TemporaryDirectory() as folder, resources.cluster(args.address, Path(folder) / "ray", dashboard=True):
+    with tempfile.TemporaryDirectory() as folder, resources.cluster(args.address, Path(folder) / "ray"):
         findings = examine(args.storage, tracking_uri, args.timeout)
     for finding in findings:
         print(f"{finding.level:8} {finding.check:14} {finding}")

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fame.command_line import Removed
 from fame.config import (
     BackboneConfig,
     DataConfig,
@@ -171,7 +172,7 @@ def _options() -> str:
     """Return the sweep's options by group, as its help says them."""
     lines = []
     for group in options.parser()._action_groups:
-        actions = [action for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
+        actions = [action for action in group._group_actions if not isinstance(action, (argparse._HelpAction, Removed))]
         if not actions:
             continue
         lines += [f"### {(group.title or '').capitalize()}\n", "| option | meaning |", "| --- | --- |"]

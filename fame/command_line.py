@@ -56,6 +56,13 @@ class CommandParser(argparse.ArgumentParser):
         return f"unknown option {option}: {hint}"
 
 
+class Removed(argparse.Action):
+    """An option of an earlier version. `const` says what to do in its place."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        raise UserError(f"{option} {values}: there is no such option any more; {self.const}")
+
+
 def typed() -> str:
     """Return the command as it was typed: `fame train`, `python -m fame.train` or `python tuning/sweep.py`."""
     spec = sys.modules["__main__"].__spec__

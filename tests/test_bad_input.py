@@ -260,7 +260,11 @@ def test_a_process_of_its_own_ends_so_too(command, words, place):
         ("sweep", "--zzzz", "unknown option --zzzz: command --help lists the options"),
         ("sweep", "--scheduler asho", "--scheduler asho: did you mean 'asha'? (known: asha, "),
         ("sweep", "--sampler best", "--sampler best: known: gp, grid, random, tpe"),
-        ("sweep", "--trainer tarch", "--trainer tarch: did you mean 'torch'? (known: inline, torch)"),
+        (
+            "sweep",
+            "--trainer torch",
+            "--trainer torch: there is no such option any more; leave it out: every sweep keeps",
+        ),
         ("sweep", "--gpus-per-worker half", "--gpus-per-worker 'half': must be a number"),
         ("sweep", "--quiet --verbose", "--verbose: not allowed with argument --quiet"),
         ("sweep", "--trials", "--trials: expected one argument"),

@@ -125,7 +125,7 @@ def test_a_sweep_runs_and_its_printed_lines_do(fame, tmp_path):
     variables = {"FAME_DATA": str(tmp_path / "cache"), "RAY_TMPDIR": "/tmp"}
     words = ("--dataset", "synthetic", "--set", "data.size={users: 60, items: 40}", "--set", "model.dim=16")
     words += ("--set", "backbone.epochs=0", "--set", "train.precision=float32", "--trials", "1", "--epochs", "1")
-    out = run(fame, "sweep", *words, "--trainer", "inline", "--name", "w", cwd=tmp_path, **variables)
+    out = run(fame, "sweep", *words, "--name", "w", cwd=tmp_path, **variables)
     lines = dict(line.split(maxsplit=1) for line in out.splitlines() if line.startswith(("again ", "use ")))
     assert shlex.split(lines["use"])[:2] == [str(fame), "recommend"]
     assert len(run(*shlex.split(lines["use"]), cwd=tmp_path, **variables).splitlines()) == 11

@@ -1,4 +1,4 @@
-"""Every benchmark starts, and the GPU's can be tried on a CPU."""
+"""Every benchmark runs to its end at a tiny size, and the GPU's can be tried on a CPU."""
 
 from __future__ import annotations
 
@@ -31,6 +31,57 @@ def test_every_benchmark_explains_itself(name):
     done = python(f"benchmarks.{name}", "--help")
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout
+
+
+PEER = """\
+import json
+print("a line of the library's own")
+print(json.dumps({"train_seconds_per_epoch": 1.0, "evaluate_seconds_all": 1.0}))
+"""
+"""Stands in for RecBole, which needs an environment of its own."""
+
+
+def results() -> dict[str, float]:
+    return {file.name: file.stat().st_mtime for file in (ROOT / "benchmarks" / "results").glob("*.json")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"gpu", "recbole", "text_start"}))
+def test_every_benchmark_runs_to_its_end_at_a_tiny_size_and_keeps_no_result(name: str) -> None:
+    before = results()
+    done = python(f"benchmarks.{name}", "--tiny", *(["--models", "fame"] if name == "models" else []))
+    assert done.returncode == 0, done.stderr
+    assert "measured" in done.stdout and results() == before
+
+
+@pytest.mark.slow
+def test_so_does_that_of_starts_from_text(tmp_path: Path) -> None:
+    done = python("benchmarks.text_start", "--tiny", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "fame+: test, all" in done.stdout
+
+
+def test_the_benchmarks_against_recbole_run_with_a_stand_in_for_it(tmp_path: Path) -> None:
+    (tmp_path / "peer.py").write_text(PEER)
+    peer = tmp_path / "python"
+    peer.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tmp_path / 'peer.py'}'\n")
+    peer.chmod(0o755)
+    for words in (
+        ("benchmarks.recbole", "--rounds", "1"),
+        ("benchmarks.models", "--models", "sasrec", "--rounds", "1"),
+    ):
+        done = python(*words, "--tiny", "--python", str(peer))
+        assert done.returncode == 0, done.stderr
+        assert "RecBole" in done.stdout
+
+
+@pytest.mark.slow
+def test_all_of_a_set_run_one_after_the_other(tmp_path: Path) -> None:
+    """The command behind `make bench`, with one member of its set."""
+    code = "import sys; from benchmarks import __main__ as b; b.SETS['cpu'] = {'evaluation': ()}; sys.exit(b.main())"
+    done = subprocess.run([sys.executable, "-c", code, "cpu", "--tiny"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "\nevaluation\n" in done.stdout
 
 
 def test_the_gpu_benchmark_can_be_tried_on_a_cpu_and_leaves_no_result():

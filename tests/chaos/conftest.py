@@ -17,7 +17,7 @@ from tests.tuning.sweeps import Sweeps
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     sweeps = Sweeps(tmp_path_factory.mktemp("undisturbed"))
-    done = sweeps.run(*command(sweeps, "u", "--trainer", "inline"))
+    done = sweeps.run(*command(sweeps, "u"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return Undisturbed.of(sweeps, "u")
 

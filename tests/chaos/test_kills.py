@@ -19,11 +19,9 @@ from tests.tuning.sweeps import Sweeps, assert_nothing_left, wait_until
 
 pytestmark = pytest.mark.slow
 
-INLINE = ("--trainer", "inline")
 TWO_WORKERS = ("--workers", "2", "--epochs", "2")
-WORKER, TRIAL, INLINE_TRIAL = "ray::RayTrainWorker", "ray::ImplicitFunc", "ray::ResourceTr"
-"""Processes of Ray Train's workers; of what Tune runs for a trial, which starts and waits for them; and of trials
-that train in it themselves."""
+WORKER, SLOT = "ray::RayTrainWorker", "ray::ResourceTr"
+"""Processes of Ray Train's workers, and of what Tune runs for a trial, which starts and drives them."""
 
 
 def ends_well(sweeps: Sweeps, name: str, undisturbed: Undisturbed, *args: str) -> Counter[str]:
@@ -45,15 +43,14 @@ def kill_one(sweeps: Sweeps, name: str, kind: str, *args: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "what", "trainer"),
+    ("kind", "what"),
     [
-        (WORKER, "a training worker", "torch"),
-        (TRIAL, "a trial's driver", "torch"),
-        (INLINE_TRIAL, "a trial's process (--trainer inline)", "inline"),
+        (WORKER, "a training worker"),
+        (SLOT, "a trial's driver"),
     ],
 )
-def test_a_process_of_a_trial(sweeps: Sweeps, undisturbed: Undisturbed, kind: str, what: str, trainer: str) -> None:
-    kill_one(sweeps, "p", kind, *command(sweeps, "p", "--trainer", trainer))
+def test_a_process_of_a_trial(sweeps: Sweeps, undisturbed: Undisturbed, kind: str, what: str) -> None:
+    kill_one(sweeps, "p", kind, *command(sweeps, "p"))
     record(f"kill -9 of {what}", "by itself", assert_sound(sweeps, "p", undisturbed))
     assert_nothing_left(sweeps)
 
@@ -67,7 +64,7 @@ def test_one_rank_of_two(sweeps: Sweeps) -> None:
 
 
 def test_the_driver_of_the_sweep(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "k", *INLINE)
+    args = command(sweeps, "k")
     killed = sweeps.stop(sweeps.start(*args), signal.SIGKILL, lambda: sweeps.epochs("k") > 5)
     assert killed.returncode == -signal.SIGKILL
     # At once: what trains on is ended by whoever resumes.
@@ -77,7 +74,7 @@ def test_the_driver_of_the_sweep(sweeps: Sweeps, undisturbed: Undisturbed) -> No
 
 def test_the_driver_of_a_search_that_learns(sweeps: Sweeps) -> None:
     """One trial after the other, each proposed from the results of those before."""
-    options = (*INLINE, "--sampler", "tpe", "--concurrent", "1")
+    options = ("--sampler", "tpe", "--concurrent", "1")
     done = sweeps.run(*command(sweeps, "u", *options))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     undisturbed = Undisturbed.of(sweeps, "u")
@@ -106,7 +103,7 @@ def caught(process: object, there: Callable[[], object]) -> bool:
 
 
 def test_the_driver_of_the_sweep_while_it_exports(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args, folder = command(sweeps, "e", *INLINE), sweeps.folder / "runs/e"
+    args, folder = command(sweeps, "e"), sweeps.folder / "runs/e"
 
     def half_written() -> list[Path]:
         return [path for path in folder.glob(".best.export-*") if any(path.iterdir())]
@@ -122,7 +119,7 @@ def test_the_driver_of_the_sweep_while_it_exports(sweeps: Sweeps, undisturbed: U
 
 
 def test_ctrl_c_once_stops_cleanly_and_exports_what_there_is(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "c", *INLINE)
+    args = command(sweeps, "c")
     stopped = sweeps.stop(sweeps.start(*args), signal.SIGINT, lambda: sweeps.epochs("c") > 5)
     assert stopped.returncode == EXIT_INTERRUPTED and "Traceback" not in stopped.stderr, stopped.stderr
     assert "tuning/sweep.py --resume --name c" in stopped.stdout and "best    " in stopped.stdout
@@ -135,7 +132,7 @@ def test_ctrl_c_once_stops_cleanly_and_exports_what_there_is(sweeps: Sweeps, und
 
 
 def test_ctrl_c_twice_ends_at_once(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "d", *INLINE)
+    args = command(sweeps, "d")
     sweep = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("d") > 5)
     os.killpg(sweep.pid, signal.SIGINT)

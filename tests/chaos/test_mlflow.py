@@ -57,11 +57,11 @@ def resumed(sweeps: Sweeps, done: subprocess.CompletedProcess) -> subprocess.Com
 
 def test_the_server_is_away_for_a_minute(sweeps: Sweeps, server: Server, tmp_path: Path) -> None:
     calm = Sweeps(tmp_path / "calm")
-    expected = calm.run(*command(calm, "u", "--trainer", "inline", *LONG))
+    expected = calm.run(*command(calm, "u", *LONG))
     assert expected.returncode == 0, expected.stderr
 
     sweeps.environment[PACE] = str(SECONDS)
-    process = sweeps.start(*faulty(sweeps, "m", {}, "--trainer", "inline", "--tracking-uri", server.uri, *LONG))
+    process = sweeps.start(*faulty(sweeps, "m", {}, "--tracking-uri", server.uri, *LONG))
     wait_until(lambda: sweeps.epochs("m") > 5 or process.poll() is not None)
     server.stop()
     began, before = time.monotonic(), sweeps.epochs("m")
@@ -83,7 +83,7 @@ def test_the_server_is_away_for_a_minute(sweeps: Sweeps, server: Server, tmp_pat
 
 
 def test_the_server_is_gone_and_comes_back_for_resume(sweeps: Sweeps, server: Server, undisturbed: Undisturbed) -> None:
-    process = sweeps.start(*command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri))
+    process = sweeps.start(*command(sweeps, "m", "--tracking-uri", server.uri))
     wait_until(lambda: sweeps.epochs("m") > 2 or process.poll() is not None)
     server.stop()
     done = sweeps.end(process)
@@ -103,7 +103,7 @@ def test_the_server_is_gone_and_comes_back_for_resume(sweeps: Sweeps, server: Se
 def test_the_driver_is_killed_while_the_server_is_away(
     sweeps: Sweeps, server: Server, undisturbed: Undisturbed
 ) -> None:
-    args = command(sweeps, "m", "--trainer", "inline", "--tracking-uri", server.uri)
+    args = command(sweeps, "m", "--tracking-uri", server.uri)
     process = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("m") > 2 or process.poll() is not None)
     server.stop()
@@ -143,7 +143,7 @@ run_command(main)
 def test_the_driver_is_killed_between_the_study_and_a_write_to_mlflow(
     sweeps: Sweeps, undisturbed: Undisturbed, write: str, number: int
 ) -> None:
-    args = command(sweeps, "m", "--trainer", "inline")
+    args = command(sweeps, "m")
     script = sweeps.folder / "killed.py"
     script.write_text(KILLED)
     killed = sweeps.end(sweeps.popen(str(script), write, str(number), *args))
@@ -159,7 +159,7 @@ def test_the_driver_is_killed_between_the_study_and_a_write_to_mlflow(
 
 
 def test_a_database_that_was_lost_is_filled_again(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "m", "--trainer", "inline")
+    args = command(sweeps, "m")
     assert sweeps.run(*args).returncode == 0
     (sweeps.folder / "mlflow.db").unlink()
     done = sweeps.run(*args, "--resume")

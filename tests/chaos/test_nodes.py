@@ -30,7 +30,7 @@ def test_nodes_that_join_are_used_and_what_a_dead_one_had_goes_on_elsewhere(
 ) -> None:
     a, b = "127.0.0.2", "127.0.0.3"
     cluster.head(cpus=0)
-    sweep = sweeps.start(*command(sweeps, "n", "--trainer", "inline", "--address", cluster.address))
+    sweep = sweeps.start(*command(sweeps, "n", "--address", cluster.address))
     wait_until(lambda: len(sweeps.study("n")) == 1)  # it is asked for, and waits
     time.sleep(2 * LOOK_SECONDS)
     first = cluster.worker(a)
@@ -56,7 +56,7 @@ def test_a_dead_head_ends_the_driver_with_one_line_and_a_new_one_goes_on(
     sweeps: Sweeps, undisturbed: Undisturbed, cluster: Cluster
 ) -> None:
     head = cluster.head(cpus=2)
-    args = command(sweeps, "h", "--trainer", "inline", "--address", cluster.address)
+    args = command(sweeps, "h", "--address", cluster.address)
     sweep = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("h") > 5)
     head.kill()

@@ -18,7 +18,7 @@ from tests.tuning.sweeps import Sweeps, wait_until
 pytestmark = pytest.mark.slow
 
 PLACE = f"s3://{BUCKET}/runs"
-HOW = ("--trainer", "inline", "--storage", PLACE)
+HOW = ("--storage", PLACE)
 AWAY_SECONDS = 20.0
 
 

@@ -23,8 +23,6 @@ from tuning.study.trials import RAY_ID
 
 pytestmark = pytest.mark.slow
 
-INLINE = ("--trainer", "inline")
-
 
 # Disks.
 
@@ -78,7 +76,7 @@ def assert_stopped_for(done: subprocess.CompletedProcess, sweeps: Sweeps, name: 
 
 
 def test_a_disk_that_is_full(sweeps: Sweeps, undisturbed: Undisturbed, disk: Path) -> None:
-    args = command(sweeps, "f", *INLINE)
+    args = command(sweeps, "f")
     sweep = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("f") > 5 or sweep.poll() is not None)
     filler = fill(disk)
@@ -89,20 +87,8 @@ def test_a_disk_that_is_full(sweeps: Sweeps, undisturbed: Undisturbed, disk: Pat
     record("the disk is full", "stops; --resume", assert_sound(sweeps, "f", undisturbed))
 
 
-def test_a_disk_that_is_full_under_ray_train(sweeps: Sweeps, undisturbed: Undisturbed, disk: Path) -> None:
-    args = command(sweeps, "t")
-    sweep = sweeps.start(*args)
-    wait_until(lambda: sweeps.epochs("t") > 2 or sweep.poll() is not None)
-    filler = fill(disk)
-    assert_stopped_for(sweeps.end(sweep), sweeps, "t", "no space left on the device")
-    filler.unlink()
-    done = sweeps.run(*args, "--resume")
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    record("the disk is full, under Ray Train", "stops; --resume", assert_sound(sweeps, "t", undisturbed))
-
-
 def test_a_disk_that_becomes_read_only(sweeps: Sweeps, undisturbed: Undisturbed, disk: Path) -> None:
-    args = command(sweeps, "r", *INLINE)
+    args = command(sweeps, "r")
     sweep = sweeps.start(*args)
     wait_until(lambda: sweeps.epochs("r") > 5 or sweep.poll() is not None)
     with read_only(disk):
@@ -116,7 +102,7 @@ def test_a_disk_that_becomes_read_only(sweeps: Sweeps, undisturbed: Undisturbed,
 
 def test_a_disk_without_room_for_a_sweep(sweeps: Sweeps, disk: Path) -> None:
     fill(disk)
-    refused = sweeps.run(*command(sweeps, "n", *INLINE))
+    refused = sweeps.run(*command(sweeps, "n"))
     assert refused.returncode == EXIT_USER_ERROR and "Traceback" not in refused.stderr
     assert refused.stderr.startswith("error: ") and "0.0 GiB free of" in refused.stderr
 
@@ -132,7 +118,7 @@ def killed(sweeps: Sweeps, args: tuple[str, ...], name: str) -> None:
 
 
 def test_a_truncated_checkpoint(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "c", *INLINE)
+    args = command(sweeps, "c")
     stopped = sweeps.stop(sweeps.start(*args), signal.SIGINT, lambda: sweeps.epochs("c") > 5)
     assert stopped.returncode == EXIT_INTERRUPTED, stopped.stderr
     unfinished = [t.user_attrs[RAY_ID] for t in sweeps.study("c") if t.state == TrialState.RUNNING]
@@ -153,7 +139,7 @@ def test_a_truncated_checkpoint(sweeps: Sweeps, undisturbed: Undisturbed) -> Non
 @pytest.mark.parametrize("copies", [1, 2])
 def test_a_corrupted_study_file(sweeps: Sweeps, undisturbed: Undisturbed, copies: int) -> None:
     """In the middle: of one copy, and, worse, of both."""
-    args = command(sweeps, "s", *INLINE)
+    args = command(sweeps, "s")
     killed(sweeps, args, "s")
     study = sweeps.folder / "runs/s/study.log"
     lines = study.read_bytes().count(b"\n")
@@ -171,7 +157,7 @@ def test_a_corrupted_study_file(sweeps: Sweeps, undisturbed: Undisturbed, copies
 
 def test_a_truncated_stage(sweeps: Sweeps) -> None:
     """The backbone that all trials share: it is computed again, to the same, and so are the trials."""
-    shared = ("--set", "backbone.epochs=1", "--set", "model.heads=2", "--epochs", "1", *INLINE)
+    shared = ("--set", "backbone.epochs=1", "--set", "model.heads=2", "--epochs", "1")
     assert sweeps.run(*command(sweeps, "a", *shared)).returncode == 0
     (stage,) = (sweeps.folder / "runs/stages").glob("*.safetensors")
     before = stage.read_bytes()

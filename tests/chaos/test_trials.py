@@ -25,7 +25,7 @@ def test_memory_and_numbers(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
         gpu: {"kind": "cuda_memory", "epoch": 2},
         number: {"kind": "not_a_number", "epoch": 3},
     }
-    done = sweeps.run(*faulty(sweeps, "m", faults, "--trainer", "inline"))
+    done = sweeps.run(*faulty(sweeps, "m", faults))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     found = assert_others_sound(sweeps, "m", undisturbed)
     assert found.keys() == {"infeasible", "diverged"}
@@ -62,7 +62,7 @@ def test_one_of_two_workers_out_of_memory(sweeps: Sweeps, undisturbed: Undisturb
 def test_the_memory_monitor_kills_every_trial(sweeps: Sweeps) -> None:
     """Ray's own, which is told that the machine is full: Tune would end the whole sweep for it."""
     sweeps.environment |= {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "200"}
-    done = sweeps.run(*faulty(sweeps, "o", {}, "--trainer", "inline"))
+    done = sweeps.run(*faulty(sweeps, "o", {}))
     trials = sweeps.study("o")
     assert len(trials) == TRIALS and {trial.state for trial in trials} == {TrialState.PRUNED}, done.stderr
     assert {Fault.of(trial.user_attrs).kind for trial in trials} == {"infeasible"}
@@ -75,7 +75,7 @@ def test_a_trial_that_hangs_once(sweeps: Sweeps, undisturbed: Undisturbed) -> No
     """Its whole process is stopped: it answers to nothing, Ray included."""
     (victim, *_) = from_worst(undisturbed)
     faults = {victim: {"kind": "stops", "epoch": 3, "once": str(sweeps.folder / "once")}}
-    done = sweeps.run(*faulty(sweeps, "h", faults, "--trainer", "inline", "--hang-after", "15"))
+    done = sweeps.run(*faulty(sweeps, "h", faults, "--hang-after", "15"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert done.stdout.count("no sign of life for 15 s; it is started again from its checkpoint") == 1
     record("a trial hangs once", "by itself", assert_sound(sweeps, "h", undisturbed))
@@ -96,7 +96,7 @@ def test_a_trial_that_hangs_again(sweeps: Sweeps, undisturbed: Undisturbed) -> N
 
 def test_a_code_error_stops_the_sweep_early(sweeps: Sweeps, tmp_path: Path) -> None:
     every = {f"H{heads} N{experts}": {"kind": "code"} for heads in (1, 2, 4) for experts in (1, 2, 4)}
-    done = sweeps.run(*faulty(sweeps, "c", every, "--trainer", "inline", "--concurrent", "1"))
+    done = sweeps.run(*faulty(sweeps, "c", every, "--concurrent", "1"))
     assert done.returncode == EXIT_FAILED
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert line == (
@@ -105,7 +105,7 @@ def test_a_code_error_stops_the_sweep_early(sweeps: Sweeps, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
     assert sum(trial.state == TrialState.FAIL for trial in sweeps.study("c")) == 2
     # Mended, the sweep goes on with the trials that are left.
-    done = sweeps.run(*faulty(sweeps, "c", {}, "--trainer", "inline", "--concurrent", "1"), "--resume")
+    done = sweeps.run(*faulty(sweeps, "c", {}, "--concurrent", "1"), "--resume")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     states = Counter(trial.state for trial in sweeps.study("c"))
     assert states == {TrialState.FAIL: 2, TrialState.COMPLETE: TRIALS - 2}

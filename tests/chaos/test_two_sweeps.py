@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_second_driver_of_a_sweep_is_refused(sweeps: Sweeps, undisturbed: Undisturbed) -> None:
-    args = command(sweeps, "s", "--trainer", "inline")
+    args = command(sweeps, "s")
     sweep = sweeps.start(*args)
     wait_until(lambda: list((sweeps.folder / "runs").glob("s/driver.lease-*")))
     os.kill(sweep.pid, signal.SIGSTOP)  # before it has written anything else
@@ -43,7 +43,7 @@ def refused(sweeps: Sweeps, words: str, *args: str) -> None:
 
 def test_two_sweeps_on_one_ray_do_not_meet(sweeps: Sweeps, undisturbed: Undisturbed, cluster: Cluster) -> None:
     cluster.head(cpus=2)
-    on = ("--trainer", "inline", "--concurrent", "1", "--address", cluster.address)
+    on = ("--concurrent", "1", "--address", cluster.address)
     assert sweeps.module("fame.datasets", *DATA).returncode == 0  # or one waits for the other, and says so
     running = {name: sweeps.start(*command(sweeps, name, *on)) for name in "ab"}
     again: Counter[str] = Counter()

@@ -40,7 +40,7 @@ def finished(sweeps: Sweeps) -> dict[str, FrozenTrial]:
 
 def test_a_killed_last_step_goes_on_and_chooses_by_the_mean(tmp_path: Path) -> None:
     sweeps = Sweeps(tmp_path / "f")
-    command = (*TINY, "--trials", "3", "--epochs", "3", "--trainer", "inline", "--concurrent", "1", "--name", "f")
+    command = (*TINY, "--trials", "3", "--epochs", "3", "--concurrent", "1", "--name", "f")
     command += ("--final-top", str(TOP), "--final-seeds", str(SEEDS))
     killed = sweeps.stop(sweeps.start(*command), signal.SIGKILL, lambda: finished(sweeps))
     assert killed.returncode == -signal.SIGKILL

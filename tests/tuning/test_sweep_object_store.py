@@ -41,7 +41,7 @@ def states(sweeps: Sweeps, name: str) -> list[TrialState]:
 def test_a_sweep_is_killed_and_goes_on_from_its_uri_alone(sweeps: Sweeps, server: S3) -> None:
     # With a backbone, which trials share there.
     command = (*TINY, "--set", "backbone.epochs=1", "--trials", "4", "--epochs", "3", "--scheduler", "none")
-    command = (*command, "--sampler", "random", "--trainer", "inline", "--storage", PLACE, "--name", "k")
+    command = (*command, "--sampler", "random", "--storage", PLACE, "--name", "k")
     running = sweeps.start(*command)
     killed = sweeps.stop(running, signal.SIGKILL, lambda: TrialState.COMPLETE in states(sweeps, "k"))
     assert killed.returncode == -signal.SIGKILL
@@ -71,7 +71,7 @@ def test_a_sweep_is_killed_and_goes_on_from_its_uri_alone(sweeps: Sweeps, server
     )
 
 
-def test_so_does_one_of_torch_trainers_at_an_endpoint_in_the_uri(sweeps: Sweeps, server: S3) -> None:
+def test_so_does_one_at_an_endpoint_in_the_uri(sweeps: Sweeps, server: S3) -> None:
     del sweeps.environment["AWS_ENDPOINT_URL"]
     storage = ("--storage", PLACE + server.query)
     command = (*TINY, "--trials", "2", "--epochs", "4", "--scheduler", "none", *storage, "--name", "t")

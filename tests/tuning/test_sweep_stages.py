@@ -43,7 +43,7 @@ def sweeps(tmp_path: Path) -> Sweeps:
 
 def command(name: str, *more: str) -> tuple[str, ...]:
     data = ("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}")
-    how = ("--space", "space.yaml", "--sampler", "grid", "--scheduler", "none", "--trainer", "inline")
+    how = ("--space", "space.yaml", "--sampler", "grid", "--scheduler", "none")
     return (*data, *how, "--name", name, *more)
 
 
@@ -126,13 +126,11 @@ def test_a_sweep_killed_in_a_backbone_resumes_and_trains_each_once(sweeps: Sweep
     assert uses(sweeps, "k")["backbone"].computed <= len(heads)
 
 
-def test_trials_of_torch_trainers_share_under_asha_and_none_is_stopped_while_it_waits(sweeps: Sweeps) -> None:
+def test_trials_share_under_asha_and_none_is_stopped_while_it_waits(sweeps: Sweeps) -> None:
     space = {"base": {**SPACE["base"], "backbone": {"epochs": 6}}, "search": {**SPACE["search"]}}
     space["search"].pop("model.heads")
     (sweeps.folder / "space.yaml").write_text(yaml.safe_dump(space))
-    args = [
-        word if word not in ("none", "inline") else {"none": "asha", "inline": "torch"}[word] for word in command("t")
-    ]
+    args = [{"none": "asha"}.get(word, word) for word in command("t")]
     done = sweeps.run(*args, "--trials", "3")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "t")

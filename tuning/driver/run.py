@@ -35,7 +35,6 @@ from tuning.study.trials import total_uses
 from tuning.terminal import summary, view
 from tuning.tracking.projection import Projection
 from tuning.tracking.store import check_tracking_uri
-from tuning.trial import TRAINERS
 from tuning.trial.restart import going_on
 
 
@@ -51,9 +50,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     import_aside("mlflow.tracking")
     with (
         contextlib.ExitStack() as when_ray_has_ended,
-        resources.cluster(
-            options.address, session_folder(storage), TRAINERS[options.trainer].dashboard, options.verbose
-        ),
+        resources.cluster(options.address, session_folder(storage), options.verbose),
         watched(storage.name, leases, resume_command(plan, storage)) as watch,
     ):
         share = resources.plan(options, resources.found())

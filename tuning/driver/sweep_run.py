@@ -27,7 +27,7 @@ EARLIER_SPOOL = "mlflow-waiting*"
 def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projection:
     """Open the sweep in MLflow."""
     options = plan.options
-    settings = ("sampler", "scheduler", "trainer", "metric", "seed")
+    settings = ("sampler", "scheduler", "metric", "seed")
     projection = Projection.open(
         options.tracking_uri,
         plan.mlflow_experiment,

@@ -42,8 +42,8 @@ from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.projection import Projection
 from tuning.tracking.vocabulary import settings
 from tuning.tracking.wanted import TRIAL
-from tuning.trial import TRAINERS
 from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.slot import trainable
 
 
 class Trials:
@@ -64,7 +64,7 @@ class Trials:
         self.statistics = dataset.statistics if kind == TRIAL else None
         projection.follow(Reader(storage.study, storage.name).trials, storage.trials, kind, self._settings)
         self.states = below(storage.shared, TUNE)
-        self.scheduler, self.trainer = SCHEDULERS[plan.options.scheduler], TRAINERS[plan.options.trainer]
+        self.scheduler = SCHEDULERS[plan.options.scheduler]
         shared = TrialPlan(
             base=plan.space.base,
             dataset=ray.put(dataset),
@@ -78,8 +78,7 @@ class Trials:
             stages=None if self.scheduler.changes else storage.stages,
             interval=self.scheduler.interval(plan.epochs),
         )
-        at_a_time = share.concurrent or max(1, share.fits(share.nodes))
-        self.trainable = self.trainer.trainable(shared, at_a_time if self.scheduler.pauses else None)
+        self.trainable = trainable(shared, share.concurrent if self.scheduler.pauses else None)
 
     def _settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the trial at a point, for its run in MLflow."""
@@ -139,7 +138,7 @@ class Trials:
                 search_alg=ChosenIds(self.search),
                 scheduler=scheduler,
                 num_samples=self.plan.trials,
-                reuse_actors=self.trainer.reuses,
+                reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name=self.storage.tune,

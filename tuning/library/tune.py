@@ -25,7 +25,7 @@ def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, 
     """Search the best settings of a model: Optuna proposes, Ray trains and stops, MLflow records. Return the results.
 
     `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`: `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`,
-    `storage="runs"`, `trainer="inline"`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
+    `storage="runs"`, `workers=2`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
     that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the machine.
 
     The sweep leaves what the command leaves, in the same folder. Ctrl-C, and the stop button of a notebook, end it

@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -47,17 +46,16 @@ POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def local_ray(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict[str, Any]) -> Iterator[None]:
+def local_ray(folder: Path, quiet: dict[str, Any]) -> Iterator[None]:
     """Run a Ray on all of this machine as long as the block lasts, with its session in `folder`.
 
-    `variables` are for its processes, `quiet` is for `ray.init`. The dashboard takes a while to start. Raises `UserError`
-    if Ray does not start.
+    `quiet` is for `ray.init`. Raises `UserError` if Ray does not start.
     """
     make(folder)
     try:
         for left in reversed(range(STARTS)):
             try:
-                _start(folder, variables, dashboard, quiet)
+                _start(folder, quiet)
                 break
             except Exception as error:  # Ray raises just that when its processes take more than half a minute
                 if not left:
@@ -146,36 +144,27 @@ def processes(folder: Path) -> list[int]:
     return found
 
 
-def _start(folder: Path, variables: dict[str, str], dashboard: bool, quiet: dict[str, Any]) -> None:
+def _start(folder: Path, quiet: dict[str, Any]) -> None:
     import ray
 
     # At Ray's niceness of 15 any other process of the machine starves the trials, which are the work.
     os.environ.setdefault("RAY_worker_niceness", "0")
     # A trial is several small processes; Ray warns of more than four times this number.
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
-    # What gives back the resources of a trial that is stopped is an actor of Ray Train that asks the
-    # dashboard whether the trial still lives (ray#65443). It looks for the cluster on this machine, and
-    # gives up if there are two, unless it is told the address: so the port is chosen here.
-    port = _free_port()
     token = folder / "auth_token"
     token.touch(mode=0o600)
     token.write_text(_TOKEN)
     # Not as a `runtime_env`: the processes that Ray starts in advance would have another environment, and
     # each trial would wait for new ones.
     settings = {
-        **variables,
         MARK: str(folder),
         "RAY_TMPDIR": str(folder),
         TOKEN_FILE: str(token),
-        "RAY_GCS_SERVER_PORT": str(port),
-        "RAY_ADDRESS": f"{LOOPBACK}:{port}",
         "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
         LOCAL_ONLY: "0",
     }
     with environment(settings), loopback():
-        ray.init(
-            address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=dashboard, **quiet
-        )
+        ray.init(address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=False, **quiet)
 
 
 @contextlib.contextmanager
@@ -196,12 +185,6 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """Return the first line of Ray's error."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
 
 
 def _with_sources(path: str | None) -> str:

@@ -33,12 +33,6 @@ from tuning.storage.layout import is_remote, root
 from tuning.storage.remote_folder import open_folder
 from tuning.trial.scratch import remove_when_left
 
-WORKER_ENVIRONMENT = {
-    # `ray.train.report` waits until the controller polls: at the default 2 s, short epochs would take 2 s.
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-}
-
-
 CONNECT_SECONDS = 10.0
 """Longest wait for the head of a cluster to take a connection."""
 REFRESH_SECONDS = 1.0
@@ -136,12 +130,11 @@ def _counted(number: int, what: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = False) -> Iterator[None]:
+def cluster(address: str | None, folder: Path, verbose: bool = False) -> Iterator[None]:
     """Ray for as long as the block lasts: the cluster at `address`, or one of our own with its session in `folder`.
 
-    With a cluster, Ray's files of this process alone are there. `dashboard` says whether our own needs Ray's
-    dashboard, `verbose` whether Ray and the trials' processes are heard. Raises `UserError` if the cluster does not
-    answer, or if this process is connected to Ray.
+    With a cluster, Ray's files of this process alone are there. `verbose` says whether Ray and the trials' processes are
+    heard. Raises `UserError` if the cluster does not answer, or if this process is connected to Ray.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Tune's own progress output; `tuning.terminal.progress` has ours.
@@ -156,7 +149,7 @@ def cluster(address: str | None, folder: Path, dashboard: bool, verbose: bool = 
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        with local_ray(folder, WORKER_ENVIRONMENT, dashboard, quiet):
+        with local_ray(folder, quiet):
             yield
         return
 
@@ -185,7 +178,7 @@ def connect(address: str, quiet: dict[str, Any]) -> None:
     """Connect to the Ray cluster at `address`. Raises `UserError` if it does not answer."""
     import ray
 
-    runtime = {"env_vars": WORKER_ENVIRONMENT, "py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
+    runtime = {"py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     check_listens(address)
     with answers(address):
         ray.init(address=address, runtime_env=runtime, **quiet)

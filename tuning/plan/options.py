@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fame.command_line import CommandParser, typed
+from fame.command_line import CommandParser, Removed, typed
 from fame.config.metrics import ACCURACY
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
@@ -24,7 +24,6 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search import SAMPLERS
 from tuning.space.models import SHORTLIST
 from tuning.storage.layout import STAGES
-from tuning.trial import TRAINERS
 
 TRACKING_URI, EXPERIMENT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 """MLflow's own variables."""
@@ -69,7 +68,6 @@ class Options:
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
-    trainer: str = "torch"
     scheduler: str = "asha"
     sampler: str = "tpe"
     start_from: str | None = None
@@ -112,7 +110,6 @@ class Options:
         if len(set(self.models)) < len(self.models):
             raise UserError(f"--model {self.model}: names a model twice; name each once")
         _check_gpus(self.gpus_per_worker)
-        _check_trainer(self)
         _check_final(self)
         if self.address is not None and self.address.startswith("ray://"):
             # Tune would run at the other end, without the search and the tracker that are here.
@@ -163,21 +160,6 @@ def _check_gpus(share: float | None) -> None:
         raise UserError(f"--gpus-per-worker {share:g}: must not be negative")
     if share > 1 and share != int(share):
         raise UserError(f"--gpus-per-worker {share:g}: above 1 it must be whole; only one GPU can be shared")
-
-
-def _check_trainer(options: Options) -> None:
-    if options.trainer != "inline":
-        return
-    if options.workers > 1:
-        raise UserError(
-            f"--trainer inline --workers {options.workers}: an inline trial is one process; "
-            "leave --workers out, or use --trainer torch"
-        )
-    if options.concurrent is not None and SCHEDULERS[options.scheduler].pauses:
-        raise UserError(
-            f"--trainer inline --concurrent {options.concurrent}: with --scheduler {options.scheduler}, which pauses "
-            "trials, only their CPUs and GPUs limit how many run; raise --cpus-per-worker, or use --trainer torch"
-        )
 
 
 def _check_final(options: Options) -> None:
@@ -317,8 +299,9 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument(
         "--trainer",
-        choices=list(TRAINERS),
-        help=_help("torch starts a Ray TorchTrainer for each trial; inline reuses processes, for 1 worker", "trainer"),
+        action=Removed,
+        const="leave it out: every sweep keeps the processes of its trials now",
+        help=argparse.SUPPRESS,
     )
     where.add_argument(
         "--hang-after",

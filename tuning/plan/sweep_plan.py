@@ -38,6 +38,8 @@ MOST_TRIALS = 1_000
 """Most trials of a sweep that a limit ends, and no number of trials."""
 SHORT = 20
 """Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
+REMOVED = ("trainer",)
+"""Options in the records of earlier versions that change nothing any more."""
 NO_TEXT = {"text.plain": False, "text.epochs": 0}
 """Settings of a sweep whose items have no text."""
 OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
@@ -343,8 +345,9 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
     source = f"the record of sweep '{options.name}'"
     place = {key: getattr(options, key) for key in PLACE}
     try:
-        earlier = {"experiment": None}  # records of earlier versions have none
-        recorded = Options(**{**earlier, **record["options"], "set": tuple(record["options"]["set"])}, **place)
+        # Records of earlier versions have other options.
+        found = {"experiment": None} | {key: value for key, value in record["options"].items() if key not in REMOVED}
+        recorded = Options(**{**found, "set": tuple(found["set"])}, **place)
         space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
     except (KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"

@@ -89,7 +89,6 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
             + ("" if plan.planned is None else f" (the trials: at most {plan.planned * plan.epochs:,})"),
         )
     table.add_row("resources", str(share))
-    table.add_row("", f"{options.trainer} trainer")
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
     Console().print(table, highlight=False, soft_wrap=True)
 

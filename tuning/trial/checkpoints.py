@@ -1,4 +1,4 @@
-"""A trial's checkpoints in the sweep's storage, in the layout of Ray Train, whichever trainer wrote them.
+"""A trial's checkpoints in the sweep's storage, in the layout of Ray Train.
 
 A file system can lose its last writes. So two checkpoints are kept, and the trial continues from the older one if the newer
 is damaged. Ray Train itself gives a trial up if its list of checkpoints is cut off or names a missing one. It fails at a
@@ -39,10 +39,7 @@ def checkpoint_config(interval: int) -> train.CheckpointConfig:
 
 
 class Checkpoints(Bookkeeping):
-    """A trial's checkpoints, kept as Ray Train keeps them.
-
-    Whatever reads a trial's folder finds the same files, whichever trainer wrote them.
-    """
+    """A trial's checkpoints, kept as Ray Train keeps them."""
 
     def __init__(self, folder: str, trial_id: str, interval: int) -> None:
         super().__init__(folder, trial_id, checkpoint_config(interval))

@@ -1,7 +1,6 @@
 """The training of one trial, as a generator of reports.
 
-A runner (`torch_trainer`, `inline`) says where the trial runs and hands over its newest checkpoint. For every report it
-keeps the checkpoint first, then passes the metrics on to Tune.
+The worker (`worker.py`) keeps the checkpoint of a report first, then passes the metrics on to Tune.
 """
 
 from __future__ import annotations
@@ -41,10 +40,9 @@ TRIAL_SECONDS = "trial_seconds"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The place where a trial runs."""
+    """The place of a trial in the sweep's storage."""
 
     trial_id: str
-    device: torch.device
     previous: Checkpoint | None
     """The newest checkpoint of a restarted trial."""
     mended: str | None = None
@@ -62,14 +60,16 @@ class Report:
     """Name that the checkpoint must have, if any."""
 
 
-def reports(config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place) -> Iterator[Report]:
+def reports(
+    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place, device: torch.device
+) -> Iterator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch.
 
     The last report tells a fault that the same settings would meet again. All workers meet a loss that is not finite. A
     fault of one worker among several is raised, because it has to end the others. Faults that can heal are raised, too.
     """
     torch.set_num_threads(plan.cpus_per_worker)  # for each trial: what ran here before may have changed it
-    workers = Workers.current(place.device)
+    workers = Workers.current(device)
     if (over := ended(config, plan)) is not None:
         yield Report(metrics=over)
         return

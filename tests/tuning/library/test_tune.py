@@ -126,7 +126,7 @@ def test_a_process_that_is_connected_to_ray_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     with (
         pytest.raises(UserError, match=r"connected to Ray already.*call ray\.shutdown\(\) first"),
-        resources.cluster(None, tmp_path / "ray", dashboard=False),
+        resources.cluster(None, tmp_path / "ray"),
     ):
         pass
 
@@ -142,7 +142,7 @@ import fame
 from tuning import open_sweep, tune
 
 data = fame.Dataset.named("synthetic", size={"users": 60, "items": 40})
-fixed = dict(space="quick", epochs=1, trainer="inline", dim=16, backbone={"epochs": 0}, precision="float32", quiet=True)
+fixed = dict(space="quick", epochs=1, dim=16, backbone={"epochs": 0}, precision="float32", quiet=True)
 first = tune(data, name="first", trials=2, **fixed)
 second = tune(data, name="second", trials=1, **fixed)
 assert len(first.trials) == len(open_sweep("first").trials) == 2 and len(second.trials) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 
@@ -63,7 +64,7 @@ def test_data_options_are_settings_of_the_data():
 
 
 def test_every_option_has_a_line_of_help_and_is_in_the_options():
-    actions = [action for action in parser()._actions if action.dest != "help"]
+    actions = [action for action in parser()._actions if action.help != argparse.SUPPRESS and action.dest != "help"]
     data = {option.removeprefix("--").replace("-", "_") for option in DATA_OPTIONS.values()}
     data |= {"train", "validation", "test"}  # other ways to say --data and --split
     assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
@@ -108,24 +109,11 @@ def test_other_shares_are_refused(share):
         Options(gpus_per_worker=share)
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ("--workers 2", "--trainer inline --workers 2: an inline trial is one process; leave --workers out"),
-        ("--scheduler pbt --concurrent 1", "--trainer inline --concurrent 1: with --scheduler pbt, which pauses"),
-        ("--scheduler hyperband --concurrent 2", "raise --cpus-per-worker, or use --trainer torch"),
-    ],
-)
-def test_what_inline_trials_cannot_do_is_an_error(args, words):
-    with pytest.raises(UserError) as caught:
-        parse(["--trainer", "inline", *args.split()])
-    assert words in str(caught.value)
-    assert parse(["--trainer", "torch", *args.split()])
-
-
-@pytest.mark.parametrize("args", ["", "--workers 1 --concurrent 1", "--scheduler pbt", "--gpus-per-worker 0.25"])
-def test_what_inline_trials_can_do_is_taken(args):
-    assert parse(["--trainer", "inline", *args.split()])[0].trainer == "inline"
+def test_an_option_of_an_earlier_version_says_what_to_do():
+    with pytest.raises(
+        UserError, match=r"^--trainer torch: there is no such option any more; leave it out: every sweep"
+    ):
+        parse(["--trainer", "torch"])
 
 
 @pytest.mark.parametrize(

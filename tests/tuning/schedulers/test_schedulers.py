@@ -15,7 +15,6 @@ from tuning.schedulers.population import Population, vary
 from tuning.space.domains import Choices, FloatRange, IntRange
 from tuning.space.file import space_from_dict
 from tuning.trial.restart import Restart, leave_note, milestone_name, point_of, restart_of
-from tuning.trial.torch_trainer import HEAD, driver_resources
 
 TREE = {
     "base": {"model": {"name": "fame"}, "train": {"epochs": 8}},
@@ -269,9 +268,3 @@ def test_a_note_stays_out_of_the_point():
     assert point_of(trial.config) == point
     assert restart_of(trial.config) == Restart(seen=3, generation=1, origin="b/epoch-3-0")
     assert restart_of(point) == Restart()
-
-
-@pytest.mark.parametrize("at_a_time", [1, 2, 4, 10])
-def test_the_head_node_has_room_for_so_many_drivers_and_for_rays_own_actors(at_a_time):
-    share = driver_resources(at_a_time)[HEAD]
-    assert at_a_time * (share + 0.003) < 1 < (at_a_time + 1) * share + 0.05

@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 from fame.training.fit import CHECKPOINT, Trained, read_trained
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree
 from tuning.study.trials import RAY_ID
-from tuning.trial import TRAINERS
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +27,9 @@ def trained(sweeps: Sweeps, name: str, trial_id: str) -> Trained:
     return read_trained(max(files, key=lambda file: file.stat().st_mtime).parent)
 
 
-@pytest.mark.parametrize("trainer", list(TRAINERS))
-def test_hyperband_pauses_stops_and_resumes(tmp_path: Path, trainer: str) -> None:
+def test_hyperband_pauses_stops_and_resumes(tmp_path: Path) -> None:
     sweeps = Sweeps(tmp_path)
-    options = ("--scheduler", "hyperband", "--trials", "2", "--epochs", "2", "--trainer", trainer)
+    options = ("--scheduler", "hyperband", "--trials", "2", "--epochs", "2")
     done = sweeps.run(*TINY, *options, "--name", "halved")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "halved")
@@ -45,10 +43,9 @@ def test_hyperband_pauses_stops_and_resumes(tmp_path: Path, trainer: str) -> Non
     assert trained(sweeps, "halved", trial_id).history[0].train_seconds == reported[0]["train_seconds"]
 
 
-@pytest.mark.parametrize("trainer", list(TRAINERS))
-def test_a_population_takes_over_the_state_of_its_best(tmp_path: Path, trainer: str) -> None:
+def test_a_population_takes_over_the_state_of_its_best(tmp_path: Path) -> None:
     sweeps = Sweeps(tmp_path)
-    options = ("--scheduler", "pbt", "--trials", "4", "--epochs", "2", "--trainer", trainer)
+    options = ("--scheduler", "pbt", "--trials", "4", "--epochs", "2")
     done = sweeps.run(*TINY, *options, "--name", "population")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert_agree(sweeps, "population")

@@ -74,7 +74,7 @@ def test_a_database_that_is_away_gets_all_when_it_is_back(
 
 def test_a_sweep_whose_database_and_server_are_killed(tmp_path, postgres: Postgres, server: Server, uri: str) -> None:
     sweeps = Sweeps(tmp_path / "p", uri)
-    args = (*TINY, "--trainer", "inline", "--tracking-uri", uri, "--scheduler", "none", "--name", "p")
+    args = (*TINY, "--tracking-uri", uri, "--scheduler", "none", "--name", "p")
     process = sweeps.start(*args, "--trials", "4", "--epochs", "8")
     wait_until(lambda: sweeps.epochs("p") > 2 or process.poll() is not None)
     postgres.stop()

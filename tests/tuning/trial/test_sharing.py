@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from fame.training.loop import StageRun
-from tests.tuning.trial.test_inline import actor, configured, stable, steps
+from tests.tuning.trial.test_slot import actor, configured, stable, steps
 from tuning.study.stage_uses import from_metrics, to_metrics
 from tuning.trial.checkpoints import Checkpoints, read_trial
-from tuning.trial.inline import InlineTrial
 from tuning.trial.plan import TrialPlan
+from tuning.trial.slot import Slot
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
 
@@ -73,7 +73,7 @@ def test_a_trial_stopped_in_its_backbone_leaves_it_to_the_next_one_in_the_proces
     monkeypatch.setattr(
         StageRun, "epochs", lambda run, *a, **k: (names.append(run.stage.name), epochs(run, *a, **k))[1]
     )
-    trial: InlineTrial = actor(plan, "a", POINT)
+    trial: Slot = actor(plan, "a", POINT)
     trial.step()
     assert trial.reset(configured("b", POINT | {"model.experts": 2}))
     assert [result["epoch"] for result in steps(trial)] == [1, 2, 3]

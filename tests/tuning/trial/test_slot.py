@@ -1,4 +1,4 @@
-"""An inline trial step by step, as Tune drives it: alone, after another one, again after a crash."""
+"""A slot step by step, as Tune drives it: one trial, another one after it, one again after a crash."""
 
 from __future__ import annotations
 
@@ -9,23 +9,41 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
-from ray.tune.result import TRIAL_INFO
+from ray.tune.result import DONE, TRIAL_INFO
 
 from fame.training.fit import fit
 from fame.training.resolve import resolve
 from tests.fame.helpers import CPU, TIMINGS
-from tuning.trial import inline, loop
+from tuning.trial import loop, slot
 from tuning.trial.checkpoints import read_trial
-from tuning.trial.inline import ENDED, InlineTrial
+from tuning.trial.mailbox import Command, Start
 from tuning.trial.plan import TrialPlan, trial_experiment
 from tuning.trial.restart import NOTE, Restart
+from tuning.trial.slot import ENDED, Slot
+from tuning.trial.worker import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
 
 SMALL, LARGE = {"train.lr": 1e-3}, {"train.lr": 1e-2, "model.dim": 16}
+
+
+class SameProcess:
+    """In place of a TorchTrainer: one worker in this process, with its mailbox."""
+
+    def __init__(self, plan: TrialPlan) -> None:
+        self.worker = Worker(plan, first=True, device=CPU)
+
+    def ask(self, command: Command) -> dict[str, Any] | None:
+        if isinstance(command, Start):
+            self.worker.start(command)
+        return self.worker.go()
+
+    def end(self) -> None:
+        self.worker.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -38,17 +56,23 @@ def configured(trial_id: str, point: dict[str, Any]) -> dict[str, Any]:
     return {**point, TRIAL_INFO: SimpleNamespace(trial_id=trial_id)}
 
 
-def actor(plan: TrialPlan, trial_id: str, point: dict[str, Any]) -> InlineTrial:
-    class Actor(InlineTrial):
+def actor(plan: TrialPlan, trial_id: str, point: dict[str, Any]) -> Slot:
+    class Actor(Slot):
         def setup(self, config: dict[str, Any]) -> None:
             super().setup(config, plan)
 
-    return Actor(configured(trial_id, point))
+    with mock.patch.object(slot, "KeptTrainer", SameProcess):
+        return Actor(configured(trial_id, point))
 
 
-def steps(trial: InlineTrial) -> list[dict[str, Any]]:
+def steps(trial: Slot) -> list[dict[str, Any]]:
     """Results of all steps to the end, without what differs from run to run."""
-    return [stable(result) for result in iter(trial.step, ENDED)]
+    found = []
+    for result in iter(trial.step, ENDED):
+        found.append(stable(result))
+        if result.get(DONE):
+            break
+    return found
 
 
 def stable(result: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +199,7 @@ def test_storage_that_does_not_answer_fails_a_step_not_the_reset(
     def away(*args: object) -> None:
         raise OSError("When reading: AWS Error NETWORK_CONNECTION during HeadObject operation")
 
-    monkeypatch.setattr(inline, "mend", away)
+    monkeypatch.setattr(slot, "mend", away)
     assert trial.reset(configured("b", LARGE))
     with pytest.raises(OSError, match="AWS Error"):
         trial.step()
