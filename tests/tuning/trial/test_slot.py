@@ -76,7 +76,7 @@ def steps(trial: Slot) -> list[dict[str, Any]]:
 
 
 def stable(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key not in TIMINGS}
+    return {key: value for key, value in result.items() if key not in {*TIMINGS, loop.TRIAL_SECONDS}}
 
 
 def alone(plan: TrialPlan, point: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
