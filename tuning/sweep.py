@@ -32,7 +32,7 @@ def main() -> int:
     from tuning.machines.watch import CannotGoOnError, end_at_once
 
     try:
-        return carry_out(plan, storage)
+        return carry_out(plan, storage, own_process=True)
     except CannotGoOnError as error:
         end_at_once(error)
     finally:

@@ -2,6 +2,7 @@
 
     run.py              runs a planned sweep, from its start or after an interruption
     lock.py             one driver at a time
+    again.py            starts Ray again when it has died
     interrupt.py        Ctrl-C
     extending.py        trials that go on in an extended sweep
     restoring.py        what a killed sweep needs besides Tune's own state

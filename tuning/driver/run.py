@@ -12,6 +12,7 @@ from fame.artifacts.lease import Lease
 from fame.datasets import Dataset
 from tuning.dashboards import dashboards
 from tuning.driver import tune_files
+from tuning.driver.again import Again
 from tuning.driver.sweep_run import end_run, open_projection
 from tuning.driver.trials import Trials
 from tuning.faults import disk, halt
@@ -38,20 +39,22 @@ from tuning.tracking.store import check_tracking_uri
 from tuning.trial.restart import going_on
 
 
-def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease]) -> int:
+def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease], own_process: bool) -> int:
     """Run the rest of the sweep, export the best, print the table, and return the exit code.
 
-    `leases` are those of the sweep's lock. Raises `CannotGoOnError` if one is lost, or if Ray's head is.
+    `leases` are those of the sweep's lock. `own_process` says whether this process may replace itself.
+    Raises `CannotGoOnError` if one is lost, or if Ray's head is.
     """
     halt.begin()
     options, resumed = plan.options, storage.exists
     if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())
+    anew = Again(storage, leases) if own_process and options.address is None else None
     import_aside("mlflow.tracking")
     with (
         contextlib.ExitStack() as when_ray_has_ended,
         resources.cluster(options.address, session_folder(storage), options.verbose),
-        watched(storage.name, leases, resume_command(plan, storage)) as watch,
+        watched(storage.name, leases, resume_command(plan, storage), anew) as watch,
     ):
         share = resources.plan(options, resources.found())
         projection = open_projection(plan, storage, dataset)

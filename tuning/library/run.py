@@ -24,8 +24,10 @@ def planned(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage]:
     return resumed_plan(options, given) if options.resume else new_plan(options)
 
 
-def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr) -> int:
+def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr, own_process: bool = False) -> int:
     """Run the sweep, or print its plan, and return the exit code. `report` takes lines about the data.
+
+    In a process of its own, which may replace itself, the sweep starts its Ray again if that dies.
 
     Raises `UserError` if the sweep cannot begin, `CannotGoOnError` if Ray or the sweep's lock is lost.
     """
@@ -52,7 +54,7 @@ def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr) ->
     with locked(storage) as leases:
         if not options.resume:
             check_new(storage)  # again: another one of this name may have begun since
-        return run_sweep(plan, storage, dataset, leases)
+        return run_sweep(plan, storage, dataset, leases, own_process)
 
 
 def new_plan(options: Options) -> tuple[Plan, Storage]:

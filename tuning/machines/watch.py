@@ -36,18 +36,23 @@ LAST_SECONDS = 30.0
 class CannotGoOnError(BaseException):
     """The reason why a driver ends, in one line. It is no `Exception`: Tune would take it for a trial's error."""
 
+    again: Callable[[str], None] | None = None
+    """Begins anew in place of an end, if it can. Else it returns."""
+
 
 class TakenOverError(CannotGoOnError):
     """Another driver runs the sweep now and owns its runs and files."""
 
 
 @contextlib.contextmanager
-def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]:
+def watched(
+    sweep: str, leases: Sequence[Lease], resume: str, again: Callable[[str], None] | None = None
+) -> Iterator[Watch]:
     """Watch Ray and the sweep's lock as long as the block lasts. Raises `CannotGoOnError` in the main thread.
 
-    `resume` is the command that continues the sweep.
+    `resume` is the command that continues the sweep. `again` begins anew when Ray has died.
     """
-    watch = Watch(sweep, leases, resume)
+    watch = Watch(sweep, leases, resume, again)
     before = signal.signal(signal.SIGUSR2, watch.end)
     thread = threading.Thread(target=watch.run, daemon=True)
     thread.start()
@@ -55,7 +60,7 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]
         yield watch
     except Exception as error:  # Ray's own errors can come before the patience is over
         if (why := watch.silent()) is not None:
-            raise CannotGoOnError(why) from error
+            raise watch.died(why) from error
         raise
     finally:
         watch.ended.set()
@@ -66,13 +71,15 @@ def watched(sweep: str, leases: Sequence[Lease], resume: str) -> Iterator[Watch]
 class Watch:
     """Checks the head, this machine's node and the sweep's lock in a thread of its own."""
 
-    def __init__(self, sweep: str, leases: Sequence[Lease], resume: str) -> None:
+    def __init__(
+        self, sweep: str, leases: Sequence[Lease], resume: str, again: Callable[[str], None] | None = None
+    ) -> None:
         import ray
 
         context = ray.get_runtime_context()
         (node,) = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
         self.head, self.node = context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
-        self.sweep, self.leases, self.resume = sweep, leases, resume
+        self.sweep, self.leases, self.resume, self.again = sweep, leases, resume, again
         self.ended, self.reacted = threading.Event(), threading.Event()
         self.close: Callable[[], None] | None = None
         """Closes the sweep's runs if the main thread does not react."""
@@ -86,7 +93,13 @@ class Watch:
             if any(lease.lost for lease in self.leases):
                 self._stop(TakenOverError(f"sweep '{self.sweep}' was taken over by another driver, and goes on there"))
             elif any(time.monotonic() - answered[address] >= patience[address] for address in patience):
-                self._stop(CannotGoOnError(self.silent() or self._died("node of this machine", self.node)))
+                self._stop(self.died(self.silent() or self._died("node of this machine", self.node)))
+
+    def died(self, why: str) -> CannotGoOnError:
+        """Return the error for a Ray that has died."""
+        error = CannotGoOnError(why)
+        error.again = self.again
+        return error
 
     def silent(self) -> str | None:
         """Return the part of Ray that does not answer, and the next step. None if all answer."""
@@ -130,7 +143,9 @@ def answers(address: str) -> bool:
 
 
 def end_at_once(error: CannotGoOnError) -> None:
-    """End the process at once. Python's regular end would wait for Ray, and Ray for its head."""
+    """End the process at once, or begin anew. Python's regular end would wait for Ray, and Ray for its head."""
     sys.stdout.flush()
+    if error.again is not None:
+        error.again(str(error))
     print(f"error: {error}", file=sys.stderr, flush=True)
     os._exit(EXIT_FAILED)

@@ -24,7 +24,7 @@ from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.execution.callback import RayTrainCallback, WorkerGroupCallback
+from ray.train.v2._internal.execution.callback import WorkerGroupCallback
 from ray.train.v2._internal.execution.controller.controller import TrainController
 from ray.train.v2._internal.execution.worker_group import state, worker_group
 from ray.train.v2._internal.execution.worker_group.placement_group_handle import (
@@ -50,11 +50,11 @@ class SlotTrainer(TorchTrainer):
     def __init__(self, train_loop: Callable[..., None], group: PlacementGroup, **options: Any) -> None:
         super().__init__(train_loop, **options)
         self.group = group
-        self.workers: Future[list[ActorHandle]] = Future()
+        self.workers: Future[list[ActorHandle[Any]]] = Future()
         """The workers once they run the training function, by rank."""
 
-    def _create_default_callbacks(self) -> list[RayTrainCallback]:
-        own = [c for c in super()._create_default_callbacks() if not isinstance(c, UNUSED)]
+    def _create_default_callbacks(self) -> list[Any]:
+        own = [c for c in super()._create_default_callbacks() if not isinstance(c, UNUSED)]  # type: ignore[misc]
         return [*own, _Started(self.workers)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Result:
@@ -69,19 +69,20 @@ class LocalTorchConfig(TorchConfig):
         return Backend
 
 
-def call(worker: ActorHandle, function: Callable[..., Any], *arguments: Any) -> Any:
+def call(worker: ActorHandle[Any], function: Callable[..., Any], *arguments: Any) -> Any:
     """Run a function in a worker's process, and return the reference to its result."""
     return worker.execute.remote(function, *arguments)
 
 
 async def _run(group: PlacementGroup, arguments: dict[str, Any]) -> Result:
     os.environ.update(ENVIRONMENT)
-    worker_group.SynchronizationActor = _NoBarrier
-    state._shutdown_sync_actor = lambda barrier: None
-    controller = TrainController(**arguments)
+    setattr(worker_group, "SynchronizationActor", _NoBarrier)  # noqa: B010 - mypy refuses what it takes for a type
+    setattr(state, "_shutdown_sync_actor", lambda barrier: None)  # noqa: B010
+    controller: Any = TrainController(**arguments)
     controller.worker_group_cls = type("SlotWorkerGroup", (_LentWorkerGroup,), {"lent": group})
     await controller.run()
-    return controller.get_result()
+    result: Result = controller.get_result()
+    return result
 
 
 class _LentWorkerGroup(WorkerGroup):
@@ -111,7 +112,7 @@ class _LentHandle(DefaultPlacementGroupHandle):
 class _Started(WorkerGroupCallback):
     """Hands over the workers."""
 
-    def __init__(self, workers: Future[list[ActorHandle]]) -> None:
+    def __init__(self, workers: Future[list[ActorHandle[Any]]]) -> None:
         self.workers = workers
 
     def after_worker_group_training_start(self, worker_group: WorkerGroup) -> None:
