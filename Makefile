@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DOCS_VENV := .venv-docs
 
-.PHONY: sweep test test-slow chaos cluster-test lint docs bench bench-gpu clean
+.PHONY: sweep test test-slow chaos soak cluster-test lint docs bench bench-gpu clean
 
 sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
@@ -22,6 +22,13 @@ test-slow: $(VENV)/.installed-test
 chaos: $(VENV)/.installed-test
 	FAME_CHAOS_RESULTS=benchmarks/results/reliability.json $(RUN) -m pytest -m slow tests/chaos
 	$(RUN) -m benchmarks.page
+
+# One sweep whose processes are killed at random times: make soak MINUTES=10 SEED=1 KILLS=20
+MINUTES ?= 5
+SEED ?= 0
+KILLS ?= 10
+soak: $(VENV)/.installed-test
+	$(RUN) -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED) --kills $(KILLS)
 
 # Hosts in network namespaces (root, iproute2), and what Slurm and shellcheck say of the batch script where they are
 # installed: some ten minutes. Tests that lack something say what.
