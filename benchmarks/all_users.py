@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, peak_memory, publish
+from benchmarks.harness import Row, add_tiny, peak_memory, publish
 from fame.artifacts.checkpoint import save_checkpoint
 from fame.config import Experiment
 from fame.config.tree import to_dict, write_yaml
@@ -101,11 +101,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=100_000, help="how many users (default: %(default)s)")
     parser.add_argument("--items", type=int, default=100_000, help="how many items (default: %(default)s)")
+    add_tiny(parser)
     args = parser.parse_args()
+    if args.tiny:
+        args.users, args.items = 200, 300
     torch.set_num_threads(THREADS)
     with torch.no_grad():
         rows = measured(args.users, args.items)
-    publish("all_users", rows, {"threads": THREADS, "top": TOP, "users": args.users, "items": args.items})
+    about = {"threads": THREADS, "top": TOP, "users": args.users, "items": args.items}
+    publish("all_users", rows, about, args.tiny)
 
 
 if __name__ == "__main__":
