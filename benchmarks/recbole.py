@@ -74,7 +74,7 @@ def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:
         steps(run, sample_batches(run, 12_000))()
         seconds |= in_turns({key: lambda run=run: run.train_epoch(1, 0)}, rounds=1, warmup=0)
     fame = ours["fame", RECBOLE_SEQUENCES]
-    return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.models.fame)}, rounds=3)
+    return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
 
 
 def recbole(python: Path, folder: Path, threads: int, steps: int, model: str = "SASRec") -> dict[str, Any]:

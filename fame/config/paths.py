@@ -33,7 +33,7 @@ def found_beside(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     def found(place: str) -> str:
         there = str(folder.absolute() / place)
-        return os.path.normpath(there) if not glob.glob(place) and glob.glob(there) else place
+        return os.path.normpath(there) if place and not glob.glob(place) and glob.glob(there) else place
 
     return _with_places(tree, found)
 

@@ -113,9 +113,9 @@ def test_what_the_model_does_not_know_is_one_line(args, words, folder):
     assert done.out == ""
 
 
-def test_a_user_is_found_without_the_original_data_unless_the_folder_was_handed_on_without_users(folder, tmp_path):
+def test_a_user_is_found_without_the_original_data_unless_the_folder_was_handed_on_without_users(folder):
     clicks = folder.parent.parent / "clicks.csv"
-    handed_on = shutil.copytree(folder, tmp_path / "best")
+    handed_on = shutil.copytree(folder, folder.parent / "handed-on")
     before, expected = clicks.read_text(), rows(ask(folder, "--user", "u03"))
     assert rows(ask(handed_on, "--user", "u03")) == expected
     (handed_on / USERS_FILE).unlink()
@@ -130,6 +130,7 @@ def test_a_user_is_found_without_the_original_data_unless_the_folder_was_handed_
         assert done.code == 2 and done.err.startswith("error: data.fingerprint = ") and done.err.count("\n") == 1
     finally:
         clicks.with_suffix(".away").replace(clicks)
+        shutil.rmtree(handed_on)
 
 
 def test_ids_are_split_at_commas_unless_quoted():

@@ -28,20 +28,20 @@ class Again:
 
     def __init__(self, storage: Storage, leases: Sequence[Lease]) -> None:
         self.storage, self.leases = storage, leases
-        self.epochs, self.count = self._epochs(), int(ENVIRONMENT.get(COUNT, 0))
+        self.epochs, self.count = self.known_epochs(), int(ENVIRONMENT.get(COUNT, 0))
 
     def __call__(self, why: str) -> None:
         """Begin anew, or return if that has not helped several times."""
-        count = 1 if self._epochs() > self.epochs else self.count + 1
+        count = 1 if self.known_epochs() > self.epochs else self.count + 1
         if count > MOST:
             return
         what = why.partition(". ")[0]
         print(f"{what}. Ray is started again ({count} of at most {MOST} times without an epoch)", flush=True)
         for lease in self.leases:
             lease.release()
-        _replace(command(sys.orig_argv, self.storage.name), {**ENVIRONMENT, COUNT: str(count)})
+        replace_process(command(sys.orig_argv, self.storage.name), {**ENVIRONMENT, COUNT: str(count)})
 
-    def _epochs(self) -> int:
+    def known_epochs(self) -> int:
         """Return the epochs that the study knows."""
         return sum(len(trial.curve) for trial in Reader(self.storage.study, self.storage.name).trials())
 
@@ -53,7 +53,7 @@ def command(typed: Sequence[str], name: str) -> list[str]:
     return [*words, *([] if named else ["--name", name]), *([] if "--resume" in words else ["--resume"])]
 
 
-def _replace(words: list[str], environment: dict[str, str]) -> NoReturn:
+def replace_process(words: list[str], environment: dict[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(words[0], words, environment)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 DISTRIBUTION = "fame-tuning"
 OPTIONAL = "text"
 """The extra whose packages only some sweeps need."""
-SERVING = "index"
-"""The extra whose packages no sweep needs."""
+SERVING = ("index", "export")
+"""The extras whose packages no sweep needs."""
 SHARED_MEMORY = 1 << 30
 """Bytes of `/dev/shm`. With fewer, Ray may keep its objects on disk."""
 OPEN_FILES = 4096
@@ -92,7 +92,7 @@ class Needs:
         packages = {}
         for line, extra in lines:
             requirement = Requirement(line)
-            if requirement.name != DISTRIBUTION and extra != SERVING:
+            if requirement.name != DISTRIBUTION and extra not in SERVING:
                 packages[requirement.name] = (requirement, extra != OPTIONAL)
         return cls(python=SpecifierSet(python), packages=packages)
 

@@ -36,7 +36,7 @@ PLACES = ("", "/mlflow")
 PLACE_SECONDS = 5
 ARTIFACTS = "mlartifacts"
 """Folder of artifacts beside a database."""
-PLACES = (
+ARTIFACT_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -196,7 +196,7 @@ def follow_moved_artifacts(uri: str) -> None:
         for (place,) in found:
             before = Path(unquote(urlsplit(place or "").path))
             moved = before.name == ARTIFACTS and before != here and not before.exists() and here.is_dir()
-            for table, column in PLACES if moved else ():
+            for table, column in ARTIFACT_COLUMNS if moved else ():
                 database.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR {column} LIKE ? || '/%'",
                     (here.as_uri(), len(place) + 1, place, place),

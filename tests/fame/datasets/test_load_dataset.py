@@ -195,5 +195,7 @@ def test_a_new_dataset_is_one_registration(monkeypatch):
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"needs the package pyarrow: pip install 'fame-tuning\[data\]'"):
+    with pytest.raises(
+        UserError, match=r"the package pyarrow is not installed; pip install 'fame-tuning\[data\]' brings it"
+    ):
         load()

@@ -13,6 +13,7 @@ from fame.registry import models
 from fame.serving.exported import Catalogue, ExportedModel
 from fame.serving.graph import Graph, disagreement, export_onnx, export_torch, trace
 from fame.serving.recommender import Recommender
+from fame.serving.request import Request
 from tests.fame.conformance import ITEMS, LENGTH, an_exported_model_recommends, new
 
 
@@ -44,7 +45,9 @@ def test_a_graph_scores_as_the_model_does_for_any_batch_and_length(seen):
         items = torch.tensor([history, [*history[1:], 0]])
         scores = run(items)
         assert scores.shape == (2, ITEMS)
-        (answer,) = Recommender(model).recommend([history], 5)
+        (answer,) = Recommender(model).recommend(
+            [Request(history=[model.catalogue.ids[n - 1] for n in history], top=5)]
+        )
         assert [model.catalogue.ids[i] for i in scores[0].topk(5).indices] == [item.id for item in answer.items]
         assert (scores[0, torch.tensor(history) - 1] == float("-inf")).all() == seen
     with pytest.raises((RuntimeError, AssertionError)):

@@ -78,7 +78,7 @@ def test_changeable_keys_are_settings():
         assert name in tree[section]
 
 
-def test_the_model_card_says_that_settings_changed(tmp_path):
+def test_the_model_card_says_that_settings_changed():
     metrics = {
         "metric": "ndcg@10",
         "validation": {"ndcg@10": 0.1},
@@ -92,9 +92,10 @@ def test_the_model_card_says_that_settings_changed(tmp_path):
             "statistics": {"users": 1, "items": 2, "actions": 3, "average_length": 3.0},
         },
         "provenance": {},
+        "lists": {"validation": {}, "test": {}},
     }
-    assert "reaches the same validation metric" in model_card(experiment(), metrics, tmp_path)
+    assert "reaches the same validation metric" in model_card(experiment(), metrics)
     metrics["changes"] = [{"epoch": 2, "origin": "a", "settings": {}}, {"epoch": 4, "origin": "b", "settings": {}}]
-    card = model_card(experiment(), metrics, tmp_path)
+    card = model_card(experiment(), metrics)
     assert "settings changed during the training, after epoch 2, 4" in card
     assert "reaches the same" not in card

@@ -27,8 +27,8 @@ def test_the_command_is_the_typed_one_which_goes_on(typed: list[str], more: list
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A driver that notes how it began anew, and how many epochs its study has."""
     driver = SimpleNamespace(epochs=5, released=0, begun=[])
-    monkeypatch.setattr(Again, "_epochs", lambda self: driver.epochs)
-    monkeypatch.setattr(again, "_replace", lambda words, environment: driver.begun.append(environment))
+    monkeypatch.setattr(Again, "known_epochs", lambda self: driver.epochs)
+    monkeypatch.setattr(again, "replace_process", lambda words, environment: driver.begun.append(environment))
     monkeypatch.setattr(again, "ENVIRONMENT", {"A": "b"})
 
     def release() -> None:
