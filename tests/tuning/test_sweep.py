@@ -229,7 +229,7 @@ def test_a_folder_of_any_name_and_a_home_that_cannot_be_written(tmp_path: Path) 
     done = sweeps.run(*words, "--epochs", "1", "--name", "w")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert done.stdout.count("the space has one configuration, and nothing is compared") == 2
-    assert len(ids(sweeps, "w")) == 1 and "registry fame-synthetic version 1 is champion" in done.stdout
+    assert len(ids(sweeps, "w")) == 1 and "registry synthetic version 1 is champion" in done.stdout
     assert_agree(sweeps, "w")
     assert [path.name for path in tmp_path.iterdir()] == ["a%20b#c?"]
     assert_nothing_left(sweeps)
