@@ -33,12 +33,14 @@ KEPT = ("min_rating", "repeats", "max_length")
 def main() -> None:
     args = parser().parse_args()
     from fame.datasets import load_dataset  # here, so that --help need not wait
-    from fame.serving.exported import load_model
+    from fame.serving.exported import EVALUATED, load_model
     from fame.serving.other_data import evaluate_on
 
     exported = load_model(args.model)
     experiment = _settings(exported.experiment, args)
     dataset = load_dataset(experiment.data)
+    if dataset.fingerprint == exported.experiment.data.fingerprint and (args.model / EVALUATED).is_file():
+        exported = load_model(args.model, EVALUATED)  # the others have seen the test items
     began = time.perf_counter()
     found = evaluate_on(exported, dataset, experiment)
     seconds = time.perf_counter() - began

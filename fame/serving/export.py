@@ -42,14 +42,13 @@ from fame.runtime.parallel import Workers
 from fame.runtime.provenance import provenance
 from fame.serving.card import model_card
 from fame.serving.columns import LONGEST_LABEL
+from fame.serving.exported import EVALUATED, WEIGHTS
 from fame.serving.histories import USERS, histories_of, write_histories
 from fame.training.fit import Trained
 from fame.training.refit import Refit, everything
 
 if TYPE_CHECKING:
     from fame.text.disentanglement import Disentanglement
-
-EVALUATED = "evaluated.safetensors"
 
 
 def export_model(
@@ -110,7 +109,7 @@ def export_model(
     )
     with writing(folder), replacing(folder) as temporary:
         (temporary / "config.yaml").write_text(write_yaml(near(to_dict(experiment), folder)), encoding="utf-8")
-        save_checkpoint(temporary / "model.safetensors", weights, header)
+        save_checkpoint(temporary / WEIGHTS, weights, header)
         ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         write_histories(temporary / USERS, histories_of(dataset))
@@ -130,9 +129,9 @@ def export_refit(folder: Path, refit: Refit, dataset: Dataset) -> dict[str, Any]
     with writing(folder), replacing(folder) as temporary:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
         (temporary / INDEX).unlink(missing_ok=True)
-        os.replace(temporary / "model.safetensors", temporary / EVALUATED)
+        os.replace(temporary / WEIGHTS, temporary / EVALUATED)
         _, header = load_checkpoint(temporary / EVALUATED)
-        save_checkpoint(temporary / "model.safetensors", refit.weights, header)
+        save_checkpoint(temporary / WEIGHTS, refit.weights, header)
         catalogue = json.loads((temporary / "items.json").read_text(encoding="utf-8"))
         catalogue["counts"] = train_counts(everything(dataset.sequences))[1:].tolist()
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")

@@ -18,6 +18,11 @@ from fame.errors import UserError
 from fame.models.base import SequentialModel
 from fame.models.build import build_model
 
+WEIGHTS = "model.safetensors"
+"""Weights that an exported folder serves."""
+EVALUATED = "evaluated.safetensors"
+"""Weights that were evaluated, where those that serve were trained once more on everything."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
@@ -42,31 +47,29 @@ class ExportedModel:
     """Names of the facets that each head learned from text; empty without that stage."""
 
 
-def load_model(folder: Path) -> ExportedModel:
-    """Read an exported folder. Raises `UserError` if it is not one, or is damaged."""
-    if not (folder / "model.safetensors").is_file():
-        raise UserError(
-            f"{folder} holds no exported model (no model.safetensors); give the folder that a training wrote"
-        )
+def load_model(folder: Path, weights: str = WEIGHTS) -> ExportedModel:
+    """Read an exported folder, with the weights of this file. Raises `UserError` if it is not one, or is damaged."""
+    if not (folder / weights).is_file():
+        raise UserError(f"{folder} holds no exported model (no {weights}); give the folder that a training wrote")
     try:
         experiment = read_experiment(folder / "config.yaml")
     except UserError as error:
         raise UserError(f"{folder / 'config.yaml'} is missing or damaged ({error}); export the model again") from None
-    weights, header = load_checkpoint(folder / "model.safetensors")
+    tensors, header = load_checkpoint(folder / weights)
     catalogue = load_catalogue(folder)
     written = {"model": experiment.model.name, "item_count": len(catalogue.ids)}
     written["max_length"] = experiment.data.max_length
     for key, value in written.items():
         if header.get(key) != value:
             raise UserError(
-                f"{folder / 'model.safetensors'} has {key} {header.get(key)}, but the files beside it say {value}; "
+                f"{folder / weights} has {key} {header.get(key)}, but the files beside it say {value}; "
                 "export the model again"
             )
     try:
-        model = build_model(experiment, len(catalogue.ids), weights)
+        model = build_model(experiment, len(catalogue.ids), tensors)
     except RuntimeError:  # of `load_state_dict`
         raise UserError(
-            f"{folder / 'model.safetensors'} does not fit the model in {folder / 'config.yaml'}; export the model again"
+            f"{folder / weights} does not fit the model in {folder / 'config.yaml'}; export the model again"
         ) from None
     facets = tuple(map(tuple, header.get("facets", ())))
     return ExportedModel(model=model, experiment=experiment, catalogue=catalogue, facets=facets)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fame import recommend, train
+from fame import evaluate, recommend, train
 from fame.config.tree import experiment_from_dict
 from fame.datasets import Dataset, load_dataset
 from fame.runtime.parallel import Workers
-from fame.serving.export import EVALUATED
+from fame.serving.exported import EVALUATED
 from fame.training.fit import Trained, fit, read_trained
 from fame.training.refit import REFIT, best_epochs, everything, refit
 from fame.training.resolve import resolve
@@ -90,6 +90,9 @@ def test_the_exported_folder_has_the_model_of_everything_and_the_metrics_of_the_
     assert call(recommend.main, "--model", again / "best", *asked).code == 0
     repeated = call(train.main, "--config", config, "--output", again, "--refit")
     assert repeated.code == 0 and (again / "best" / EVALUATED).exists()
+    found = call(evaluate.main, "--model", again / "best", "--output", tmp_path / "found.json")
+    assert found.code == 0, found.err
+    assert json.loads((tmp_path / "found.json").read_text())["metrics"]["ndcg@10"] == after["test"]["ndcg@10"]
 
 
 def test_files_of_a_folder_are_named_in_the_guide():
