@@ -51,7 +51,7 @@ def assert_all_is_there(sweeps: Sweeps, name: str, server: Server | None = None)
 
 def resumed(sweeps: Sweeps, done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
     """Do what the sweep's last lines say."""
-    (words,) = re.findall(r"bring them up to date with: python tuning/sweep\.py (.*)$", done.stdout, re.MULTILINE)
+    (words,) = re.findall(r"bring them up to date with: .*tuning/sweep\.py (.*)$", done.stdout, re.MULTILINE)
     return sweeps.run(*words.split())
 
 
