@@ -17,7 +17,7 @@ from fame.models.base import SequentialModel
 from fame.models.layers.attention import GroupedAttention
 from fame.models.layers.blocks import TransformerBlock
 from fame.models.layers.dropout import Dropout
-from fame.models.layers.labels import LabelVectors
+from fame.models.layers.labels import LabelEmbedding
 from fame.registry import models
 
 
@@ -88,7 +88,7 @@ class SASRec(SequentialModel):
         super().__init__()
         self.config, self.item_count, self.max_length = config, item_count, max_length
         self.items = nn.Embedding(item_count + 1, config.dim, padding_idx=0)
-        self.labels = LabelVectors(item_count, config.dim) if config.labels else None
+        self.labels = LabelEmbedding(item_count, config.dim) if config.labels else None
         absolute = config.positions in ("absolute", "absolute_right")
         self.positions = nn.Embedding(max_length, config.dim) if absolute else None
         self.embedding_norm = nn.LayerNorm(config.dim, eps=1e-12)

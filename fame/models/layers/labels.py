@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
-class LabelVectors(nn.Module):
+class LabelEmbedding(nn.Module):
     """An item's part Σ_l u_l over its labels l, with a learned u_l in R^D each.
 
     Rare and new items so get a place beside those that are like them. The labels are a buffer: an exported model

@@ -8,20 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.models.layers.labels import LabelVectors
+from fame.models.layers.labels import LabelEmbedding
 from fame.models.sasrec import SASRec, SASRecConfig
 from tests.fame.helpers import random_rows
 
 DIM = 4
 
 
-def started(rows: list[list[int]]) -> LabelVectors:
+def started(rows: list[list[int]]) -> LabelEmbedding:
     """Layer for items with these labels (from 1)."""
     labels = np.zeros((len(rows), max(1, *map(len, rows))), np.int64)
     for row, numbers in enumerate(rows):
         labels[row, : len(numbers)] = numbers
     torch.manual_seed(0)
-    layer = LabelVectors(len(rows), DIM)
+    layer = LabelEmbedding(len(rows), DIM)
     layer.start(labels, std=1.0)
     return layer.double()
 
@@ -50,7 +50,7 @@ def test_padding_has_no_label_and_shapes_are_those_of_the_items():
 
 def test_weights_bring_their_labels_along():
     layer = started([[1, 2], [], [3]])
-    other = LabelVectors(3, DIM).double()
+    other = LabelEmbedding(3, DIM).double()
     assert not other.table().any()
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other.table(), layer.table())
