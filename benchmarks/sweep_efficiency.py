@@ -67,7 +67,8 @@ def epoch_seconds(folder: Path) -> float:
 
 
 def run_sweep(folder: Path, name: str, trials: int, epochs: int, *options: str) -> Sweep:
-    """Run `tuning/sweep.py` from start to end."""
+    """Run `tuning/sweep.py` from start to end, in a process that has no other children (`in_own_process`)."""
+    ctypes.CDLL(None).prctl(SUBREAPER, 1)
     space = {
         "base": {**BASE, "train": {**BASE["train"], "epochs": epochs}},
         "search": {"train.lr": {"low": 1e-4, "high": 1e-2, "log": True}},
@@ -78,16 +79,16 @@ def run_sweep(folder: Path, name: str, trials: int, epochs: int, *options: str) 
         *("--dataset", DATA["name"], "--set", f"data.size={json.dumps(DATA['size'])}"),
         *("--trials", str(trials), "--sampler", "random", "--scheduler", "none", "--seed", "1", *options),
     ]
-    began, cpu = time.perf_counter(), children_seconds()
+    began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     wall = time.perf_counter() - began
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
     trained = trial_seconds(folder / "runs" / name / "tune" / name)
-    return Sweep(wall_seconds=wall, cpu_seconds=children_seconds() - cpu, trial_seconds=trained)
+    return Sweep(wall_seconds=wall, cpu_seconds=children_seconds(), trial_seconds=trained)
 
 
 def children_seconds() -> float:
@@ -127,9 +128,9 @@ def trial_seconds(folder: Path) -> float:
 
 def together_or_apart(folder: Path, epochs: int, slots: int) -> Row:
     """Trials side by side against trials one after the other, each of which has all cores."""
-    together = run_sweep(folder, "together", 4, epochs)
+    together = in_own_process(run_sweep, folder, "together", 4, epochs)
     alone = ("--concurrent", "1", "--cpus-per-worker", str(slots))
-    apart = run_sweep(folder, "apart", 4, epochs, *alone)
+    apart = in_own_process(run_sweep, folder, "apart", 4, epochs, *alone)
     what = f"4 trials, {slots} at a time on a core each ÷ one after the other on all cores"
     return Row(what=what, value=together.wall_seconds / apart.wall_seconds, at_most=1)
 
@@ -147,7 +148,6 @@ def main() -> None:
         args.trials, args.seconds = 2, 0.0
     cores, rows, settings = os.cpu_count() or 1, [], {"trials": args.trials, "cores": os.cpu_count()}
     small = args.quick or args.tiny
-    ctypes.CDLL(None).prctl(SUBREAPER, 1)
     with tempfile.TemporaryDirectory(prefix="fame-efficiency-") as temporary:
         folder = Path(temporary)
         os.environ.update(FAME_DATA=str(folder / "data"), OMP_NUM_THREADS="1")
@@ -155,7 +155,7 @@ def main() -> None:
         epochs = max(1, round(args.seconds / seconds))
         settings |= {"epochs": epochs, "epoch_seconds": seconds}
         for workers in filter(lambda workers: workers <= cores, SHARES):
-            sweep = run_sweep(folder, f"w{workers}", args.trials, epochs, "--workers", str(workers))
+            sweep = in_own_process(run_sweep, folder, f"w{workers}", args.trials, epochs, "--workers", str(workers))
             share = sweep.trial_seconds * workers / (sweep.wall_seconds * cores)
             target, label = None if small else SHARES[workers], f"{workers} worker{'s' * (workers > 1)}"
             rows.append(Row(what=f"{label}: share of the sweep spent on training", value=share, at_least=target))
