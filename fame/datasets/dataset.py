@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fame.datasets.entry import Report
 
 FINGERPRINT_LENGTH = 16
+PIECE = 1 << 20
+"""Ids that are Python's texts at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -276,13 +278,17 @@ def content_fingerprint(sequences: Sequences, user_ids: np.ndarray, item_ids: np
     """Short hash of the content: who did what in which order, and, unless it is leave-one-out, how it is split."""
     digest = hashlib.sha256()
     for array, kind in ((sequences.values, "<i4"), (sequences.offsets, "<i8")):
-        digest.update(np.ascontiguousarray(array, kind).tobytes())
+        digest.update(np.ascontiguousarray(array, kind).data)
     for ids in (item_ids, user_ids):
         digest.update(f"{ids.dtype.kind}{len(ids)}:".encode())
-        digest.update(ids.astype("<i8").tobytes() if ids.dtype.kind == "i" else "\0".join(ids.tolist()).encode())
+        if ids.dtype.kind == "i":
+            digest.update(np.ascontiguousarray(ids, "<i8").data)
+        for first in range(0, 0 if ids.dtype.kind == "i" else len(ids), PIECE):
+            separator = "\0" if first else ""
+            digest.update((separator + "\0".join(ids[first : first + PIECE].tolist())).encode())
     if not sequences.leave_one_out:
         for ends in (sequences.validation, sequences.test):
-            digest.update(np.ascontiguousarray(ends, "<i8").tobytes())
+            digest.update(np.ascontiguousarray(ends, "<i8").data)
     return digest.hexdigest()[:FINGERPRINT_LENGTH]
 
 

@@ -8,6 +8,8 @@ unquoted word in a text file is null).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,22 +42,48 @@ SUSPICIOUS = frozenset(
     | {"guest", "(none)", "(null)", "(not set)", "00000000-0000-0000-0000-000000000000", "-1"}
 )
 """Texts, in lower case, that programs write for a missing value."""
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+PIECE = 1 << 20
+"""Ids that are Python's texts at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ids:
+    """The ids of a chunk: row `k` has `distinct[places[k]]`."""
+
+    distinct: Any
+    places: np.ndarray
+
+    def kept(self, keep: np.ndarray) -> Ids:
+        """The rows where `keep` is true; all distinct ids stay."""
+        return Ids(distinct=self.distinct, places=self.places[keep])
 
 
 class IdEncoder:
-    """Gives the ids of one column codes 0, 1, … in order of appearance."""
+    """Gives the ids of one column codes 0, 1, … in order of appearance.
+
+    The distinct ids are one Arrow array. Looking up new ids costs time by the number of known ones, so look up many at once.
+    """
 
     def __init__(self, role: str, *, blanks: bool = False) -> None:
         """`blanks`: blanks around an id are layout and do not belong to it."""
         self.role = role
         self._blanks = blanks
-        self._codes: dict[str, int] = {}
+        self._known: Any = None
+        """Distinct ids in order of appearance: int64, large_string from the first text on, None before the first id."""
         self._suspicious: dict[str, int] = {}
         """Rows of each suspicious id."""
         self._trimmed: set[str] = set()
 
+    def __len__(self) -> int:
+        return 0 if self._known is None else len(self._known)
+
     def encode(self, column: Any, rows: Rows) -> np.ndarray:
         """Codes of a chunk's ids, int32."""
+        return self.codes([self.read(column, rows)])[0]
+
+    def read(self, column: Any, rows: Rows) -> Ids:
+        """Check a chunk's ids, and find the distinct ones."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -63,36 +91,65 @@ class IdEncoder:
         if column.null_count:
             self._missing(rows, pc.index(column.is_null(), True).as_py())
         encoded = column.dictionary_encode()
-        texts = encoded.dictionary.cast(pa.string()).to_pylist()
-        indices = encoded.indices.to_numpy(zero_copy_only=False)
-        lookup = np.empty(len(texts), np.int32)
-        codes = self._codes
-        for k, text in enumerate(texts):
-            code = codes.get(text)
-            if code is None:
-                code = self._new(text, indices, k, rows)
-            lookup[k] = code
-            if text.lower() in SUSPICIOUS:
-                self._suspicious[text] = self._suspicious.get(text, 0) + int(np.count_nonzero(indices == k))
-        return lookup[indices]
+        places = encoded.indices.to_numpy(zero_copy_only=False)
+        distinct = encoded.dictionary
+        if pa.types.is_integer(distinct.type):
+            try:
+                distinct = distinct.cast(pa.int64())
+            except pa.ArrowInvalid:  # above the largest int64
+                distinct = distinct.cast(pa.large_string())
+        else:
+            distinct = self._checked(distinct.cast(pa.large_string()), places, rows)
+        odd = _suspicious(distinct)
+        for k in np.flatnonzero(odd):
+            text = str(distinct[k].as_py())
+            self._suspicious[text] = self._suspicious.get(text, 0) + int(np.count_nonzero(places == k))
+        return Ids(distinct=distinct, places=places)
+
+    def codes(self, parts: Sequence[Ids]) -> list[np.ndarray]:
+        """Codes of the ids of several chunks, int32."""
+        lookup = self._look_up([part.distinct for part in parts])
+        ends = np.cumsum([len(part.distinct) for part in parts])
+        return [found[part.places] for part, found in zip(parts, np.split(lookup, ends[:-1]), strict=True)]
 
     def add(self, texts: list[str]) -> None:
         """Make ids known that no interaction names."""
-        for text in texts:
-            self._codes.setdefault(text, len(self._codes))
+        import pyarrow as pa
+
+        self._look_up([pa.array(texts, pa.large_string())])
 
     def ids(self) -> np.ndarray:
         """The id of every code: int64, or text where any id is not the plain form of an integer."""
-        texts = list(self._codes)
-        plain = [_plain_integer(text) for text in texts]
-        return np.array(texts, dtype=np.str_) if None in plain else np.array(plain, dtype=np.int64)
+        import pyarrow as pa
+
+        known = self._plain()
+        if pa.types.is_integer(known.type):
+            return known.to_numpy()
+        return _as_numpy(known)
+
+    def sorted_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ids in order, integers by value and text by code point, and the code of each."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        known = self._plain()
+        order = pc.array_sort_indices(known)
+        ids = known.take(order)
+        codes = order.to_numpy().astype(np.int32)
+        return (ids.to_numpy() if pa.types.is_integer(ids.type) else _as_numpy(ids)), codes
 
     def notes(self, row_count: int) -> list[str]:
         """Warnings about ids that are probably not meant."""
-        role, notes = self.role, []
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        role, notes, texts = self.role, [], self._known
         suspicious = dict(self._suspicious)
-        if any(text[0] == "-" and text != "-1" and _plain_integer(text) for text in self._codes):
-            suspicious.pop("-1", None)  # one of many negative ids
+        numbers = pa.types.is_integer(texts.type)
+        if "-1" in suspicious:
+            negative = pc.less(texts, -1) if numbers else pc.match_substring_regex(texts, r"^-([2-9]|1\d)\d{0,17}$")
+            if pc.any(negative).as_py():
+                suspicious.pop("-1")  # one of many negative ids
         for text, count in sorted(suspicious.items(), key=lambda pair: -pair[1])[:3]:
             notes.append(
                 f"warning: {count:,} of {row_count:,} rows ({count / row_count:.1%}) have the {role} id {text!r}; if it "
@@ -100,49 +157,88 @@ class IdEncoder:
             )
         if self._trimmed:
             notes.append(f"blanks around {len(self._trimmed):,} {role} ids are left out")
-        texts = self._codes
-        blank = [text for text in texts if text[0].isspace() or text[-1].isspace()] if not self._blanks else []
-        if blank:
-            notes.append(f"warning: {len(blank):,} {role} ids have blanks around them, such as {blank[0]!r}")
-        twice = [text for text in texts if text.endswith(".0") and text[:-2] in texts]
-        if twice:
+        if numbers:
+            return notes
+        blank = [] if self._blanks else texts.filter(pc.not_equal(pc.utf8_trim_whitespace(texts), texts))
+        if len(blank):
+            notes.append(f"warning: {len(blank):,} {role} ids have blanks around them, such as {blank[0].as_py()!r}")
+        fractions = texts.filter(pc.ends_with(texts, ".0"))
+        twice = fractions.filter(pc.is_in(pc.utf8_slice_codeunits(fractions, 0, -2), texts))
+        if len(twice):
+            first = twice[0].as_py()
             notes.append(
-                f"warning: {len(twice):,} {role} ids are written in two ways, such as {twice[0][:-2]} and {twice[0]}, "
+                f"warning: {len(twice):,} {role} ids are written in two ways, such as {first[:-2]} and {first}, "
                 "and count as different; write them in one way"
             )
-        nested = [text for text in texts if text[0] in "{[" and text[-1] in "}]"]
-        if nested:
+        nested = texts.filter(pc.match_substring_regex(texts, r"(?s)^[{\[].*[}\]]$"))
+        if len(nested):
             notes.append(
-                f"warning: {len(nested):,} {role} ids are structures or lists, such as {nested[0][:40]}; name a column of "
-                "plain ids"
+                f"warning: {len(nested):,} {role} ids are structures or lists, such as {nested[0].as_py()[:40]}; name a "
+                "column of plain ids"
             )
-        marked = [text for text in texts if text[0] == '"']
-        if marked:
-            notes.append(f"warning: {len(marked):,} {role} ids begin with a quotation mark, such as {marked[0]}")
+        marked = texts.filter(pc.starts_with(texts, '"'))
+        if len(marked):
+            notes.append(
+                f"warning: {len(marked):,} {role} ids begin with a quotation mark, such as {marked[0].as_py()}"
+            )
         return notes
 
-    def _new(self, text: str, indices: np.ndarray, k: int, rows: Rows) -> int:
-        """Check a text that was not seen before; its code."""
+    def _checked(self, texts: Any, places: np.ndarray, rows: Rows) -> Any:
+        """Distinct texts as ids. Raises `UserError` for what is no id."""
+        import pyarrow.compute as pc
 
-        def index() -> int:
-            return int(np.argmax(indices == k))
+        plain = pc.utf8_trim_whitespace(texts) if self._blanks else texts
 
-        plain = text.strip() if self._blanks else text
-        if not plain:
-            self._missing(rows, index())
-        if len(plain) > LONGEST_ID or "\0" in plain:
+        def wrong(mask: Any) -> tuple[int, str] | None:
+            """The first row with a marked text, and this text."""
+            marked = mask.to_numpy(zero_copy_only=False)
+            if not marked.any():
+                return None
+            index = int(np.argmax(marked[places]))
+            return index, plain[int(places[index])].as_py()
+
+        if found := wrong(pc.equal(plain, "")):
+            self._missing(rows, found[0])
+        if found := wrong(pc.or_(pc.greater(pc.utf8_length(plain), LONGEST_ID), pc.match_substring(plain, "\0"))):
             raise UserError(
-                f"{self.role} id {plain[:20]!r}… in {rows.name(index())}: ids have at most {LONGEST_ID} characters and no "
-                "NUL; check that it is the right column"
+                f"{self.role} id {found[1][:20]!r}… in {rows.name(found[0])}: ids have at most {LONGEST_ID} characters and "
+                "no NUL; check that it is the right column"
             )
-        if self._blanks and ("\n" in plain or "\r" in plain):
+        if not self._blanks:
+            return plain
+        if found := wrong(pc.or_(pc.match_substring(plain, "\n"), pc.match_substring(plain, "\r"))):
             raise UserError(
-                f"{self.role} id {plain[:40]!r} in {rows.name(index())} holds a line end; close the quotation mark before "
-                "it, or correct the row"
+                f"{self.role} id {found[1][:40]!r} in {rows.name(found[0])} holds a line end; close the quotation mark "
+                "before it, or correct the row"
             )
-        if plain != text:
-            self._trimmed.add(text)
-        return self._codes.setdefault(plain, len(self._codes))
+        self._trimmed.update(texts.filter(pc.not_equal(plain, texts)).to_pylist())
+        return plain
+
+    def _look_up(self, parts: list[Any]) -> np.ndarray:
+        """Codes of distinct ids, int32; those that were not known get new ones."""
+        import pyarrow as pa
+
+        known = [] if self._known is None else [self._known]
+        arrays = [*known, *parts]
+        if len({array.type for array in arrays}) > 1:
+            arrays = [array.cast(pa.large_string()) for array in arrays]
+        encoded = pa.concat_arrays(arrays).dictionary_encode()
+        before = len(self)
+        self._known = encoded.dictionary
+        return encoded.indices.to_numpy(zero_copy_only=False)[before:]
+
+    def _plain(self) -> Any:
+        """The known ids, as int64 if each is the plain form of an integer."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        known = self._known
+        if pa.types.is_integer(known.type) or not pc.all(pc.match_substring_regex(known, PLAIN_INTEGER)).as_py():
+            return known
+        try:
+            return known.cast(pa.int64())
+        except pa.ArrowInvalid:  # beyond int64
+            return known
 
     def _missing(self, rows: Rows, index: int) -> None:
         raise UserError(
@@ -151,15 +247,25 @@ class IdEncoder:
         )
 
 
-def _plain_integer(text: str) -> int | None:
-    """The int64 that `text` is the plain form of."""
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
-        return None
-    if digits[0] == "0" and text != "0":  # "-0" is no plain form either
-        return None
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else None
+def _suspicious(distinct: Any) -> np.ndarray:
+    """Which ids are words or numbers that programs write for a missing value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_integer(distinct.type):
+        return distinct.to_numpy() == -1
+    words = pc.is_in(pc.utf8_lower(distinct), pa.array(sorted(SUSPICIOUS), pa.large_string()))
+    return words.to_numpy(zero_copy_only=False)
+
+
+def _as_numpy(texts: Any) -> np.ndarray:
+    """Arrow texts as numpy's, piece by piece: Python's texts take much memory."""
+    import pyarrow.compute as pc
+
+    found = np.empty(len(texts), f"<U{max(1, pc.max(pc.utf8_length(texts)).as_py() or 1)}")
+    for first in range(0, len(texts), PIECE):
+        found[first : first + PIECE] = texts.slice(first, PIECE).to_pylist()
+    return found
 
 
 def parse_ratings(column: Any, rows: Rows) -> np.ndarray:

@@ -10,24 +10,30 @@ In this order, each applied once:
    vanish, items left with fewer than `core` stay.
 
 Users and items are then numbered by sorted id: integers by value, text by code point. Everything works on
-integer codes of the ids, so that the ids themselves are held once.
+integer codes of the ids, so that the ids themselves are held once, and on one bucket of users after the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fame.config import DataConfig
+from fame.datasets.buckets import ROWS_IN_MEMORY, Histories, RowsByUser, Scratch, Shelf
 from fame.datasets.columns import as_array
-from fame.datasets.encode import IdEncoder, parse_ratings
+from fame.datasets.encode import IdEncoder, Ids, parse_ratings
 from fame.datasets.entry import Chunk, Raw
-from fame.datasets.splits import ends_of_last, ends_of_parts, parts_by_time
+from fame.datasets.splits import bounds_by_time, ends_of_last, ends_of_parts, parts_by_time
 from fame.datasets.tables import Rows
 from fame.datasets.times import TimeParser
 from fame.errors import UserError
+
+PARTS = 3
+"""Training, validation and test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,150 +68,203 @@ def prepare(raw: Raw, config: DataConfig) -> Prepared:
 
     Raises `UserError` for a row that cannot be used, or when a filter leaves nothing.
     """
-    interactions = _Interactions(config)
-    interactions.read(raw)
-    if config.repeats == "drop":
-        interactions.drop_repeats()
-    interactions.keep_core()
-    interactions.keep_histories()
-    return interactions.finish(whole_catalogue=raw.whole_catalogue and config.core == 1)
+    with closing(Scratch()) as scratch:
+        interactions = _Interactions(raw, config, scratch)
+        interactions.keep_core()
+        interactions.keep_histories()
+        return interactions.finish(whole_catalogue=raw.whole_catalogue and config.core == 1)
 
 
 def read_histories(raw: Raw, config: DataConfig) -> Prepared:
     """Read the histories of all users, however short, and all their items. Raises `UserError` as `prepare`."""
-    interactions = _Interactions(config)
-    interactions.read(raw)
-    if config.repeats == "drop":
-        interactions.drop_repeats()
-    return interactions.finish(whole_catalogue=False)
+    with closing(Scratch()) as scratch:
+        return _Interactions(raw, config, scratch).finish(whole_catalogue=False)
 
 
 class _Interactions:
-    """Rows as parallel arrays; after `read` they are in order of user and time.
+    """Histories in buckets, and how many rows each item has. Users and items are codes until `finish`."""
 
-    `users` and `items` are ranks of the sorted ids, so that sorting by them sorts by id.
-    """
-
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, raw: Raw, config: DataConfig, scratch: Scratch) -> None:
+        """Read all chunks, keep rows with a good rating, and bring them into order; leave out repeats if told to."""
         self.config = config
         self.steps: list[Step] = []
-        self.notes: list[str] = []
-        self.time_parser = TimeParser(mixed=config.mixed_times, format=config.time_format)
-
-    def read(self, raw: Raw) -> None:
-        """Read all chunks, keep rows with a good rating, and bring them into order."""
-        config = self.config
-        user_encoder, item_encoder = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
-        time_parser, by = self.time_parser, config.split.by
-        users, items, times, parts = [], [], [], []
-        rows = 0
-        for chunk in raw.interactions(config.min_rating > 0):
-            if not len(chunk):
-                continue
-            there = chunk.rows or Rows(first=rows + 1)
-            user, item = user_encoder.encode(chunk.user, there), item_encoder.encode(chunk.item, there)
-            time = time_parser.parse(_clock(chunk, config) if by == "time" else chunk.time, there)
-            if config.min_rating > 0:
-                keep = parse_ratings(chunk.rating, there) >= config.min_rating
-                user, item, time = user[keep], item[keep], time[keep]
-            rows += len(chunk)
-            users.append(user)
-            items.append(item)
-            times.append(time)
-            parts.append(np.full(len(time), chunk.part, np.int8))
-        if not rows:
+        self.times = TimeParser(mixed=config.mixed_times, format=config.time_format)
+        self.users, self.items = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
+        rows = RowsByUser(scratch=scratch)
+        self.rows_read = self._read(raw, rows)
+        if not self.rows_read:
             kept = f" where {' '.join(config.where.split())}" if config.where else ""
             raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
-        joined_times = time_parser.finish(times)
-        self.notes += [*user_encoder.notes(rows), *item_encoder.notes(rows), *time_parser.notes(joined_times)]
+        self.times.settle()
         if raw.whole_catalogue:
-            item_encoder.add(raw.items().ids)
-        self.user_ids, user_ranks = _sort_ids(user_encoder.ids())
-        self.item_ids, item_ranks = _sort_ids(item_encoder.ids())
-        self.steps.append(Step(name="read", users=len(self.user_ids), items=len(self.item_ids), actions=rows))
-        self.users, self.items = user_ranks[_join(users)], item_ranks[_join(items)]
+            self.items.add(raw.items().ids)
+        self.steps.append(Step(name="read", users=len(self.users), items=len(self.items), actions=self.rows_read))
+        self.shelf, self.counts = Shelf(scratch), np.zeros(len(self.items), np.int64)
+        ends = []
+        for bucket in rows.buckets():
+            histories, times = self._ordered(bucket)
+            self.shelf.append(histories)
+            self.counts += np.bincount(histories.items, minlength=len(self.counts))
+            ends += [times.min(), times.max()]
+        self.all_same = bool(ends) and self.counts.sum() > 1 and min(ends) == max(ends)
         if config.min_rating > 0:
             self._record(f"rating ≥ {config.min_rating:g}", "data.min_rating", config.min_rating, "a lower one, or 0")
-        joined_parts = _join(parts)
-        order = np.lexsort((joined_times, joined_parts, self.users))
-        self.users, self.items = self.users[order], self.items[order]
-        # What divides the interactions; the last items of each user need nothing more.
-        self.marks = {"time": joined_times, "files": joined_parts, "last": joined_parts}[by][order]
-
-    def drop_repeats(self) -> None:
-        """Keep the first of each user-item pair."""
-        pairs = self.users * np.int64(len(self.item_ids)) + self.items
-        order = np.argsort(pairs, kind="stable")
-        pairs = pairs[order]
-        repeats = order[1:][pairs[1:] == pairs[:-1]]
-        if len(repeats):
-            keep = np.ones(len(order), bool)
-            keep[repeats] = False
-            self._select(keep)
+        if config.repeats == "drop" and self._keep(_first_of_each_pair):
             self._record("first of each pair", "data.repeats", "drop", "'keep'")
 
     def keep_core(self) -> None:
-        """Iterated k-core."""
+        """k-core: what is left once no user and no item has too few rows; the order of leaving out does not matter."""
         core = self.config.core
         if core == 1:
             return
-        while True:
-            good_user = np.bincount(self.users, minlength=1) >= core
-            good_item = np.bincount(self.items, minlength=1) >= core
-            keep = good_user[self.users] & good_item[self.items]
-            if keep.all():
-                break
-            self._select(keep)
+
+        def good(histories: Histories) -> np.ndarray:
+            keep = (self.counts >= core)[histories.items]
+            owners = histories.owners
+            return keep & (np.bincount(owners[keep], minlength=len(histories.users)) >= core)[owners]
+
+        while self._keep(good):
+            pass
         self._record(f"{core}-core", "data.core", core, "a smaller one (1 switches it off)")
 
     def keep_histories(self) -> None:
         """Users whose number of interactions is within the limits."""
         low, high = self.config.min_history, self.config.max_history
-        counts = np.bincount(self.users)
-        self._select((counts >= low)[self.users])
+        self._keep(lambda histories: np.repeat(histories.lengths >= low, histories.lengths))
         remedy = f"users with more interactions, at least {self.config.split.shortest} each"
         self._record(f"users with ≥ {low}", "data.min_history", low, remedy)
         if high:
-            self._select((counts <= high)[self.users])
+            self._keep(lambda histories: np.repeat(histories.lengths <= high, histories.lengths))
             self._record(f"users with ≤ {high}", "data.max_history", high, "a higher one (0 is no limit)")
 
     def finish(self, *, whole_catalogue: bool) -> Prepared:
-        """Number what is left."""
-        user_there, lengths = np.unique(self.users, return_counts=True)
-        item_there = np.zeros(len(self.item_ids), bool)
-        item_there[self.items] = True
-        if whole_catalogue:
-            item_there[:] = True
-        numbers = np.cumsum(item_there).astype(np.int32)
-        offsets, split = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), self.config.split
-        begins: dict[str, str] = {}
+        """Number what is left, in the order of the ids."""
+        split, begins = self.config.split, {}
         if split.by == "time":
-            self.marks, begins = parts_by_time(self.marks, split, self.time_parser)
-        ends = ends_of_last(offsets, split) if split.by == "last" else ends_of_parts(offsets, self.marks)
+            bounds, begins = bounds_by_time(self._sorted_marks(), split, self.times)
+        notes = [*self.users.notes(self.rows_read), *self.items.notes(self.rows_read)]
+        notes += self.times.notes(all_same=self.all_same)
+        item_ids, item_codes = self.items.sorted_ids()
+        item_there = (self.counts > 0)[item_codes] | whole_catalogue
+        numbers = np.zeros(len(self.items), np.int32)
+        numbers[item_codes] = np.cumsum(item_there)
+        user_ids, user_codes = self.users.sorted_ids()
+        lengths = np.zeros(len(self.users), np.int64)
+        for histories in self.shelf:
+            lengths[histories.users] = histories.lengths
+        lengths = lengths[user_codes]
+        user_there = lengths > 0
+        offsets = np.concatenate([[0], np.cumsum(lengths[user_there])])
+        places = np.zeros(len(self.users), np.int64)
+        places[user_codes] = np.cumsum(user_there) - 1
+        values = np.empty(offsets[-1], np.int32)
+        validation, test = (
+            ends_of_last(offsets, split) if split.by == "last" else np.empty((2, len(offsets) - 1), np.int64)
+        )
+        for histories in self.shelf:
+            place = places[histories.users]
+            own = np.concatenate([[0], np.cumsum(histories.lengths)])
+            values[np.repeat(offsets[place] - own[:-1], histories.lengths) + np.arange(own[-1])] = numbers[
+                histories.items
+            ]
+            if split.by != "last":
+                assert histories.marks is not None
+                marks = parts_by_time(histories.marks, bounds) if split.by == "time" else histories.marks
+                for ends, found in zip((validation, test), ends_of_parts(own, marks), strict=True):
+                    ends[place] = found + offsets[place] - own[:-1]
         return Prepared(
-            values=numbers[self.items],
+            values=values,
             offsets=offsets,
-            validation=ends[0],
-            test=ends[1],
+            validation=validation,
+            test=test,
             begins=begins,
-            user_ids=self.user_ids[user_there],
-            item_ids=self.item_ids[item_there],
+            user_ids=user_ids[user_there],
+            item_ids=item_ids[item_there],
             steps=self.steps,
-            notes=self.notes,
+            notes=notes,
         )
 
-    def _select(self, keep: np.ndarray) -> None:
-        self.users, self.items, self.marks = self.users[keep], self.items[keep], self.marks[keep]
+    def _read(self, raw: Raw, rows: RowsByUser) -> int:
+        """Add the rows of all chunks; how many there were."""
+        config, read = self.config, 0
+        waiting: list[tuple[Ids, Ids, np.ndarray, np.ndarray]] = []
+        for chunk in raw.interactions(config.min_rating > 0):
+            if not len(chunk):
+                continue
+            there = chunk.rows or Rows(first=read + 1)
+            user, item = self.users.read(chunk.user, there), self.items.read(chunk.item, there)
+            time = self.times.parse(_clock(chunk, config) if config.split.by == "time" else chunk.time, there)
+            form = np.full(len(time), self.times.form * PARTS + chunk.part, np.uint8)
+            if config.min_rating > 0:
+                keep = parse_ratings(chunk.rating, there) >= config.min_rating
+                user, item, time, form = user.kept(keep), item.kept(keep), time[keep], form[keep]
+            read += len(chunk)
+            waiting.append((user, item, time.view(np.int64), form))
+            if sum(len(form) for *_, form in waiting) >= max(ROWS_IN_MEMORY, len(self.users), len(self.items)):
+                self._spread(waiting, rows)
+        self._spread(waiting, rows)
+        return read
+
+    def _spread(self, waiting: list[tuple[Ids, Ids, np.ndarray, np.ndarray]], rows: RowsByUser) -> None:
+        """Look up ids of many chunks at once. Empties the list."""
+        if waiting:
+            users, items, times, forms = zip(*waiting, strict=True)
+            waiting.clear()
+            rows.add(
+                np.concatenate(self.users.codes(users)),
+                items=np.concatenate(self.items.codes(items)),
+                times=np.concatenate(times),
+                forms=np.concatenate(forms),
+            )
+
+    def _ordered(self, rows: dict[str, np.ndarray]) -> tuple[Histories, np.ndarray]:
+        """The rows of a bucket in order of user, part and time, ties as in the files; and their times."""
+        forms, parts = np.divmod(rows["forms"], PARTS)
+        times = self.times.unified(rows["times"], forms)
+        users, local, lengths = np.unique(rows["users"], return_inverse=True, return_counts=True)
+        local = local.astype(np.uint16) if len(users) <= 1 << 16 else local  # 16 bits are sorted by radix
+        order = np.lexsort((times, parts, local) if parts.any() else (times, local))
+        marks = {"time": times, "files": parts.astype(np.int8), "last": None}[self.config.split.by]
+        return Histories(
+            users=users,
+            lengths=lengths,
+            items=rows["items"][order],
+            marks=None if marks is None else marks[order],
+        ), times
+
+    def _keep(self, chosen: Callable[[Histories], np.ndarray]) -> bool:
+        """Keep the chosen rows of each bucket; whether any was left out."""
+        changed = False
+        for number, histories in enumerate(self.shelf):
+            keep = chosen(histories)
+            if not keep.all():
+                changed = True
+                np.subtract.at(self.counts, histories.items[~keep], 1)
+                self.shelf[number] = histories.kept(keep)
+        return changed
+
+    def _sorted_marks(self) -> np.ndarray:
+        marks = np.concatenate([histories.marks for histories in self.shelf if histories.marks is not None])
+        marks.sort()
+        return marks
 
     def _record(self, name: str, key: str, value: object, remedy: str) -> None:
-        before = self.steps[-1]
-        if not len(self.users):
+        before, actions = self.steps[-1], int(self.counts.sum())
+        if not actions:
             raise UserError(
                 f"{key} = {value} leaves nothing of {self.config.name}: before it there were {before.users:,} users, "
                 f"{before.items:,} items and {before.actions:,} interactions; use {remedy}"
             )
-        users, items = (int(np.count_nonzero(np.bincount(codes))) for codes in (self.users, self.items))
-        self.steps.append(Step(name=name, users=users, items=items, actions=len(self.users)))
+        users, items = self.shelf.user_count, int(np.count_nonzero(self.counts))
+        self.steps.append(Step(name=name, users=users, items=items, actions=actions))
+
+
+def _first_of_each_pair(histories: Histories) -> np.ndarray:
+    """Which rows are the first of their user and item."""
+    import pandas as pd
+
+    pairs = histories.owners * (histories.items.max(initial=0) + 1) + histories.items
+    return ~pd.Series(pairs).duplicated().to_numpy()
 
 
 def _clock(chunk: Chunk, config: DataConfig) -> Any:
@@ -216,18 +275,3 @@ def _clock(chunk: Chunk, config: DataConfig) -> Any:
             f"data.split.by = 'time': {config.path or config.name} has no times, only the order of each history; use by: last"
         )
     return column
-
-
-def _join(parts: list[np.ndarray]) -> np.ndarray:
-    """One array of all chunks; empties the list, so that both are not held for longer than needed."""
-    joined = np.concatenate(parts)
-    parts.clear()
-    return joined
-
-
-def _sort_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids in order, and the rank of each of the given ones, int32."""
-    order = np.argsort(ids, kind="stable")
-    ranks = np.empty(len(ids), np.int32)
-    ranks[order] = np.arange(len(ids), dtype=np.int32)
-    return ids[order], ranks

@@ -20,6 +20,8 @@ import numpy as np
 
 Part = Literal["validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
+BLOCK = 1 << 24
+"""Interactions that are counted at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ class Sequences:
 
     def known(self, part: Part) -> np.ndarray:
         """Which places of `values` lie before a part, bool, [P]."""
-        return np.arange(len(self.values)) < np.repeat(self.history_ends(part), self.lengths)
+        ends = self.history_ends(part)
+        runs = np.stack([ends - self.offsets[:-1], self.offsets[1:] - ends], axis=1)
+        return np.repeat(np.tile([True, False], len(self)), runs.ravel())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +104,7 @@ class Targets:
 
 def known_items(sequences: Sequences, part: Part) -> np.ndarray:
     """Which item numbers occur before a part, whoever met them, bool, [V + 1]."""
-    return np.bincount(sequences.values[sequences.known(part)], minlength=sequences.item_count + 1) > 0
+    return _counts(sequences, sequences.known(part)) > 0
 
 
 def targets(sequences: Sequences, part: Part, known: np.ndarray | None = None) -> Targets:
@@ -146,7 +150,16 @@ def evaluation_windows(sequences: Sequences, part: Part, max_length: int) -> Win
 
 def train_counts(sequences: Sequences) -> np.ndarray:
     """How often each item number occurs in the training parts, int64, [V + 1]; 0 for padding."""
-    return np.bincount(sequences.values[sequences.known("validation")], minlength=sequences.item_count + 1)
+    return _counts(sequences, sequences.known("validation"))
+
+
+def _counts(sequences: Sequences, chosen: np.ndarray) -> np.ndarray:
+    """How often each item number occurs at the chosen places, int64, [V + 1]; block by block, to take little memory."""
+    counts = np.zeros(sequences.item_count + 1, np.int64)
+    for first in range(0, len(chosen), BLOCK):
+        block = slice(first, first + BLOCK)
+        counts += np.bincount(sequences.values[block][chosen[block]], minlength=len(counts))
+    return counts
 
 
 def target_counts(sequences: Sequences) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fame.config import SplitConfig
-from fame.datasets.sequences import PARTS, Part, Sequences
+from fame.datasets.sequences import PARTS, Part, Sequences, known_items
 from fame.datasets.times import TimeParser
 from fame.errors import UserError
 
@@ -29,22 +29,30 @@ def ends_of_parts(offsets: np.ndarray, parts_P: np.ndarray) -> tuple[np.ndarray,
     return validation, test
 
 
-def parts_by_time(times_P: np.ndarray, split: SplitConfig, parser: TimeParser) -> tuple[np.ndarray, dict[str, str]]:
-    """The part of each interaction, and the times when validation and test begin, for a person.
+def bounds_by_time(
+    ordered_P: np.ndarray, split: SplitConfig, parser: TimeParser
+) -> tuple[tuple[Any, Any], dict[str, str]]:
+    """The times when validation and test begin, of all times in order; and the same for a person.
 
-    Interactions of the same time are in the same part. Raises `UserError` if a part would be empty.
+    Raises `UserError` if a part would be empty.
     """
-    ordered = np.sort(times_P)
-    bounds = [_bound(split, part, ordered, parser) for part in PARTS]
-    parts_P = (times_P >= bounds[0]).astype(np.int8) + (times_P >= bounds[1])
-    if bounds[0] >= bounds[1] or len(np.unique(parts_P)) < 3:
-        counts = np.bincount(parts_P, minlength=3)
-        shown = [parser.shown(time) for time in (*bounds, ordered[0], ordered[-1])]
+    validation, test = (_bound(split, part, ordered_P, parser) for part in PARTS)
+    places = [0, *np.searchsorted(ordered_P, sorted((validation, test))), len(ordered_P)]
+    counts = np.diff(places)
+    if validation >= test or not counts.all():
+        shown = [parser.shown(time) for time in (validation, test, ordered_P[0], ordered_P[-1])]
         raise UserError(
             f"data.split: validation from {shown[0]} and test from {shown[1]} leave {counts[0]:,}, {counts[1]:,} and "
             f"{counts[2]:,} interactions for training, validation and test; the data reach from {shown[2]} to {shown[3]}"
         )
-    return parts_P, {part: parser.shown(bound) for part, bound in zip(PARTS, bounds, strict=True)}
+    return (validation, test), {
+        part: parser.shown(bound) for part, bound in zip(PARTS, (validation, test), strict=True)
+    }
+
+
+def parts_by_time(times_P: np.ndarray, bounds: tuple[Any, Any]) -> np.ndarray:
+    """The part of each interaction. Interactions of the same time are in the same part."""
+    return (times_P >= bounds[0]).astype(np.int8) + (times_P >= bounds[1])
 
 
 def _bound(split: SplitConfig, part: Part, ordered_P: np.ndarray, parser: TimeParser) -> Any:
@@ -69,7 +77,7 @@ def split_statistics(sequences: Sequences, split: SplitConfig, begins: Mapping[s
     for part in PARTS:
         starts = sequences.history_ends(part)
         ends = sequences.test if part == "validation" else sequences.offsets[1:]
-        before = np.bincount(sequences.values[sequences.known(part)], minlength=sequences.item_count + 1) > 0
+        before = known_items(sequences, part)
         within = ~sequences.known(part)
         if part == "validation":
             within &= sequences.known("test")

@@ -63,8 +63,10 @@ class TimeParser:
     format: str | None = None
     """How texts are written, for `strptime`; None is ISO 8601, RFC 2822 or numbers."""
     _dates: bool | None = None
-    _units: list[str | None] = field(default_factory=list)
-    """Unit of each chunk where the file says it, None for plain numbers."""
+    form: int = 0
+    """Number of the form of the times that `parse` returned last; `unified` needs it."""
+    _forms: list[tuple[str | None, str]] = field(default_factory=list)
+    """Forms that occur: the unit where the file says it, None for plain numbers, and `i` or `f` for the kind of number."""
     _bands: dict[str, _Band] = field(default_factory=lambda: {unit: _Band() for unit in UNITS})
     _rows: int = 0
     _other: str = ""
@@ -97,33 +99,41 @@ class TimeParser:
             values, unit = self._parse_text(column, rows)
         else:
             raise UserError(f"times must be numbers, ISO dates or timestamps, and the column holds {kind}")
-        self._units.append(unit)
+        form = unit, values.dtype.kind
+        if form not in self._forms:
+            self._forms.append(form)
+        self.form = self._forms.index(form)
         self._look(values, unit, rows)
         return values
 
-    def finish(self, parts: list[np.ndarray]) -> np.ndarray:
-        """All times in one unit, of the arrays that `parse` returned (or parts of them). Empties the list.
-
-        Raises `UserError` if the numbers are times of more than one unit.
-        """
-        units = set(self._units)
-        if len(units) > 1:
-            if None in units:
-                raise UserError("times are dates in some files and numbers in others; convert them to one of the two")
-            finest = max((unit for unit in units if unit), key=UNITS.__getitem__)
-            parts[:] = [_scaled(p, UNITS[finest] // UNITS[u]) for p, u in zip(parts, self._units, strict=True) if u]
-        times = np.concatenate(parts)
-        parts.clear()
+    def settle(self) -> None:
+        """Decide on one unit for all times. Raises `UserError` if there is none, or the numbers have more than one."""
+        units = {unit for unit, _ in self._forms}
+        if len(units) > 1 and None in units:
+            raise UserError("times are dates in some files and numbers in others; convert them to one of the two")
         if units == {None}:
-            times = self._one_unit(times)
-        return times
+            self._decide_numbers()
+
+    def unified(self, times: np.ndarray, forms: np.ndarray) -> np.ndarray:
+        """Times in the one unit: int64 or float64. `times` has their bits, as int64, `forms` the form of each."""
+        if len(self._forms) == 1:
+            times = times.view(np.float64 if self._forms[0][1] == "f" else np.int64)
+        else:
+            finest = max(UNITS.get(unit or "s", 1) for unit, _ in self._forms)
+            bits, floats = times, any(kind == "f" for _, kind in self._forms)
+            times = np.empty(len(bits), np.float64 if floats else np.int64)
+            for number, (unit, kind) in enumerate(self._forms):
+                there = forms == number
+                values = bits[there].view(np.float64 if kind == "f" else np.int64)
+                times[there] = values if unit is None else _scaled(values, finest // UNITS[unit])
+        return _in_nanoseconds(times) if self._converted else times
 
     @property
     def unit(self) -> str | None:
-        """Unit of the times that `finish` returned, as far as the file or the size of the numbers says it."""
+        """Unit of the times that `unified` returns, as far as the file or the size of the numbers says it."""
         if self._converted:
             return "ns"
-        units = [unit for unit in self._units if unit]
+        units = [unit for unit, _ in self._forms if unit]
         if units:
             return max(units, key=UNITS.__getitem__)
         unit = max(self._bands, key=lambda name: self._bands[name].count)
@@ -145,11 +155,13 @@ class TimeParser:
         """A time for a person: a date where the unit is known."""
         return _shown(time, self.unit)
 
-    def notes(self, times: np.ndarray) -> list[str]:
-        """Warnings about the times that `finish` returned."""
+    def notes(self, *, all_same: bool) -> list[str]:
+        """Warnings about the times. `all_same`: there are several, and they are one and the same."""
         notes = list(self._notes)
         believed = max(band.believed for band in self._bands.values())
-        known = any(self._units) or max(band.count for band in self._bands.values()) >= 0.5 * self._rows
+        known = (
+            any(unit for unit, _ in self._forms) or max(band.count for band in self._bands.values()) >= 0.5 * self._rows
+        )
         odd = self._rows - (believed if self.mixed == "refuse" else sum(b.believed for b in self._bands.values()))
         if known and odd and self._rows:
             notes.append(
@@ -161,7 +173,7 @@ class TimeParser:
                 f"warning: {self._clocks - self._zoned:,} of {self._clocks:,} times name no zone and count as UTC, the others "
                 "name one; check that the histories have the right order"
             )
-        if len(times) > 1 and times.min() == times.max():
+        if all_same:
             notes.append("warning: all times are the same, so the order of the rows is the order of the histories")
         return notes
 
@@ -199,12 +211,12 @@ class TimeParser:
             first = int(np.argmin(believed_any))
             self._other = f"{_shown(values[first], unit)} in {rows.name(first)}"
 
-    def _one_unit(self, times: np.ndarray) -> np.ndarray:
-        """Numbers of one unit as they are; those of several are an error, or converted when that was asked for."""
+    def _decide_numbers(self) -> None:
+        """Numbers of one unit stay as they are; those of several are an error, or converted when that was asked for."""
         used = [unit for unit, band in self._bands.items() if band.count]
         total = sum(self._bands[unit].count for unit in used)
         if len(used) < 2 or self._rows - total > IN_BETWEEN * self._rows:
-            return times
+            return
         if self.mixed == "refuse":
             one, other = used[0], used[1]
             raise UserError(
@@ -212,15 +224,8 @@ class TimeParser:
                 f"{self._bands[other].first} in {NAMES[other]}; correct them, or convert all with --mixed-times convert"
             )
         self._converted = True
-        converted = np.zeros(len(times), np.int64)
-        for unit, parts in UNITS.items():
-            inside = times >= BAND[0] * parts if unit != "s" else np.ones(len(times), bool)
-            fits = inside & (times < BAND[1] * parts)
-            fine = times[fits] * (UNITS["ns"] // parts)
-            converted[fits] = fine if times.dtype.kind == "i" else np.round(fine).astype(np.int64)
         counts = ", ".join(f"{self._bands[unit].count:,} in {NAMES[unit]}" for unit in used)
         self._notes.append(f"times of more than one unit are converted: {counts}")
-        return converted
 
     def _parse_text(self, column: Any, rows: Rows) -> tuple[np.ndarray, str | None]:
         import pyarrow as pa
@@ -315,7 +320,7 @@ class TimeParser:
         index = int(np.argmin(good))
         value = column[index].as_py()
         text = repr(str("" if value is None else value)[:40])
-        first = index == 0 and not self._units
+        first = index == 0 and not self._forms
         if first or self._dates is None:
             rule = "a number (Unix seconds) or an ISO date such as 2024-01-05 22:30:00"
             if written := _likely_format(text.strip("'")):
@@ -350,6 +355,17 @@ def _scaled(values: np.ndarray, factor: int) -> np.ndarray:
     if factor > 1 and len(values) and max(abs(int(values.min())), abs(int(values.max()))) > (2**63 - 1) // factor:
         raise UserError("times of different precision are too far apart to be compared; correct the dates before 1678")
     return values * factor
+
+
+def _in_nanoseconds(times: np.ndarray) -> np.ndarray:
+    """Numbers of several units, each by its size."""
+    converted = np.zeros(len(times), np.int64)
+    for unit, parts in UNITS.items():
+        inside = times >= BAND[0] * parts if unit != "s" else np.ones(len(times), bool)
+        fits = inside & (times < BAND[1] * parts)
+        fine = times[fits] * (UNITS["ns"] // parts)
+        converted[fits] = fine if times.dtype.kind == "i" else np.round(fine).astype(np.int64)
+    return converted
 
 
 def _shown(value: Any, unit: str | None) -> str:
