@@ -26,6 +26,7 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
         "serving": (),
         "scaling": (),
         "prepare_ml20m": (),
+        "epoch_memory": (),
         "trial_start": (),
         "sweep_efficiency": ("--quick",),
     },

@@ -2,12 +2,13 @@
 
 Letters: B batch, T time, R predicted positions.
 
-The interactions (`Sequences.values`, a few megabytes) are put on the device once; a batch is a gather
+The interactions (`Sequences.values`) are put on the device once, or mapped into a CPU's memory; a batch is a gather
 from them. Windows of similar length go together, so that padding stays at a few per cent.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,8 +79,13 @@ class Batch:
 
 
 def device_values(sequences: Sequences, device: torch.device) -> Tensor:
-    """`sequences.values` on a device, int32 [P]: made once, read by every batcher."""
-    return torch.from_numpy(np.array(sequences.values)).to(device)
+    """`sequences.values` on a device, int32 [P]: made once, read by every batcher, written by nobody.
+
+    On a CPU these are the array itself: where it is a mapped file, batches read the pages that they need.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(sequences.values).to(device)
 
 
 class Batcher:

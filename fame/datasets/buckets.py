@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import FileIO
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Scratch:
     """Arrays in a file of the cache that has no name: it vanishes with the process, however that ends."""
 
     def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._end = 0
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class Scratch:
         if self._file is None:
             with writable():
                 cache_root().mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=cache_root())  # noqa: SIM115  # closed by `close`
+                self._file = tempfile.TemporaryFile(buffering=0, dir=cache_root())  # noqa: SIM115  # closed by `close`
 
     def close(self) -> None:
         if self._file is not None:
@@ -59,9 +59,11 @@ class Scratch:
         if self._file is None:
             return array
         offset = over.offset if isinstance(over, Place) else self._end
+        left = _bytes(np.ascontiguousarray(array))
         with writable():
             self._file.seek(offset)
-            self._file.write(np.ascontiguousarray(array).data.cast("B") if len(array) else b"")
+            while left:
+                left = left[self._file.write(left) :]
         self._end = max(self._end, offset + array.nbytes)
         return Place(offset=offset, count=len(array), dtype=array.dtype)
 
@@ -73,9 +75,15 @@ class Scratch:
     def _read(self, place: Place) -> np.ndarray:
         assert self._file is not None
         array = np.empty(place.count, place.dtype)
+        left = _bytes(array)
         self._file.seek(place.offset)
-        self._file.readinto(array.data.cast("B")) if place.count else 0  # type: ignore[attr-defined]
+        while left:
+            left = left[self._file.readinto(left) :]
         return array
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.data.cast("B") if len(array) else memoryview(b"")
 
 
 @dataclass(kw_only=True)

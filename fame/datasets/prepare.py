@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from fame.config import DataConfig
-from fame.datasets.buckets import ROWS_IN_MEMORY, Histories, RowsByUser, Scratch, Shelf
+from fame.datasets import buckets
+from fame.datasets.buckets import Histories, RowsByUser, Scratch, Shelf
 from fame.datasets.columns import as_array
 from fame.datasets.encode import IdEncoder, Ids, parse_ratings
 from fame.datasets.entry import Chunk, Raw
@@ -200,7 +201,7 @@ class _Interactions:
                 user, item, time, form = user.kept(keep), item.kept(keep), time[keep], form[keep]
             read += len(chunk)
             waiting.append((user, item, time.view(np.int64), form))
-            if sum(len(form) for *_, form in waiting) >= max(ROWS_IN_MEMORY, len(self.users), len(self.items)):
+            if sum(len(form) for *_, form in waiting) >= max(buckets.ROWS_IN_MEMORY, len(self.users), len(self.items)):
                 self._spread(waiting, rows)
         self._spread(waiting, rows)
         return read

@@ -13,7 +13,7 @@ from benchmarks.__main__ import SETS
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(
     {name for names in SETS.values() for name in names}
-    | {"all_users", "models", "recbole", "sweep_scale", "text_start"}
+    | {"all_users", "models", "prepare_large", "recbole", "sweep_scale", "text_start"}
 )
 
 

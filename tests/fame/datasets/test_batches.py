@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.datasets.batches import Batch, Batcher, device_values
-from fame.datasets.sequences import training_windows
+from fame.datasets.sequences import Sequences, training_windows
 from fame.registry import models
 from tests.fame.helpers import CPU, experiment, jagged, sequences_of
 
@@ -101,3 +101,10 @@ def test_a_worker_without_rows_has_loss_zero_and_a_zero_gradient_for_every_weigh
     assert loss == 0
     # DistributedDataParallel waits for the gradient of each weight.
     assert all(p.grad is not None and not torch.any(p.grad) for p in model.parameters())
+
+
+def test_a_mapped_file_is_read_in_place(tmp_path):
+    np.save(tmp_path / "values.npy", np.arange(1, 5, dtype=np.int32))
+    mapped = np.asarray(np.load(tmp_path / "values.npy", mmap_mode="r"))
+    sequences = Sequences(values=mapped, offsets=np.array([0, 4]), item_count=4)
+    assert device_values(sequences, CPU).data_ptr() == mapped.ctypes.data

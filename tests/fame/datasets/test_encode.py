@@ -39,6 +39,14 @@ def test_integer_columns_of_any_width_give_the_same_ids():
     assert encoder.encode(pa.array(["a", "b", "a"]).dictionary_encode(), Rows()).tolist() == [0, 1, 0]
 
 
+def test_ids_keep_their_codes_whatever_type_later_chunks_have():
+    encoder = IdEncoder("user")
+    columns = pa.array([7, 8]), pa.array([8, 9]), pa.array(["9", "x"]), pa.array([7, 2**64 - 1], pa.uint64())
+    assert [encoder.encode(column, Rows()).tolist() for column in columns] == [[0, 1], [1, 2], [2, 3], [0, 4]]
+    ids, codes = encoder.sorted_ids()
+    assert ids.tolist() == ["18446744073709551615", "7", "8", "9", "x"] and codes.tolist() == [4, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("column", "words"),
     [
