@@ -181,6 +181,8 @@ class TrainConfig(Section):
 
     mode: Literal["all", "prefix"] = "all"
     """`all`: every position of a sequence in one causal pass; `prefix`: one sample per prefix."""
+    targets: Count = 1
+    """Mode `prefix`: targets of a sample, the last positions of its prefix. More of them make fewer samples."""
     epochs: Count = 40
     """Most epochs of the final stage."""
     batch_size: Count = 64
@@ -230,8 +232,16 @@ class TrainConfig(Section):
         for key, losses in readers.items():
             value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
             require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
+        require(
+            self.targets == 1 or self.mode == "prefix", "train.targets", self.targets, "needs train.mode = prefix; use 1"
+        )
         smoothing, rule = self.label_smoothing, f"is ignored by train.loss = {self.loss}; leave it out, or use softmax"
         require(not smoothing or self.loss == "softmax", "train.label_smoothing", smoothing, rule)
+
+    @property
+    def one_target(self) -> bool:
+        """Whether a sample's target is that of its last position alone."""
+        return self.mode == "prefix" and self.targets == 1
 
     def require_plain_softmax(self, rule: str) -> None:
         """For a model that has a loss of its own in place of `loss`: raise `UserError` if another one is asked for."""

@@ -29,6 +29,8 @@ class Batch:
     """int64 item numbers."""
     lengths_B: Tensor
     """int64, number of real items of each row, at least 1."""
+    counts_B: Tensor
+    """int64, targets of each row: those of its last positions."""
     targets_R: Tensor
     """int64 item numbers; with `last_only` R = B, one target for the last position of each row."""
     positions_R: Tensor | None
@@ -51,7 +53,7 @@ class Batch:
         """Where in the targets the last one of each row is, [B]; empty for a worker that has no rows."""
         if self.last_only:
             return slice(None)
-        return self.lengths_B.cumsum(0)[: len(self.targets_R)] - 1
+        return self.counts_B.cumsum(0)[: len(self.targets_R)] - 1
 
     def draw(self, generator: torch.Generator, *shape: int) -> Tensor:
         """Uniform random numbers in [0, 1) for each row, [B, *shape]: the same ones however many workers there are.
@@ -99,7 +101,7 @@ class Batcher:
         self.values, self.windows, self.share = values, windows, share
         self.device = values.device
 
-    def epoch(self, batch_size: int, last_only: bool, generator: np.random.Generator) -> Iterator[Batch]:
+    def epoch(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """Batches of one epoch, in random order: every window once.
 
         Windows are sorted by length, those of equal length at random, cut into batches, and the batches
@@ -108,20 +110,23 @@ class Batcher:
         whatever a tensor's shape depends on is known to the host.
         """
         order = np.lexsort((generator.random(len(self.windows)), self.windows.lengths))
-        lengths = self.windows.lengths[order]
-        starts_M, lengths_M = (self._put(part[order]) for part in (self.windows.starts, self.windows.lengths))
+        lengths, counts = self.windows.lengths[order], self.windows.targets[order]
+        starts_M, lengths_M, counts_M = (self._put(p) for p in (self.windows.starts[order], lengths, counts))
+        last_only = bool((counts == 1).all())
         rank, size = self.share
         firsts = np.arange(0, len(order), batch_size)
-        mean_targets = float(len(order) if last_only else lengths.sum()) / max(1, len(firsts))
+        mean_targets = float(counts.sum()) / max(1, len(firsts))
         for first in generator.permutation(firsts):
             end = min(first + batch_size, len(order))
-            target_count = int(end - first if last_only else lengths[first:end].sum())
+            target_count = int(counts[first:end].sum())
             has_rows = first + rank < end
             mine = slice(first + rank, end, size) if has_rows else slice(first, first + 1)
             batch = self.batch(
                 starts_M[mine],
                 lengths_M[mine],
+                counts_M[mine],
                 lengths[mine],
+                counts[mine],
                 last_only,
                 windows=order[mine],
                 target_count=target_count,
@@ -138,20 +143,30 @@ class Batcher:
         rows = np.diff(np.append(starts, len(lengths)))
         return float(1 - lengths.sum() / (longest * rows).sum())
 
-    def batch(self, starts_B: Tensor, lengths_B: Tensor, lengths: np.ndarray, last_only: bool, **fields: Any) -> Batch:
-        """`lengths` are those of `lengths_B` on the host; `fields` are those of the batch that are known already."""
+    def batch(
+        self,
+        starts_B: Tensor,
+        lengths_B: Tensor,
+        counts_B: Tensor,
+        lengths: np.ndarray,
+        counts: np.ndarray,
+        last_only: bool,
+        **fields: Any,
+    ) -> Batch:
+        """`lengths` and `counts` are on the host; `fields` are those of the batch that are known already."""
         items_BT = self._read(starts_B, lengths_B, int(lengths.max()))
         if last_only:
             targets_R, positions_R = self.values[starts_B + lengths_B].long(), None
         else:
-            R = int(lengths.sum())
-            row_R = torch.repeat_interleave(lengths_B, output_size=R)
-            time_R = torch.arange(R, device=self.device) - (lengths_B.cumsum(0) - lengths_B)[row_R]
+            R = int(counts.sum())
+            row_R = torch.repeat_interleave(counts_B, output_size=R)
+            time_R = torch.arange(R, device=self.device) + (lengths_B - counts_B.cumsum(0))[row_R]
             targets_R = self.values[starts_B[row_R] + time_R + 1].long()
             positions_R = row_R * items_BT.shape[1] + time_R
         return Batch(
             items_BT=items_BT,
             lengths_B=lengths_B,
+            counts_B=counts_B,
             targets_R=targets_R,
             positions_R=positions_R,
             last_only=last_only,

@@ -131,11 +131,17 @@ class Windows:
     """Stretches of `Sequences.values` that a model reads: `values[start:start + length]`.
 
     starts: int64, [M]; lengths: int64, [M], at least 1. The item after each read item is the target
-    of that position, so `values[start + length]` is the target of the last one.
+    of that position, so `values[start + length]` is the target of the last one. targets: int64, [M]; so many
+    of the last positions count in training.
     """
 
     starts: np.ndarray
     lengths: np.ndarray
+    targets: np.ndarray = None  # type: ignore[assignment]  # one for each window by default
+
+    def __post_init__(self) -> None:
+        if self.targets is None:
+            object.__setattr__(self, "targets", np.ones_like(self.lengths))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -169,23 +175,20 @@ def target_counts(sequences: Sequences) -> np.ndarray:
     return (train_counts(sequences) - first)[1:]
 
 
-def training_windows(sequences: Sequences, mode: Literal["all", "prefix"], max_length: int) -> Windows:
-    """Windows over the training part in which every (history → next item) pair is met once.
+def training_windows(
+    sequences: Sequences, mode: Literal["all", "prefix"], max_length: int, targets: int = 1
+) -> Windows:
+    """Windows over the training part in which every (history → next item) pair is a target once.
 
-    `prefix`: one window per pair, its history cut to the last `max_length` items; only the target of
-    its last position counts. `all`: the pairs of a user tiled from the end into windows of
-    `max_length`, so that the newest window is full; every position's target counts.
+    The pairs of a user are tiled from the end, so many a window that the newest window is full: `targets` of them in
+    the mode `prefix`, `max_length` in the mode `all`. A window's history is cut to the last `max_length` items.
     """
+    targets = max_length if mode == "all" else targets
     begins = sequences.offsets[:-1]
     pairs = np.maximum(sequences.validation - begins - 1, 0)
-    if mode == "prefix":
-        users = np.repeat(np.arange(len(pairs)), pairs)
-        history = 1 + np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-        lengths = np.minimum(history, max_length)
-        return Windows(starts=begins[users] + history - lengths, lengths=lengths)
-    counts = -(-pairs // max_length)
+    counts = -(-pairs // targets)
     users = np.repeat(np.arange(len(pairs)), counts)
     nth_from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(counts.sum())
-    ends = pairs[users] - nth_from_end * max_length
-    starts = np.maximum(ends - max_length, 0)
-    return Windows(starts=begins[users] + starts, lengths=ends - starts)
+    ends = pairs[users] - nth_from_end * targets
+    lengths = np.minimum(ends, max_length)
+    return Windows(starts=begins[users] + ends - lengths, lengths=lengths, targets=np.minimum(ends, targets))

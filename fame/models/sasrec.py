@@ -70,10 +70,10 @@ class SASRecConfig(ModelConfig):
     def check_training(self, train: TrainConfig) -> None:
         # Elsewhere a position's code would say how many items follow it, which nothing knows when it serves.
         require(
-            self.positions != "absolute_right" or train.mode == "prefix",
+            self.positions != "absolute_right" or train.one_target,
             "model.positions",
             self.positions,
-            "counts from the newest item, so it needs train.mode = prefix",
+            "counts from the newest item, so it needs train.mode = prefix and train.targets = 1",
         )
 
 

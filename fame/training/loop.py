@@ -129,7 +129,7 @@ class StageRun:
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)
         self.has_weights = any(weight.requires_grad for weight in self.model.parameters())
-        windows = training_windows(sequences, stage.train.mode, max_length)
+        windows = training_windows(sequences, stage.train.mode, max_length, stage.train.targets)
         if not len(windows):
             raise UserError("no user has the four interactions that a training pair needs (two to learn from)")
         self.values = device_values(sequences, workers.device)
@@ -202,7 +202,7 @@ class StageRun:
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.workers.rank]).generate_state(1)[0]))
         self.wrapped.train()
         total, targets = torch.zeros((), dtype=torch.float64, device=device), 0
-        batches = self.batcher.epoch(config.batch_size, config.mode == "prefix", order)
+        batches = self.batcher.epoch(config.batch_size, order)
         for step, batch in enumerate(batches, start=index * self.steps_per_epoch):
             self._set_lr(step)
             total += self.step(batch, frozen=index < self.frozen_epochs)

@@ -59,8 +59,8 @@ class BSARecConfig(SASRecConfig):
 
     def check_training(self, train: TrainConfig) -> None:
         super().check_training(train)
-        rule = "shows an item those after it, so it needs train.mode = prefix"
-        require(self.filter == "causal" or train.mode == "prefix", "model.filter", self.filter, rule)
+        rule = "shows an item those after it, so it needs train.mode = prefix and train.targets = 1"
+        require(self.filter == "causal" or train.one_target, "model.filter", self.filter, rule)
 
 
 class FrequencyFilter(nn.Module):
