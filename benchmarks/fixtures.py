@@ -29,13 +29,12 @@ def stage_run(sequences: Sequences, device: str = "cpu", **sections: dict[str, A
 
 
 def sample_batches(run: StageRun, pairs: int) -> list[Batch]:
-    """Every so manieth batch of an epoch in the order of their sizes, with about so many pairs.
+    """Every so manieth batch of an epoch in the order of their lengths, with about so many pairs.
 
     Batches are of sequences of one length, so a few random ones would not stand for the epoch.
     """
-    last_only = run.stage.train.mode == "prefix"
-    batches = list(run.batcher.epoch(run.stage.train.batch_size, last_only, np.random.default_rng(0)))
-    batches.sort(key=lambda batch: batch.target_count)
+    batches = list(run.batcher.epoch(run.stage.train.batch_size, np.random.default_rng(0)))
+    batches.sort(key=lambda batch: batch.items_BT.numel())
     every = max(1, round(sum(batch.target_count for batch in batches) / pairs))
     return batches[every // 2 :: every]
 

@@ -233,7 +233,10 @@ class TrainConfig(Section):
             value, rule = getattr(self, key), f"is ignored by train.loss = {self.loss}; leave it out, or use "
             require(value is None or self.loss in losses, f"train.{key}", value, rule + " or ".join(losses))
         require(
-            self.targets == 1 or self.mode == "prefix", "train.targets", self.targets, "needs train.mode = prefix; use 1"
+            self.targets == 1 or self.mode == "prefix",
+            "train.targets",
+            self.targets,
+            "needs train.mode = prefix; use 1",
         )
         smoothing, rule = self.label_smoothing, f"is ignored by train.loss = {self.loss}; leave it out, or use softmax"
         require(not smoothing or self.loss == "softmax", "train.label_smoothing", smoothing, rule)

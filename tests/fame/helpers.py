@@ -111,6 +111,7 @@ def last_batch(items_BT: Tensor, lengths_B: Tensor, targets_B: Tensor) -> Batch:
     return Batch(
         items_BT=items_BT,
         lengths_B=lengths_B,
+        counts_B=torch.ones_like(lengths_B),
         targets_R=targets_B,
         positions_R=None,
         last_only=True,

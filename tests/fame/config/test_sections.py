@@ -243,6 +243,7 @@ def test_a_list_of_names_may_be_a_text_with_commas():
         ({"train": {"loss": "bce"}}, "train.loss = 'bce': must be one of softmax, sampled_softmax, gbce"),
         ({"train": {"label_smoothing": 1}}, "train.label_smoothing = 1.0: must be in [0, 1)"),
         ({"train": {"loss": "gbce", "label_smoothing": 0.1}}, "train.label_smoothing = 0.1: is ignored by train.loss = gbce"),
+        ({"train": {"targets": 4}}, "train.targets = 4: needs train.mode = prefix; use 1"),
         ({"train": {"negatives": 9}}, "train.negatives = 9: is ignored by train.loss = softmax; leave it out, or use sampled_softmax or gbce"),
         ({"train": {"negatives_power": 0}}, "train.negatives_power = 0.0: is ignored by train.loss = softmax"),
         ({"train": {"gbce_t": 0}}, "train.gbce_t = 0.0: is ignored by train.loss = softmax"),

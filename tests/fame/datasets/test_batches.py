@@ -15,12 +15,12 @@ from fame.datasets.sequences import Sequences, training_windows
 from fame.registry import models
 from tests.fame.helpers import CPU, experiment, jagged, sequences_of
 
-MODES = {"all": False, "prefix": True}
+MODES = ("all", "prefix")
 
 
-def epoch(sequences, mode, max_length, batch_size, share=(0, 1), seed=0) -> list[Batch]:
-    batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, max_length), share)
-    return list(batcher.epoch(batch_size, MODES[mode], np.random.default_rng(seed)))
+def epoch(sequences, mode, max_length, batch_size, share=(0, 1), seed=0, targets=1) -> list[Batch]:
+    batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, max_length, targets), share)
+    return list(batcher.epoch(batch_size, np.random.default_rng(seed)))
 
 
 def samples(batch: Batch) -> list[tuple[tuple[int, ...], int]]:
@@ -47,6 +47,16 @@ def test_an_epoch_meets_every_training_pair_once(mode, sequences, max_length, ba
     assert len(batches) == -(-len(windows) // batch_size)
     assert all(batch.target_count == len(batch.targets_R) for batch in batches)
     assert all(batch.mean_targets == sum(expected.values()) / len(batches) for batch in batches)
+
+
+@given(sequences=jagged(), targets=st.integers(2, 5), batch_size=st.integers(1, 7))
+def test_several_targets_of_a_row_are_those_of_its_last_positions(sequences, targets, batch_size):
+    whole = Counter(sample for batch in epoch(sequences, "prefix", 50, batch_size) for sample in samples(batch))
+    batches = epoch(sequences, "prefix", 50, batch_size, targets=targets)
+    assert Counter(sample for batch in batches for sample in samples(batch)) == whole
+    for batch in (batch for batch in batches if not batch.last_only):
+        rows = torch.arange(len(batch.items_BT)) * batch.items_BT.shape[1]
+        assert torch.equal(batch.positions_R[batch.last_R], rows + batch.lengths_B - 1)
 
 
 @given(sequences=jagged(), max_length=st.integers(1, 8), batch_size=st.integers(1, 7))

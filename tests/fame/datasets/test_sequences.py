@@ -37,6 +37,18 @@ def test_prefix_windows_meet_each_pair_once_with_the_newest_items_of_its_history
     assert {place: items for items, place in got} == expected
 
 
+@given(jagged(), st.integers(1, 8), st.integers(1, 5))
+def test_windows_of_several_targets_meet_each_pair_once_after_the_newest_items(sequences, max_length, targets):
+    expected = training_pairs(sequences)
+    met: Counter[int] = Counter()
+    windows = training_windows(sequences, "prefix", max_length, targets)
+    for (items, end), count in zip(read(sequences, windows), windows.targets, strict=True):
+        assert items == expected[end][-max_length:]
+        assert 1 <= count <= targets
+        met.update(range(end - int(count) + 1, end + 1))
+    assert met == Counter(expected.keys())
+
+
 @given(jagged(), st.integers(1, 8))
 def test_all_windows_meet_each_pair_once_and_read_nothing_of_another_user(sequences, max_length):
     expected = training_pairs(sequences)

@@ -34,7 +34,7 @@ def model_and_batch(sequences, mode: str = "all") -> tuple[Fame, Batch]:
     torch.manual_seed(0)
     model = Fame(FameConfig(dim=8, inner=2, init_std=0.3, dropout=0.0, attention_dropout=0.0), sequences.item_count, 6)
     batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, 6))
-    return model, next(batcher.epoch(8, mode == "prefix", np.random.default_rng(0)))
+    return model, next(batcher.epoch(8, np.random.default_rng(0)))
 
 
 def started(train: TrainConfig, sequences, seed: int = 0) -> Sampled:
@@ -173,7 +173,7 @@ def test_a_model_without_an_embedding_trains_on_the_rows_of_its_table(tiny):
 def test_the_tables_gradient_has_rows_with_a_sampled_loss_and_only_then(name, tiny, single):
     settings = experiment(train={"loss": name, **({} if name == "softmax" else {"negatives": 4})})
     run = StageRun(settings, stages(settings)[0], tiny, single, {}, None)
-    batch = next(run.batcher.epoch(2, False, np.random.default_rng(0)))
+    batch = next(run.batcher.epoch(2, np.random.default_rng(0)))
     run.objective.start_epoch(np.random.default_rng(0))
     run.model(batch, run.objective).backward()
     grad = run.model.items.weight.grad

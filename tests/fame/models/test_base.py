@@ -144,7 +144,7 @@ def test_a_mean_that_is_added_to_the_loss_counts_for_as_much_in_every_batch(mode
     run = StageRun(settings, stages(settings)[0], tiny, single, {}, None)
     model = run.model.train()
     model.generator = torch.Generator()
-    for batch in run.batcher.epoch(8, mode == "prefix", np.random.default_rng(0)):
+    for batch in run.batcher.epoch(8, np.random.default_rng(0)):
         plain = SequentialModel.forward(model, batch)
         added = (model(batch) - plain).item()
         assert added == pytest.approx(model.items.weight.sum().item() * batch.mean_targets, rel=1e-3)
@@ -156,7 +156,7 @@ def test_the_last_target_of_each_row_is_found_and_so_is_its_window(mode):
     windows = training_windows(sequences, mode, 5)
     for share in [(0, 1), (0, 3), (2, 3)]:
         batcher = Batcher(device_values(sequences, CPU), windows, share)
-        for batch in batcher.epoch(7, mode == "prefix", np.random.default_rng(0)):
+        for batch in batcher.epoch(7, np.random.default_rng(0)):
             if not len(batch.targets_R):
                 assert not len(batch.targets_R[batch.last_R])
                 continue
@@ -173,7 +173,7 @@ def test_workers_draw_for_their_rows_what_one_would_draw_for_them(size, batch_si
 
     def drawn(share) -> list[tuple[list[int], Tensor]]:
         generator = torch.Generator().manual_seed(0)
-        batches = Batcher(values, windows, share).epoch(batch_size, False, np.random.default_rng(0))
+        batches = Batcher(values, windows, share).epoch(batch_size, np.random.default_rng(0))
         rows = [(batch, batch.draw(generator, 2)) for batch in batches]
         assert all(len(numbers) == len(batch.items_BT) for batch, numbers in rows)
         return [(batch.windows.tolist(), numbers) for batch, numbers in rows if len(batch.targets_R)]

@@ -215,7 +215,7 @@ def test_a_random_w_f_has_the_deviation_of_the_other_weights_times_its_scale():
 
 def batch_of(model, mode: str, sequences) -> Batch:
     batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, model.max_length))
-    return next(batcher.epoch(16, mode == "prefix", np.random.default_rng(0)))
+    return next(batcher.epoch(16, np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize("name", ["sasrec", "fame"])

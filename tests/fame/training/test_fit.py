@@ -204,7 +204,7 @@ def test_an_epoch_of_one_batch_is_one_step_written_by_hand(mode, optimizer, star
     torch.manual_seed(0)
     model = models.get("fame")(settings.model, tiny.item_count, 6)
     batcher = Batcher(device_values(tiny, CPU), training_windows(tiny, mode, 6))
-    (batch,) = batcher.epoch(1000, mode == "prefix", np.random.default_rng(0))
+    (batch,) = batcher.epoch(1000, np.random.default_rng(0))
     loss = model(batch, Softmax("float32")) / len(batch.targets_R)
     loss.backward()
     assert report.loss == pytest.approx(loss.item(), rel=1e-6)

@@ -79,7 +79,7 @@ ONCE = {**SIZE, "copies": 1}
 
 def batches(sequences, mode: str = "all") -> list[Batch]:
     batcher = Batcher(device_values(sequences, CPU), training_windows(sequences, mode, LENGTH))
-    return list(batcher.epoch(8, mode == "prefix", np.random.default_rng(0)))
+    return list(batcher.epoch(8, np.random.default_rng(0)))
 
 
 def masks_of(model: Bert4Rec, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -21,7 +21,7 @@ SEQUENCES = cyclic_sequences(users=14, item_count=ITEMS, longest=12, seed=0)
 
 def batches(mode: str, size: int = 6) -> list[Batch]:
     batcher = Batcher(device_values(SEQUENCES, CPU), training_windows(SEQUENCES, mode, LENGTH))
-    return list(batcher.epoch(size, mode == "prefix", np.random.default_rng(0)))
+    return list(batcher.epoch(size, np.random.default_rng(0)))
 
 
 def model_with(**settings) -> CL4SRec:

@@ -66,7 +66,7 @@ def test_partners_of_windows_predict_the_same_item(mode):
 @pytest.mark.parametrize("mode", ["all", "prefix"])
 def test_the_loss_is_the_next_items_and_the_contrast_of_the_pair(mode, pairs):
     model, batcher = started(mode, pairs=pairs, contrast_weight=0.4)
-    for batch in batcher.epoch(6, mode == "prefix", np.random.default_rng(0)):
+    for batch in batcher.epoch(6, np.random.default_rng(0)):
         row = model.encode(batch.items_BT, batch.lengths_B)  # without dropout its dropout view, too
         partner = model.encode(*batcher.gather(model.partners[batch.windows]))
         two = row if pairs == "dropout" else partner
@@ -77,7 +77,7 @@ def test_the_loss_is_the_next_items_and_the_contrast_of_the_pair(mode, pairs):
 @pytest.mark.parametrize(("pairs", "own", "other"), [("cross", 2, 1), ("dropout", 2, 0), ("target", 1, 1)])
 def test_a_dropout_view_is_a_pass_of_its_own(pairs, own, other):
     model, batcher = started("prefix", pairs=pairs)
-    (batch, *_) = batcher.epoch(6, True, np.random.default_rng(0))
+    (batch, *_) = batcher.epoch(6, np.random.default_rng(0))
     model.dropout.p = 0.5
     read, made, encode = [], [], model.encode
 

@@ -71,7 +71,7 @@ def test_the_loss_is_that_of_next_items_views_and_intents(mode):
     model, epoch = model_with(contrast_weight=0.3, intent_weight=0.2), start(mode)
     with torch.no_grad():
         model.start_epoch(epoch)
-    for batch in epoch.batcher.epoch(6, mode == "prefix", np.random.default_rng(0)):
+    for batch in epoch.batcher.epoch(6, np.random.default_rng(0)):
         model.generator.manual_seed(1)
         loss = model(batch)
         model.generator.manual_seed(1)
