@@ -19,7 +19,8 @@ from benchmarks.harness import Row, add_tiny, in_own_process, publish
 from fame.config import DataConfig
 from fame.datasets import store
 from fame.datasets.batches import Batcher, device_values
-from fame.datasets.dataset import Dataset, Items
+from fame.datasets.dataset import Dataset
+from fame.datasets.items import Items
 from fame.datasets.sequences import Sequences, training_windows
 
 INTERACTIONS, LENGTH, ITEMS = 100_000_000, 70, 1_000_000

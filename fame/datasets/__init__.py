@@ -21,15 +21,10 @@ import numpy as np
 from fame.config import DataConfig
 from fame.datasets import store
 from fame.datasets.cache import cache_root, locked, writable
-from fame.datasets.dataset import (
-    Dataset,
-    Items,
-    TextColumn,
-    content_fingerprint,
-    items_fingerprint,
-    statistics,
-)
+from fame.datasets.dataset import Dataset, statistics
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
+from fame.datasets.fingerprints import content_fingerprint, items_fingerprint
+from fame.datasets.items import Items, TextColumn
 from fame.datasets.places import absolute
 from fame.datasets.sequences import PARTS, Sequences
 from fame.errors import UserError

@@ -6,10 +6,9 @@ shared between processes without copying.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,78 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fame.config import DataConfig
+from fame.datasets.items import Items, find_id
 from fame.datasets.sequences import Sequences, train_counts
 from fame.errors import UserError, nearest
 from fame.packages import optional
 
 if TYPE_CHECKING:
     from fame.datasets.entry import Report
-
-FINGERPRINT_LENGTH = 16
-PIECE = 1 << 20
-"""Ids that are Python's texts at a time."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TextColumn(Sequence):
-    """Strings as one UTF-8 buffer: `data[offsets[i]:offsets[i + 1]]` is string i. uint8; int64, [n + 1]."""
-
-    data: np.ndarray
-    offsets: np.ndarray
-
-    @classmethod
-    def from_strings(cls, strings: Iterable[str]) -> TextColumn:
-        encoded = [s.encode("utf-8", "replace") for s in strings]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(e) for e in encoded], out=offsets[1:])
-        return cls(data=np.frombuffer(b"".join(encoded), np.uint8), offsets=offsets)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> str:  # type: ignore[override]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        index %= len(self)
-        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes().decode("utf-8")
-
-    def __iter__(self) -> Iterator[str]:
-        data, offsets = self.data.tobytes(), self.offsets.tolist()
-        return (data[a:b].decode("utf-8") for a, b in itertools.pairwise(offsets))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Items:
-    """The catalogue: item number i, 1..V, has the id `ids[i - 1]` and the texts `columns[name][i - 1]`.
-
-    ids: int64 or text, [V], sorted. An unknown text is "", several labels are joined by `|`.
-    """
-
-    ids: np.ndarray
-    columns: Mapping[str, TextColumn]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def id(self, number: int) -> int | str:
-        """The item's id as it was in the source."""
-        assert 1 <= number <= len(self), f"item numbers are 1..{len(self)}, not {number}"
-        return self.ids[number - 1].item()
-
-    def title(self, number: int) -> str:
-        """The item's title; where none is known its brand and narrowest category, with its id; else the id."""
-        title, brand, categories = (self._text(name, number) for name in ("title", "brand", "categories"))
-        described = " ".join(part for part in (brand, categories.rpartition("|")[2]) if part)
-        return title or (f"{described} ({self.id(number)})" if described else str(self.id(number)))
-
-    def _text(self, column: str, number: int) -> str:
-        texts = self.columns.get(column)
-        return "" if texts is None else texts[number - 1]
-
-    def number(self, id_text: str) -> int | None:
-        """The number of the item with this id, given as text; None if there is none."""
-        index = find_id(self.ids, id_text)
-        return None if index is None else index + 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -258,47 +192,6 @@ def _config(settings: Mapping[str, Any]) -> DataConfig:
     from fame.config.tree import section_from_dict  # reads every model's settings
 
     return section_from_dict(DataConfig, settings, "data")
-
-
-def find_id(ids: np.ndarray, text: str) -> int | None:
-    """Index in sorted `ids` of the id whose text is `text`."""
-    wanted: int | str = text
-    if ids.dtype.kind == "i":
-        try:
-            wanted = int(text)
-        except ValueError:
-            return None
-        if str(wanted) != text or abs(wanted) >= 2**63:
-            return None
-    index = int(np.searchsorted(ids, wanted))
-    return index if index < len(ids) and ids[index] == wanted else None
-
-
-def content_fingerprint(sequences: Sequences, user_ids: np.ndarray, item_ids: np.ndarray) -> str:
-    """Short hash of the content: who did what in which order, and, unless it is leave-one-out, how it is split."""
-    digest = hashlib.sha256()
-    for array, kind in ((sequences.values, "<i4"), (sequences.offsets, "<i8")):
-        digest.update(np.ascontiguousarray(array, kind).data)
-    for ids in (item_ids, user_ids):
-        digest.update(f"{ids.dtype.kind}{len(ids)}:".encode())
-        if ids.dtype.kind == "i":
-            digest.update(np.ascontiguousarray(ids, "<i8").data)
-        for first in range(0, 0 if ids.dtype.kind == "i" else len(ids), PIECE):
-            separator = "\0" if first else ""
-            digest.update((separator + "\0".join(ids[first : first + PIECE].tolist())).encode())
-    if not sequences.leave_one_out:
-        for ends in (sequences.validation, sequences.test):
-            digest.update(np.ascontiguousarray(ends, "<i8").data)
-    return digest.hexdigest()[:FINGERPRINT_LENGTH]
-
-
-def items_fingerprint(columns: Mapping[str, TextColumn]) -> str:
-    """Short hash of the item table's text."""
-    digest = hashlib.sha256()
-    for name in sorted(columns):
-        digest.update(name.encode() + b"\0" + columns[name].offsets.astype("<i8").tobytes())
-        digest.update(columns[name].data.tobytes())
-    return digest.hexdigest()[:FINGERPRINT_LENGTH]
 
 
 def statistics(sequences: Sequences, steps: list[dict[str, Any]]) -> dict[str, Any]:

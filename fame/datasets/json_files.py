@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from fame.datasets.delimited import not_utf8
+from fame.datasets.encodings import not_utf8
 from fame.datasets.places import DataFile
 from fame.datasets.tables import Table, clear_errors
 from fame.errors import UserError

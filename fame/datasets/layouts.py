@@ -16,7 +16,8 @@ import numpy as np
 
 from fame.datasets.delimited import csv_table
 from fame.datasets.entry import Chunk, ItemTable, Raw
-from fame.datasets.readers import read_interactions, read_items
+from fame.datasets.item_tables import read_items
+from fame.datasets.readers import read_interactions
 from fame.datasets.tables import clear_errors
 from fame.errors import UserError
 

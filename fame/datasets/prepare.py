@@ -92,14 +92,15 @@ class _Interactions:
         self.times = TimeParser(mixed=config.mixed_times, format=config.time_format)
         self.users, self.items = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
         rows = RowsByUser(scratch=scratch)
-        self.rows_read = self._read(raw, rows)
-        if not self.rows_read:
+        read = self._read(raw, rows)
+        if not read:
             kept = f" where {' '.join(config.where.split())}" if config.where else ""
             raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
         self.times.settle()
+        self.notes = [*self.users.notes(read), *self.items.notes(read)]
         if raw.whole_catalogue:
             self.items.add(raw.items().ids)
-        self.steps.append(Step(name="read", users=len(self.users), items=len(self.items), actions=self.rows_read))
+        self.steps.append(Step(name="read", users=len(self.users), items=len(self.items), actions=read))
         self.shelf, self.counts = Shelf(scratch), np.zeros(len(self.items), np.int64)
         ends = []
         for bucket in rows.buckets():
@@ -107,7 +108,7 @@ class _Interactions:
             self.shelf.append(histories)
             self.counts += np.bincount(histories.items, minlength=len(self.counts))
             ends += [times.min(), times.max()]
-        self.all_same = bool(ends) and self.counts.sum() > 1 and min(ends) == max(ends)
+        self.notes += self.times.notes(all_same=self.counts.sum() > 1 and min(ends) == max(ends))
         if config.min_rating > 0:
             self._record(f"rating ≥ {config.min_rating:g}", "data.min_rating", config.min_rating, "a lower one, or 0")
         if config.repeats == "drop" and self._keep(_first_of_each_pair):
@@ -143,8 +144,6 @@ class _Interactions:
         split, begins = self.config.split, {}
         if split.by == "time":
             bounds, begins = bounds_by_time(self._sorted_marks(), split, self.times)
-        notes = [*self.users.notes(self.rows_read), *self.items.notes(self.rows_read)]
-        notes += self.times.notes(all_same=self.all_same)
         item_ids, item_codes = self.items.sorted_ids()
         item_there = (self.counts > 0)[item_codes] | whole_catalogue
         numbers = np.zeros(len(self.items), np.int32)
@@ -182,7 +181,7 @@ class _Interactions:
             user_ids=user_ids[user_there],
             item_ids=item_ids[item_there],
             steps=self.steps,
-            notes=notes,
+            notes=self.notes,
         )
 
     def _read(self, raw: Raw, rows: RowsByUser) -> int:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from fame.datasets.columns import as_array, id_texts, is_text
 from fame.datasets.delimited import Reading, open_delimited
-from fame.datasets.entry import Chunk, ItemTable
-from fame.datasets.histories import one_row_each, parsed
+from fame.datasets.entry import Chunk
+from fame.datasets.histories import one_row_each
 from fame.datasets.json_files import open_json
 from fame.datasets.parquet_files import open_parquet
 from fame.datasets.places import DataFile
-from fame.datasets.tables import Batch, Rows, Table, clear_errors, joined
+from fame.datasets.tables import Batch, Table, clear_errors, joined
 from fame.datasets.where import Condition
 from fame.errors import UserError
 
@@ -39,24 +37,6 @@ USUAL_LISTS = {
     "rating": ("ratinglist", "ratings"),
 }
 """The same for columns whose cells are lists."""
-TITLE_NAMES = (
-    "title",
-    "name",
-    "productname",
-    "producttitle",
-    "itemname",
-    "itemtitle",
-    "product",
-    "label",
-    "titel",
-    "bezeichnung",
-    "produktname",
-    "artikelname",
-    "produkt",
-    "artikelbezeichnung",
-)
-"""Names of columns with titles in an item table, compared in the same way."""
-ITEM_ID_NAMES = ("item_id", "item", "id")
 SEPARATED = {
     ".csv": ",",
     ".tsv": "\t",
@@ -136,8 +116,8 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
             f"{table.name}: the first line looks like a row, not like column names ({table.headless[:80]}); name the columns by number, "
             "for example --columns user=1,item=2,time=3"
         )
-    plain = {_plain(name): name for name in reversed(table.columns)}
-    plain_lists = {_plain(name): name for name in reversed(table.columns) if name in table.lists}
+    plain = {plain_column(name): name for name in reversed(table.columns)}
+    plain_lists = {plain_column(name): name for name in reversed(table.columns) if name in table.lists}
     for role in ROLES:
         if role not in chosen:
             usual = [plain[name] for name in USUAL_NAMES[role] if name in plain]
@@ -146,11 +126,11 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
             chosen |= {role: usual[0]} if usual else {}
         needed = role in REQUIRED and not (role == "time" and chosen.get("item") in table.lists)
         if needed and role not in chosen:
-            twice = [name for name in table.repeated if _plain(name) in USUAL_NAMES[role]]
+            twice = [name for name in table.repeated if plain_column(name) in USUAL_NAMES[role]]
             if twice:
                 raise _repeated(table, twice[0], role)
             raise UserError(
-                f"{table.name}: which column is the {role}? Name it with --columns {role}=NAME; {_there(table)}"
+                f"{table.name}: which column is the {role}? Name it with --columns {role}=NAME; {columns_there(table)}"
             )
     if len(set(chosen.values())) < len(chosen):
         raise UserError(f"data.columns = {given}: the same column is used twice; give each role its own")
@@ -158,7 +138,7 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
         for role, name in chosen.items():
             if name not in part.columns:
                 raise UserError(
-                    f"{part.name} has no column {name!r} ({role}), unlike {table.parts[0].name}; {_there(part)}"
+                    f"{part.name} has no column {name!r} ({role}), unlike {table.parts[0].name}; {columns_there(part)}"
                 )
     return chosen
 
@@ -171,10 +151,10 @@ def find_column(table: Table, name: str, role: str) -> str:
         raise _repeated(table, name, role)
     if name.isascii() and name.isdigit() and 1 <= int(name) <= len(table.columns):
         return table.columns[int(name) - 1]
-    same = [column for column in table.columns if _plain(column) == _plain(name)]
+    same = [column for column in table.columns if plain_column(column) == plain_column(name)]
     if len(same) == 1 and same[0].strip().lower() == name.strip().lower():
         return same[0]
-    raise UserError(f"{table.name} has no column {name!r} ({role}); {_there(table)}")
+    raise UserError(f"{table.name} has no column {name!r} ({role}); {columns_there(table)}")
 
 
 def _repeated(table: Table, name: str, role: str) -> UserError:
@@ -187,12 +167,12 @@ def _repeated(table: Table, name: str, role: str) -> UserError:
     )
 
 
-def _there(table: Table) -> str:
+def columns_there(table: Table) -> str:
     one = "; if these are several, say what separates them with --separator" if len(table.columns) == 1 else ""
     return f"columns there: {', '.join(table.columns)[:400]}{one if table.blanks else ''}"
 
 
-def _plain(name: str) -> str:
+def plain_column(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name.lower())
 
 
@@ -203,7 +183,7 @@ def read_interactions(
     if with_rating and "rating" not in columns:
         raise UserError(
             f"data.min_rating needs ratings, and {table.name} has none; "
-            f"name the column with --columns rating=NAME ({_there(table)})"
+            f"name the column with --columns rating=NAME ({columns_there(table)})"
         )
     roles = [role for role in (*ROLES, "clock") if role in columns and (role != "rating" or with_rating)]
     needed = list(dict.fromkeys([columns[role] for role in roles] + (where.columns if where else [])))
@@ -220,86 +200,3 @@ def read_interactions(
             rows=batch.rows,
         )
         yield one_row_each(chunk, batch.rows) if columns["item"] in table.lists else chunk
-
-
-def read_items(table: Table, id_column: str) -> ItemTable:
-    """A whole item table as text; a value that is missing is "", a list is its labels joined by `|`."""
-    import pyarrow as pa
-
-    ids: list[str] = []
-    names = [name for name in table.columns if name != id_column]
-    texts: dict[str, list[str]] = {name: [] for name in names}
-    with clear_errors(table.name, "an item table"):
-        for batch in table.batches(table.columns):
-            found = id_texts(batch.columns.column(id_column), "item", batch.rows)
-            there = found.is_valid()
-            ids.extend(
-                text.strip() if table.blanks else text for text in found.filter(there).cast(pa.string()).to_pylist()
-            )
-            for name in names:
-                texts[name].extend(_texts(batch.columns.column(name).filter(there), name in table.lists))
-    return ItemTable(ids=ids, columns=texts)
-
-
-def _texts(column: Any, listed: bool) -> list[str]:
-    import pyarrow as pa
-
-    column = as_array(column)
-    kind = column.type
-    if getattr(kind, "extension_name", "") == "arrow.uuid":
-        return id_texts(column, "item", Rows()).fill_null("").to_pylist()
-    if pa.types.is_map(kind):
-        return ["" if v is None else "|".join(labels(dict(v))) for v in column.to_pylist()]
-    if pa.types.is_nested(kind):
-        return ["" if v is None else "|".join(labels(v)) for v in column.to_pylist()]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return id_texts(column, "item", Rows()).fill_null("").to_pylist()
-    if not is_text(kind):
-        return column.cast(pa.string()).fill_null("").to_pylist()
-    values = column.fill_null("").to_pylist()
-    if listed and not any(isinstance(parsed(value), list | tuple) for value in values):
-        return ["|".join(value.split()) for value in values]  # a sequence of RecBole's
-    nested = (parsed(value) if value[:1] in ("[", "{") else value for value in values)
-    return [value if isinstance(value, str) else "|".join(labels(value)) for value in nested]
-
-
-def labels(value: Any) -> list[str]:
-    """The labels in a value: those of a list however deep, the name of a structure that has one, else its fields."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        inner = parsed(value) if value[:1] in ("[", "{") else value
-        return [value] * bool(value) if inner is value else labels(inner)
-    if isinstance(value, Mapping):
-        named = value.get("name")
-        if isinstance(named, str) and named:
-            return [named]
-        return [f"{key}: {', '.join(labels(below))}" for key, below in value.items() if labels(below)]
-    if isinstance(value, list | tuple):
-        return [label for below in value for label in labels(below)]
-    return [str(value).lower() if isinstance(value, bool) else str(value)]
-
-
-def item_id_column(table: Table, item_column: str, given: str | None) -> str:
-    """Which column of an item table holds the ids: the one given, else one with the name it has in the interactions."""
-    if given is not None:
-        return find_column(table, given, "item id")
-    choices = [item_column, *ITEM_ID_NAMES]
-    for name in choices:
-        if name in table.columns:
-            return name
-    plain = {_plain(name): name for name in reversed(table.columns)}
-    for name in choices:
-        if _plain(name) in plain:
-            return plain[_plain(name)]
-    raise UserError(
-        f"{table.name} has no item id column (one of {', '.join(dict.fromkeys(choices))}); name it with --item-id NAME; "
-        f"{_there(table)}"
-    )
-
-
-def guessed_title(columns: Iterable[str]) -> str | None:
-    """The column of an item table that holds the titles by its name; None if there is none, or it is called `title`."""
-    plain = {_plain(name): name for name in columns}
-    found = next((plain[name] for name in TITLE_NAMES if name in plain), None)
-    return None if found is None or found.lower() == "title" else found

@@ -18,18 +18,10 @@ from fame.datasets.cache import cache_root
 from fame.datasets.delimited import Reading, checked_encoding, checked_separator
 from fame.datasets.download import RemoteFile, download
 from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, Raw, Recipe, Report, Source
+from fame.datasets.item_tables import guessed_title, item_id_column, read_items
 from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
 from fame.datasets.places import DataFile, find_files
-from fame.datasets.readers import (
-    ROLES,
-    choose_columns,
-    find_column,
-    guessed_title,
-    item_id_column,
-    open_table,
-    read_interactions,
-    read_items,
-)
+from fame.datasets.readers import ROLES, choose_columns, find_column, open_table, read_interactions
 from fame.datasets.sequences import PARTS
 from fame.datasets.tables import Table
 from fame.datasets.where import Condition

@@ -14,7 +14,8 @@ import numpy as np
 from fame.config import DataConfig
 from fame.config.tree import section_from_dict, to_dict
 from fame.datasets.cache import new_folder
-from fame.datasets.dataset import Dataset, Items, TextColumn
+from fame.datasets.dataset import Dataset
+from fame.datasets.items import Items, TextColumn
 from fame.datasets.sequences import PARTS, Sequences
 from fame.errors import UserError
 

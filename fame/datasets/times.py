@@ -7,7 +7,6 @@ instead of the T, a decimal comma, a trailing "UTC"), RFC 2822 or numbers. A tim
 from __future__ import annotations
 
 import datetime
-import email.utils
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,30 +14,16 @@ from typing import Any, Literal
 import numpy as np
 
 from fame.datasets.columns import as_array, is_text, numbers
+from fame.datasets.dates import ISO, dates_as_usual, dates_in_format, likely_format
 from fame.datasets.tables import Rows
+from fame.datasets.units import BAND, NAMES, UNITS, between, in_nanoseconds, scaled, shown
 from fame.errors import UserError
 
-UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""Parts of a second in each unit of a Unix time."""
-NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-BAND = (10**8, 4_102_444_800)
-"""Unix seconds from 1973 to 2100. A number in this band of a unit may be a time in this unit."""
 OLDEST = int(datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC).timestamp())
 """Unix second before which an interaction is not believed."""
 DAY = 86_400
 IN_BETWEEN = 0.01
 """Largest share of numbers outside of all units' bands in a column that mixes units. A clock of its own has more."""
-ISO = re.compile(
-    r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d.*)?|\d{4}-\d{2}|[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} .*", re.DOTALL
-)
-CLOCK = r"\d:\d{2}"
-ZONE = CLOCK + r"(:\d{2})?(\.\d+)?\s*(Z|[A-Z]{3,4}|[+-]\d{2}(:?\d{2})?)$"
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?")
-
-
-def looks_like_time(text: str) -> bool:
-    """Whether a text is a number or a date."""
-    return bool(NUMBER.fullmatch(text.strip()) or ISO.fullmatch(text.strip()))
 
 
 @dataclass
@@ -125,8 +110,8 @@ class TimeParser:
             for number, (unit, kind) in enumerate(self._forms):
                 there = forms == number
                 values = bits[there].view(np.float64 if kind == "f" else np.int64)
-                times[there] = values if unit is None else _scaled(values, finest // UNITS[unit])
-        return _in_nanoseconds(times) if self._converted else times
+                times[there] = values if unit is None else scaled(values, finest // UNITS[unit])
+        return in_nanoseconds(times) if self._converted else times
 
     @property
     def unit(self) -> str | None:
@@ -153,7 +138,7 @@ class TimeParser:
 
     def shown(self, time: Any) -> str:
         """A time for a person: a date where the unit is known."""
-        return _shown(time, self.unit)
+        return shown(time, self.unit)
 
     def notes(self, *, all_same: bool) -> list[str]:
         """Warnings about the times. `all_same`: there are several, and they are one and the same."""
@@ -203,13 +188,13 @@ class TimeParser:
             if not band.first and ends[1] >= low and ends[0] < high:
                 inside = np.flatnonzero((values >= low) & (values < high))
                 band.first = f"{values[inside[0]]} in {rows.name(inside[0])}" if len(inside) else ""
-            band.count += _between(values, ends, low, high)[0]
-            count, mask = _between(values, ends, OLDEST * parts, tomorrow * parts)
+            band.count += between(values, ends, low, high)[0]
+            count, mask = between(values, ends, OLDEST * parts, tomorrow * parts)
             band.believed += count
             believed_any |= mask
         if not self._other and not believed_any.all():
             first = int(np.argmin(believed_any))
-            self._other = f"{_shown(values[first], unit)} in {rows.name(first)}"
+            self._other = f"{shown(values[first], unit)} in {rows.name(first)}"
 
     def _decide_numbers(self) -> None:
         """Numbers of one unit stay as they are; those of several are an error, or converted when that was asked for."""
@@ -253,56 +238,23 @@ class TimeParser:
         return self._parse_dates(column, rows)
 
     def _parse_format(self, column: Any, rows: Rows, written: str) -> tuple[np.ndarray, str]:
-        import pandas as pd
-        import pyarrow.compute as pc
-
-        column = pc.utf8_trim_whitespace(column)
-        try:
-            dates = pd.to_datetime(
-                pd.Series(column.to_pylist(), dtype=object), format=written, utc=True, errors="coerce"
-            )
-        except ValueError as error:
+        dates = dates_in_format(column, written)
+        if not dates.good.all():
+            index = int(np.argmin(dates.good))
             raise UserError(
-                f"data.time_format = {written!r}: {error}; use Python's strptime, as %d.%m.%Y %H:%M"
-            ) from None
-        good = dates.notna().to_numpy()
-        if not good.all():
-            index = int(np.argmin(good))
-            raise UserError(
-                f"time {column[index].as_py()!r} in {rows.name(index)} is not written as data.time_format = {written!r}; "
-                "correct the format or the row"
+                f"time {column[index].as_py().strip()!r} in {rows.name(index)} is not written as data.time_format = "
+                f"{written!r}; correct the format or the row"
             )
-        return dates.dt.as_unit("us").astype("int64").to_numpy(), "us"
+        return dates.values, dates.unit
 
     def _parse_dates(self, column: Any, rows: Rows) -> tuple[np.ndarray, str]:
-        import pandas as pd
-        import pyarrow.compute as pc
-
-        column = pc.utf8_trim_whitespace(column)
-        column = pc.replace_substring_regex(column, r"\s*(UTC|GMT)$", "Z")
-        column = pc.replace_substring_regex(column, r"(:\d{2}),(\d{1,9})", r"\1.\2")
-        column = pc.replace_substring_regex(column, r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3")
-        self._zoned += pc.sum(pc.match_substring_regex(column, ZONE)).as_py()
-        self._clocks += pc.sum(pc.match_substring_regex(column, CLOCK)).as_py()
-        texts = pd.Series(column.to_pylist(), dtype=object)
-        dates = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
-        left = np.flatnonzero(dates.isna().to_numpy())
-        if len(left):
-            others = [_rfc2822(texts[k]) for k in left]
-            self._dates = True
-            good = np.ones(len(texts), bool)
-            good[left] = [other is not None for other in others]
-            self._require(good, column, rows)
-            dates = dates.astype(object)
-            dates.iloc[left] = others
-            dates = pd.to_datetime(dates, utc=True)
+        dates = dates_as_usual(column)
+        self._zoned += dates.zoned
+        self._clocks += dates.clocks
+        self._dates = self._dates or not dates.good.all()
+        self._require(dates.good, column, rows)
         self._dates = True
-        nanoseconds = bool(pc.any(pc.match_substring_regex(column, r"\.\d{7}")).as_py())
-        unit = "ns" if nanoseconds else "us"
-        try:
-            return dates.dt.as_unit(unit).astype("int64").to_numpy(), unit
-        except pd.errors.OutOfBoundsDatetime:
-            return dates.dt.as_unit("us").astype("int64").to_numpy(), "us"
+        return dates.values, dates.unit
 
     def _check_digits(self, column: Any) -> None:
         """Warn where a spreadsheet has rounded the times to a few digits."""
@@ -323,60 +275,10 @@ class TimeParser:
         first = index == 0 and not self._forms
         if first or self._dates is None:
             rule = "a number (Unix seconds) or an ISO date such as 2024-01-05 22:30:00"
-            if written := _likely_format(text.strip("'")):
+            if written := likely_format(text.strip("'")):
                 raise UserError(
                     f"time {text} in {rows.name(index)} is not {rule}; say how it is written: --time-format '{written}'"
                 )
         else:
             rule = f"{'a date' if self._dates else 'a number'} as in the rows before it"
         raise UserError(f"time {text} in {rows.name(index)} is not {rule}; correct or remove the row")
-
-
-def _likely_format(text: str) -> str | None:
-    """How a date is written that has the day first and dots, as `05.01.2024 22:30`; None for any other text."""
-    match = re.fullmatch(r"\d{1,2}\.\d{1,2}\.(?P<year>\d{4}|\d{2})(?P<time> \d{1,2}:\d{2}(?P<second>:\d{2})?)?", text)
-    if match is None:
-        return None
-    year, time = ("%Y" if len(match["year"]) == 4 else "%y"), (" %H:%M" if match["time"] else "")
-    return f"%d.%m.{year}{time}{':%S' if match['second'] else ''}"
-
-
-def _between(values: np.ndarray, ends: tuple[Any, Any], low: int, high: int) -> tuple[int, np.ndarray | bool]:
-    """How many values lie from `low` to below `high`, and which; quickly where it is all or none of them."""
-    if low <= ends[0] and ends[1] < high:
-        return len(values), True
-    if ends[1] < low or ends[0] >= high:
-        return 0, False
-    mask = (values >= low) & (values < high)
-    return int(np.count_nonzero(mask)), mask
-
-
-def _scaled(values: np.ndarray, factor: int) -> np.ndarray:
-    if factor > 1 and len(values) and max(abs(int(values.min())), abs(int(values.max()))) > (2**63 - 1) // factor:
-        raise UserError("times of different precision are too far apart to be compared; correct the dates before 1678")
-    return values * factor
-
-
-def _in_nanoseconds(times: np.ndarray) -> np.ndarray:
-    """Numbers of several units, each by its size."""
-    converted = np.zeros(len(times), np.int64)
-    for unit, parts in UNITS.items():
-        inside = times >= BAND[0] * parts if unit != "s" else np.ones(len(times), bool)
-        fits = inside & (times < BAND[1] * parts)
-        fine = times[fits] * (UNITS["ns"] // parts)
-        converted[fits] = fine if times.dtype.kind == "i" else np.round(fine).astype(np.int64)
-    return converted
-
-
-def _shown(value: Any, unit: str | None) -> str:
-    if unit is None:
-        return str(value)
-    return str(np.datetime64(int(value), unit).astype("datetime64[s]")).replace("T", " ")
-
-
-def _rfc2822(text: str) -> datetime.datetime | None:
-    try:
-        parsed = email.utils.parsedate_to_datetime(text.removesuffix("Z") + " GMT" if text.endswith("Z") else text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)

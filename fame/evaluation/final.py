@@ -12,8 +12,9 @@ from fame.config import EvaluateConfig, Experiment
 from fame.config.metrics import ACCURACY, LISTS
 from fame.datasets import print_to_stderr
 from fame.datasets.batches import device_values
-from fame.datasets.dataset import Dataset, Items
+from fame.datasets.dataset import Dataset
 from fame.datasets.entry import Report
+from fame.datasets.items import Items
 from fame.datasets.sequences import PARTS, Part, Sequences
 from fame.errors import UserError, nearest
 from fame.evaluation.evaluator import Evaluator

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
-from fame.datasets.dataset import Dataset, TextColumn, find_id
+from fame.datasets.dataset import Dataset
+from fame.datasets.items import TextColumn, find_id
 from fame.errors import UserError
 
 USERS = "users.safetensors"

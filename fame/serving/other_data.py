@@ -10,7 +10,8 @@ import numpy as np
 from fame.config import Experiment
 from fame.config.metrics import LISTS
 from fame.datasets import print_to_stderr
-from fame.datasets.dataset import Dataset, Items, TextColumn
+from fame.datasets.dataset import Dataset
+from fame.datasets.items import Items, TextColumn
 from fame.datasets.sequences import Sequences, known_items, targets
 from fame.errors import UserError
 from fame.evaluation.final import evaluate_model, item_vectors

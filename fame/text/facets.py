@@ -19,7 +19,8 @@ from fame.datasets.entry import Report
 from fame.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from fame.datasets.dataset import Dataset, Items
+    from fame.datasets.dataset import Dataset
+    from fame.datasets.items import Items
 
 LOWEST_SHARE = 0.05
 """Items that need a label for a facet to be one, as a share of the catalogue."""

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fame.config import TextConfig
-from fame.datasets.dataset import Items
 from fame.datasets.entry import Report
+from fame.datasets.items import Items
 from fame.errors import DivergedError, UserError
 from fame.text.cache import text_vectors
 from fame.text.contrast import PairedBatches, contrastive_loss, overlap, plain_batches, two_views

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fame.datasets.dataset import Items
+from fame.datasets.items import Items
 from fame.errors import UserError, nearest
 
 USUAL = ("title", "text", "description", "brand", "categories", "genres")

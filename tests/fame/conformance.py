@@ -19,7 +19,8 @@ from fame.config import SAMPLED_LOSSES, Experiment
 from fame.config.tree import experiment_from_dict, to_dict, write_yaml
 from fame.datasets import Dataset
 from fame.datasets.batches import Batcher, device_values
-from fame.datasets.dataset import Items, statistics
+from fame.datasets.dataset import statistics
+from fame.datasets.items import Items
 from fame.datasets.sequences import Part, Sequences, training_windows
 from fame.errors import UserError
 from fame.evaluation.evaluator import Evaluator

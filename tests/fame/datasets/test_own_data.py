@@ -14,7 +14,7 @@ import pytest
 
 from fame.config import DataConfig
 from fame.datasets import load_dataset
-from fame.datasets.dataset import Items, TextColumn
+from fame.datasets.items import Items, TextColumn
 from fame.errors import UserError
 
 ROWS = [

@@ -10,7 +10,7 @@ import torch
 
 from fame.config import EvaluateConfig
 from fame.config.metrics import LISTS
-from fame.datasets.dataset import Items, TextColumn
+from fame.datasets.items import Items, TextColumn
 from fame.errors import UserError
 from fame.evaluation.final import diversity_column
 from fame.evaluation.lists import LabelVectors, Popularity, TextVectors, list_metrics

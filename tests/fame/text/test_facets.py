@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fame.config import DataConfig
-from fame.datasets.dataset import Items
+from fame.datasets.items import Items
 from fame.errors import UserError
 from fame.text.facets import item_labels, read_facet
 from tests.fame.helpers import experiment

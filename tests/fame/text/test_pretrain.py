@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fame.config import TextConfig
-from fame.datasets.dataset import Items, TextColumn
+from fame.datasets.items import Items, TextColumn
 from fame.errors import UserError
 from fame.text import pretrain
 from fame.text.facets import read_facet, stage_facets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fame.datasets.dataset import Items, TextColumn
+from fame.datasets.items import Items, TextColumn
 from fame.text.texts import item_texts, text_columns
 
 
