@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TextColumn(Sequence):
+class TextColumn(Sequence[str]):
     """Strings as one UTF-8 buffer: `data[offsets[i]:offsets[i + 1]]` is string i. uint8; int64, [n + 1]."""
 
     data: np.ndarray

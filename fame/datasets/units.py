@@ -47,4 +47,4 @@ def shown(value: Any, unit: str | None) -> str:
     """A time for a person: a date where the unit is known."""
     if unit is None:
         return str(value)
-    return str(np.datetime64(int(value), unit).astype("datetime64[s]")).replace("T", " ")
+    return str(np.array(int(value), f"datetime64[{unit}]").astype("datetime64[s]")).replace("T", " ")
