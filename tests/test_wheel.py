@@ -65,7 +65,7 @@ def test_the_wheel_has_every_file_of_the_packages_that_is_no_launcher(wheel):
     suffixes = {".py", ".yaml", ".html", ".typed"}
     files = [path for name in ("fame", "tuning") for path in (ROOT / name).rglob("*") if path.suffix in suffixes]
     assert inside >= {str(path.relative_to(ROOT)) for path in files}
-    assert {"tuning/configs/paper.yaml", "tuning/configs/best/beauty-sasrec.yaml", "fame/py.typed"} <= inside
+    assert {"tuning/configs/paper.yaml", "tuning/configs/best/beauty-sasrec-text.yaml", "fame/py.typed"} <= inside
     assert not any("tests" in name for name in inside)
 
 
@@ -83,7 +83,7 @@ def test_the_commands_work_from_an_empty_folder(fame, tmp_path):
     assert "seed 0: best epoch 1 of 1" in trained
     items = run(fame, "recommend", "--model", "m/best", "--history", "1,2,3", "--top", "3", cwd=folder)
     assert len(items.splitlines()) == 4
-    for space in ("paper", "default"):
+    for space in ("paper", "fame"):
         plan = run(fame, "sweep", "--dataset", "synthetic", "--space", space, "--dry-run", cwd=folder, **cache)
         assert f"space      {space}: " in plan
 
@@ -106,7 +106,7 @@ print(model.recommend(users=data.users, k=10))
 print(model.recommend(histories=[["SKU-1", "SKU-2"]], k=5, exclude=["SKU-9"]))
 model.save("shop")
 fame.load("shop")
-sweep = tune(data, model="fame", trials=1, space="quick", epochs=1, backbone={"epochs": 0}, trainer="inline", quiet=True)
+sweep = tune(data, model="fame", trials=1, space="quick", epochs=1, backbone={"epochs": 0}, quiet=True)
 print(sweep.best_model, sweep.trials, sweep.study, sweep.report(), sep="\\n")
 """
 
