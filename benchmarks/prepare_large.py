@@ -84,7 +84,13 @@ def measure(rows: int, parent: Path | None) -> Measured:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(process.returncode)
-    return Measured(rows, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
+    found = Measured(rows, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
+    print(
+        f"prepared in {seconds:.0f} s, {found.cpu_seconds:.0f} CPU seconds, {found.gib:.2f} GiB",
+        file=sys.stderr,
+        flush=True,
+    )
+    return found
 
 
 def on_paper(before: Measured, last: Measured, figure: str) -> float:

@@ -1,7 +1,7 @@
 """Interactions by user, in memory as long as they are few, else on disk.
 
 Many interactions are spread over buckets: all rows of a user are in one of them, in the order in which they came. So each
-bucket is sorted and filtered for itself, and memory depends on the numbers of users and items, not on that of rows.
+bucket is sorted and filtered for itself, and only one bucket's rows are in memory.
 """
 
 from __future__ import annotations
