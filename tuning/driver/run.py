@@ -50,13 +50,14 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())
     anew = Again(storage, leases) if own_process and options.address is None else None
-    import_aside("mlflow.tracking")
+    mlflow_import = import_aside("mlflow.tracking")
     with (
         contextlib.ExitStack() as when_ray_has_ended,
         resources.cluster(options.address, session_folder(storage), options.verbose),
         watched(storage.name, leases, resume_command(plan, storage), anew) as watch,
     ):
         share = resources.plan(options, resources.found())
+        mlflow_import.join()
         projection = open_projection(plan, storage, dataset)
         with ends_interrupted(projection, watch):
             if resumed:
@@ -137,9 +138,15 @@ def pages(plan: Plan, storage: Storage, projection: Projection) -> Iterator[None
         yield
 
 
-def import_aside(module: str) -> None:
-    """Import a module in a thread. MLflow takes seconds, in which Ray can start."""
-    threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
+def import_aside(module: str) -> threading.Thread:
+    """Import a module in a thread. MLflow takes seconds, in which Ray can start.
+
+    Nothing else may import a part of it before the thread has ended: MLflow's modules import each other in circles, and
+    two threads that begin at two places of a circle lock each other out.
+    """
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    return thread
 
 
 @contextlib.contextmanager
