@@ -78,10 +78,11 @@ class Recommender:
         answers: dict[int, Answer] = {}
         for places in groups.values():
             rule = self.rule(requests[places[0]])
-            known = [self.known(requests[place].history) for place in places]
-            best, weights = self.best(known, rule)
-            for place, history, (items, scores), facets in zip(places, known, best.rows(), weights, strict=True):
-                unknown = [id for id in requests[place].history if self.number(id) is None]
+            histories = [self.history(requests[place]) for place in places]
+            best, weights = self.best([known for known, _ in histories], rule)
+            for place, (history, unknown), (items, scores), facets in zip(
+                places, histories, best.rows(), weights, strict=True
+            ):
                 answers[place] = Answer(
                     items=[
                         self._item(*pair)
@@ -92,6 +93,16 @@ class Recommender:
                     popular=not history,
                 )
         return [answers[place] for place in range(len(requests))]
+
+    def history(self, request: Request) -> tuple[list[int], list[Id]]:
+        """Item numbers of the request's history, and its ids that the model does not know.
+
+        Raises `UserError` for a user where the model's users cannot be read.
+        """
+        if request.user is None:
+            return self.known(request.history), [id for id in request.history if self.number(id) is None]
+        place = self.users.find(id_text(request.user))
+        return ([], [request.user]) if place is None else (self.users[place].tolist(), [])
 
     def known(self, ids: Sequence[Id]) -> list[int]:
         """Item numbers of the ids that the model knows."""

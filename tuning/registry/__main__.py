@@ -19,7 +19,7 @@ def main() -> None:
     uri = check_tracking_uri(args.tracking_uri)
     be_patient()
     with in_one_line(uri):
-        registered = register(*connect(uri, experiment, None), args.model)
+        registered = register(*connect(uri, experiment, None), args.model, users=args.users)
     print(registered)
     print(f"serve it: {registered.command(mask_credentials(args.tracking_uri))}")
 
@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
         default=default_tracking_uri(),
         metavar="URI",
         help=TRACKING_HELP,
+    )
+    parser.add_argument(
+        "--users", action="store_true", help="pack the users' histories too, so that requests may name a user"
     )
     parser.add_argument("--experiment", metavar="NAME", help=EXPERIMENT_HELP)
     return parser

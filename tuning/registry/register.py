@@ -13,7 +13,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from fame.config.tree import read_experiment
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
+from fame.serving.histories import USERS
+from fame.serving.request import Request
 from tuning.plan.options import plain_name
 from tuning.storage.layout import shown
 from tuning.tracking.runs import PARAM_LENGTH, Batch, find, like, milliseconds, texts
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+ABOUT = (
+    "Next items for histories of raw item ids; exported by sweeps of fame-tuning. Ask a served version with "
+    f'`{{"inputs": [{{"history": [1, 2]}}]}}`; fields of a request: {", ".join(f.name for f in fields(Request))}.'
+)
+"""Description of a registered model. The signature has no inputs: see `served_model.py`."""
 MODELS = "models:/"
 """Source of a version, before the id of its logged model."""
 
@@ -105,18 +112,20 @@ def register_best(tracking_uri: str, experiment: str, sweep: str, folder: Path) 
         return f"not registered ({first_line(error)}); later: {mask_credentials(later)}"
 
 
-def register(client: MlflowClient, experiment_id: str, folder: Path, run_id: str | None = None) -> Registered:
-    """Register the model of an exported folder, and set its alias.
+def register(
+    client: MlflowClient, experiment_id: str, folder: Path, run_id: str | None = None, users: bool = False
+) -> Registered:
+    """Register the model of an exported folder, with its users' histories if wanted, and set its alias.
 
-    A model that is registered already keeps its version. Raises `UserError` for a folder that is no exported
-    model, and MLflow's errors.
+    A model that is registered already keeps its version, unless users are wanted that this version has not. Raises
+    `UserError` for a folder that is no exported model, and MLflow's errors.
     """
     from tuning.registry.package import quiet
 
-    exported = Exported.read(folder)
+    exported = Exported.read(folder, users)
     with quiet(), process_store(client.tracking_uri):
         make_registered_model(client, exported.name)
-        version = known_version(client, exported.name, exported.tags["weights"])
+        version = known_version(client, exported)
         if version is None:
             version = add_version(client, experiment_id, exported, run_id)
         return _with_alias(client, exported.name, version)
@@ -151,10 +160,12 @@ class Exported:
         return plain_name(self.tags["dataset"])
 
     @classmethod
-    def read(cls, folder: Path) -> Exported:
-        """Read a folder. Raises `UserError` if it holds no exported model."""
+    def read(cls, folder: Path, users: bool = False) -> Exported:
+        """Read a folder. Raises `UserError` if it holds no exported model, or not the users that are wanted."""
         from fame.evaluation.ranks import rules
 
+        if users and not (folder / USERS).exists():
+            raise UserError(f"--users: {folder} has no {USERS}; export the model again, or leave --users out")
         try:
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
             experiment = read_experiment(folder / "config.yaml")
@@ -168,6 +179,7 @@ class Exported:
                 "seed": str(metrics["seed"]),
                 "weights": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
                 **{key: metrics[key] for key in ("sweep", "trial") if key in metrics},
+                **({"users": "yes"} if users else {}),
             }
             found, params = exported_metrics(metrics), texts(settings(experiment), PARAM_LENGTH)
             return cls(folder=folder, tags=tags, metrics=found, params=params)
@@ -186,17 +198,18 @@ def make_registered_model(client: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(
-            name, description="Next items for histories of raw item ids; exported by sweeps of fame-tuning."
-        )
+        client.create_registered_model(name, description=ABOUT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
 
 
-def known_version(client: MlflowClient, name: str, weights: str) -> ModelVersion | None:
-    """Return the version that has these weights, if there is one."""
-    found = client.search_model_versions(f"name = '{name}' and tags.weights = '{weights}'", max_results=1)
+def known_version(client: MlflowClient, exported: Exported) -> ModelVersion | None:
+    """Return the version that has these weights, if there is one: the one with users if there are two."""
+    weights = f"name = '{exported.name}' and tags.weights = '{exported.tags['weights']}'"
+    found = client.search_model_versions(f"{weights} and tags.users = 'yes'", max_results=1)
+    if not found and "users" not in exported.tags:
+        found = client.search_model_versions(weights, max_results=1)
     return found[0] if found else None
 
 
@@ -216,7 +229,7 @@ def add_version(client: MlflowClient, experiment_id: str, exported: Exported, ru
     try:
         with tempfile.TemporaryDirectory(prefix="fame-model-") as work:
             target = Path(work) / "model"
-            package(exported.folder, target, logged.model_id)
+            package(exported.folder, target, logged.model_id, "users" in exported.tags)
             client.log_model_artifacts(logged.model_id, str(target))
         client.finalize_logged_model(logged.model_id, "READY")
     except BaseException:
@@ -286,6 +299,8 @@ def verdict(ours: Rated, champion: Rated | None, challenger: Rated | None) -> tu
         return CHAMPION, f"{about}, the first of its kind"
     if champion.version == ours.version:
         return CHAMPION, f"{about}, as before"
+    if champion.tags.get("weights") == ours.tags["weights"]:
+        return CHAMPION, f"{about}, the weights of version {champion.version}"
     why = ours.cannot_compare(champion, metric)
     if why is None:
         theirs = champion.metrics[metric_name(metric)]

@@ -30,13 +30,14 @@ TAGS, NDCG = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10"}, "validatio
 
 def rated(version: str, value: float | None, **changed: object) -> Rated:
     metrics = {"test/ndcg_10": 9.0} | ({} if value is None else {NDCG: value})
-    return Rated(version=version, tags=TAGS | changed, metrics=metrics)
+    return Rated(version=version, tags=TAGS | {"weights": version} | changed, metrics=metrics)
 
 
 @pytest.mark.parametrize(
     ("champion", "challenger", "alias", "words"),
     [
         (None, None, CHAMPION, "validation ndcg@10 0.2500, the first of its kind"),
+        (rated("1", 0.25, weights="3"), None, CHAMPION, "0.2500, the weights of version 1"),
         (rated("1", 0.2), None, CHAMPION, "0.2500 beats 0.2000 of version 1"),
         (rated("1", 0.25), None, CHALLENGER, "0.2500 does not beat 0.2500 of version 1, the champion"),
         (rated("1", 0.3), rated("2", 0.2), CHALLENGER, "0.2500 does not beat 0.3000"),

@@ -17,24 +17,25 @@ from pathlib import Path
 import pytest
 
 from fame.serving.exported import load_model
-from fame.serving.recommender import Recommender
+from fame.serving.recommender import Recommender, history_of_user
 from fame.serving.request import Request
 from tests.tuning.mlflow_server import Server, free_port
-from tuning.registry import Registered, register_best
+from tuning.registry import Registered, register, register_best
+from tuning.tracking.store import connect
 
 pytestmark = pytest.mark.slow
 
 MALFORMED = [
     (b"not json", "valid JSON formatted string"),
     (b"[1, 2]", "must be a JSON dictionary"),
-    (b'{"history": [1]}', "must be a dictionary with 'inputs' key"),
-    (b'{"dataframe_records": [{"history": [1]}]}', "must be a dictionary with 'inputs' key"),
-    (b'{"inputs": {"history": [1]}}', "Expected list, but got dict"),
-    (b'{"inputs": [{"histry": [1]}]}', "Field required"),
-    (b'{"inputs": [{"history": "1,2"}]}', "Input should be a valid list"),
-    (b'{"inputs": [{"history": [1.5]}]}', "Input should be a valid integer"),
-    (b'{"inputs": [{"history": [1], "top": 0}]}', "greater than or equal to 1"),
-    (b'{"inputs": [{"history": [1], "user": 3}]}', "Extra inputs are not permitted"),
+    (b'{"history": [1]}', "exactly one of the input fields"),
+    (b'{"dataframe_records": [{"history": [1], "tp": 5}]}', "tp: a request has no such field; did you mean 'top'"),
+    (b'{"inputs": {"history": [1]}}', "the input must be a list of requests"),
+    (b'{"inputs": [{"histry": [1]}]}', "histry: a request has no such field"),
+    (b'{"inputs": [{"history": "1,2"}]}', "must be a list of item ids"),
+    (b'{"inputs": [{"history": [1.5]}]}', "an item id is a whole number or a text"),
+    (b'{"inputs": [{"history": [1], "top": 0}]}', "must be a whole number of at least 1"),
+    (b'{"inputs": [{"history": [1]}], "params": {"top": 3}}', "params are not read"),
 ]
 """Ten bodies, and the reason in the answer to each."""
 
@@ -48,8 +49,12 @@ def address(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     if request.param == "server":
         server.start()
     uri = f"sqlite:///{folder}/mlflow.db" if request.param == "sqlite" else server.uri
-    registered = register_best(uri, "synthetic", "s", exported)
-    assert isinstance(registered, Registered), registered
+    first = register_best(uri, "synthetic", "s", exported)
+    assert isinstance(first, Registered) and (first.version, first.alias) == ("1", "champion"), first
+    client, experiment_id = connect(uri, "synthetic", None)
+    registered = register(client, experiment_id, exported, users=True)
+    assert (registered.version, registered.alias) == ("2", "champion"), registered
+    assert register(client, experiment_id, exported).version == "2", "the version with users stays"
     shutil.rmtree(exported)  # what is served is in MLflow
     port = free_port()
     words = registered.command(uri).split()
@@ -127,3 +132,22 @@ def test_ten_malformed_requests_are_answered_with_the_reason_and_the_server_goes
         assert status == 400, (body, answer)
         assert words in answer["message"], (body, answer)
     assert ask(b'{"inputs": [{"history": []}]}')[0] == 200
+
+
+def test_data_frames_are_answered_like_lists_also_by_user(ask, best):
+    recommender = Recommender(load_model(best), folder=best)
+    user, known = history_of_user(recommender, recommender.users.ids[3])
+    history = [recommender.exported.catalogue.ids[number - 1] for number in known]
+    rows = [{"history": [float(id) for id in history], "top": 3.0}, {"user": float(user), "top": 3}]
+    columns = ["history", "user", "top"]
+    split = {"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]}
+    bodies = {
+        "inputs": [{"history": history, "top": 3}, {"user": user, "top": 3}],
+        "dataframe_records": rows,
+        "dataframe_split": split,
+    }
+    found = [ask(json.dumps({key: body}).encode()) for key, body in bodies.items()]
+    assert [status for status, _ in found] == [200] * 3, found
+    items = [[item["id"] for item in answer["items"]] for _, body in found for answer in body["predictions"]]
+    (same,) = recommender.recommend([Request(history=history, top=3)])
+    assert items == [[item.id for item in same.items]] * 6
