@@ -92,6 +92,18 @@ def line(command: str, module: str, *arguments: str) -> str:
     return shlex.join([*words, *arguments])
 
 
+def search_path(program: str) -> str | None:
+    """Return the shell's assignment of PATH with which it finds a program of this Python's environment.
+
+    None where it does so without it, or the environment has no such program.
+    """
+    path = Path(sys.executable).absolute().parent / program
+    found = shutil.which(program)
+    if not path.exists() or (found is not None and Path(found).absolute() == path):
+        return None
+    return f'PATH={shlex.quote(str(path.parent))}:"$PATH"'
+
+
 def _program(path: Path) -> str:
     """Return the bare name of a program if the shell finds this one by it, else its path."""
     found = shutil.which(path.name)

@@ -34,7 +34,7 @@ def main() -> None:
         raise UserError(f"--seeds {args.seeds}: must be at least 1")
     from fame.artifacts import LocalFolder  # here and below, so that --help need not wait
     from fame.datasets import load_dataset
-    from fame.datasets.dataset import dropped
+    from fame.datasets.dataset import dropped, roles
     from fame.library.fitting import prepared
     from fame.runtime.parallel import Workers
     from fame.training.kernels import paths
@@ -47,8 +47,8 @@ def main() -> None:
     output = args.output or Path("runs/train") / _name(experiment)
     where = _where(workers, experiment.train.threads)
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {where}; → {output}")
-    if prepared := dropped(dataset.statistics):
-        print(f"data: {prepared}")
+    for line in filter(None, (roles(dataset.statistics), dropped(dataset.statistics))):
+        print(f"data: {line}")
     for part, path in chosen.items():
         print(f"{part}: {path}")
     shared = None

@@ -140,6 +140,8 @@ def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset
         figures["split"] = split_statistics(sequences, config.split, prepared.begins)
         notes += split_notes(config.name, figures["split"])
     columns = _item_columns(entry, raw, prepared.item_ids, notes)
+    if raw.columns:
+        figures["columns"] = dict(raw.columns)
     notes = [*raw.notes(), *prepared.notes, *notes]
     fingerprint = content_fingerprint(sequences, prepared.user_ids, prepared.item_ids)
     return Dataset(

@@ -10,6 +10,7 @@ from fame.command_line import CommandParser, typed
 from fame.config import DataConfig, TextConfig
 from fame.config.tree import apply_overrides, section_from_dict, set_key
 from fame.datasets import Dataset, find_entry, load_dataset
+from fame.datasets.dataset import roles
 from fame.datasets.entry import DatasetEntry
 from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError, run_command
@@ -25,7 +26,7 @@ def main() -> None:
     entry = find_entry(config)
     began = time.perf_counter()
     dataset = load_dataset(config)
-    _print(dataset, entry, time.perf_counter() - began)
+    _print(dataset, entry, specs or list(dataset.facets), time.perf_counter() - began)
     if specs:
         from fame.text.facets import read_facet
 
@@ -71,7 +72,7 @@ def _print_list() -> None:
         print(f"{name:16} {entry.about}; recipes: {', '.join(entry.recipes)}")
 
 
-def _print(dataset: Dataset, entry: DatasetEntry, seconds: float) -> None:
+def _print(dataset: Dataset, entry: DatasetEntry, facets: list[str], seconds: float) -> None:
     config, figures = dataset.config, dataset.statistics
     recipe = entry.recipes[config.recipe or ""]
     print(f"{config.name}: {entry.about}")
@@ -82,6 +83,8 @@ def _print(dataset: Dataset, entry: DatasetEntry, seconds: float) -> None:
         for key in ("min_rating", "core", "min_history", "max_history", "repeats")
     )
     print(f"preparation  {settings}")
+    if used := roles(figures):
+        print(f"columns      {used}")
     print(f"fingerprint  {dataset.fingerprint} (items {dataset.items_fingerprint})")
     print()
     print(f"{'':24}{'users':>12}{'items':>12}{'actions':>14}{'avg length':>12}{'density':>10}{'longest':>9}")
@@ -101,7 +104,7 @@ def _print(dataset: Dataset, entry: DatasetEntry, seconds: float) -> None:
         if row.note:
             print(f"  Table 1: {row.note}")
     print()
-    print(f"item columns {', '.join(dataset.items.columns) or 'none'}; facets {', '.join(dataset.facets) or 'none'}")
+    print(f"item columns {', '.join(dataset.items.columns) or 'none'}; facets {', '.join(facets) or 'none'}")
     for label, text in (("cite", entry.citation), ("licence", entry.licence)):
         if text:
             print(f"{label:12} {text}")

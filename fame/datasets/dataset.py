@@ -208,6 +208,11 @@ def statistics(sequences: Sequences, steps: list[dict[str, Any]]) -> dict[str, A
     }
 
 
+def roles(statistics: Mapping[str, Any]) -> str:
+    """Which columns of own data are used as what, such as `user = customer, item = sku`."""
+    return ", ".join(f"{role} = {name}" for role, name in statistics.get("columns", {}).items())
+
+
 def dropped(statistics: Mapping[str, Any]) -> str:
     """What the preparation left out, such as `44,672 rows read; 4,832 and 1 user by first of each pair`."""
     parts = []

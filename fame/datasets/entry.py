@@ -6,7 +6,7 @@ how to find the data. Whatever differs between datasets is a value or an object 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -93,6 +93,8 @@ class Raw:
     """File to name in a warning when `items` does not cover every item; None: gaps are normal."""
     blanks: bool = False
     """Whether blanks around an id are layout and do not belong to it."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The column of each role, as far as it is read; complete once everything is read."""
     notes: Callable[[], list[str]] = list
     """What to tell about the source, once everything is read."""
 

@@ -147,6 +147,7 @@ class OwnFiles:
             title, item_id = named.pop("title", None), named.pop("item_id", config.item_id)
             parts = [_Part.open(found, places[number][0], number, config, named) for number, found in files.items()]
             notes = list(dict.fromkeys(note for part in parts for note in part.table.notes))
+            columns = {role: name for role, name in parts[0].columns.items() if role != "rating" or config.min_rating}
 
             def items() -> ItemTable | None:
                 if config.items is None:
@@ -155,14 +156,14 @@ class OwnFiles:
                 item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
                 notes.extend(note for note in item_table.notes if note not in notes)
                 found = read_items(item_table, item_id_column(item_table, parts[0].columns["item"], item_id))
-                if title is not None:
-                    return _usual_names(found, find_column(item_table, title, "title"))
-                guess = guessed_title(found.columns)
-                if guess is not None:
-                    notes.append(
-                        f"{config.name}: titles are in {guess!r}; name another column with --columns title=NAME"
-                    )
-                return _usual_names(found, guess)
+                chosen = guessed_title(found.columns) if title is None else find_column(item_table, title, "title")
+                if chosen is not None:
+                    columns["title"] = chosen
+                    if title is None:
+                        notes.append(
+                            f"{config.name}: titles are in {chosen!r}; name another column with --columns title=NAME"
+                        )
+                return _usual_names(found, chosen)
 
             def all_notes() -> list[str]:
                 if config.where is None:
@@ -178,6 +179,7 @@ class OwnFiles:
                 items=items,
                 partial_items=config.items,
                 blanks=any(part.table.blanks for part in parts),
+                columns=columns,
                 notes=all_notes,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fame.command_line import ROOT, line, typed
+from fame.command_line import ROOT, line, search_path, typed
 
 PRINTS = (
     "from fame.command_line import line, typed\nprint(typed())\nprint(line('train', 'fame.train', '--config', 'a b'))"
@@ -66,3 +67,16 @@ def test_other_modules_are_started_by_this_python(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert line("train", "fame.train").endswith("-m fame.train")
     assert "pytest" in typed()
+
+
+def test_a_program_of_this_environment_is_on_the_shells_path_or_gets_there(monkeypatch, tmp_path):
+    programs = tmp_path / "my programs"
+    programs.mkdir()
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    assert search_path("serve-it") is None, "there is none"
+    (programs / "serve-it").write_text("#!/bin/sh\necho served\n")
+    (programs / "serve-it").chmod(0o755)
+    line = f"{search_path('serve-it')} serve-it"
+    assert subprocess.run(["bash", "-c", line], capture_output=True, text=True).stdout == "served\n"
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert search_path("serve-it") is None, "the shell finds it"

@@ -23,15 +23,22 @@ def at_start(plan: Plan, storage: Storage, place: Place) -> str:
 
 
 def at_end(plan: Plan, storage: Storage, place: Place, best: Best | None, interrupted: bool) -> str:
-    """Return the description of a sweep that has ended: the result, the charts and the commands."""
+    """Return the description of a sweep that has ended: the result, the charts, the commands and all metrics.
+
+    MLflow folds all but the first lines, so these have the result and the links.
+    """
     commands = {"look": pages_command(plan, storage)}
-    lines = [f"{_title(plan)}{': interrupted' if interrupted else ''}."]
+    lines, table = [f"{_title(plan)}{': interrupted' if interrupted else ''}.", _links(plan, storage, place)], []
     if best is not None:
-        lines += [_metrics(best), f"Best trial `{best.trial_id}`, model `{best.place}`:", _point(best)]
+        metric = plan.options.metric
+        result = " · ".join(f"{part} {metric} **{_value(best, part, metric)}**" for part in PARTS)
+        lines.insert(1, result)
+        lines += [f"Best trial `{best.trial_id}`, model `{best.place}`:", _point(best)]
         commands |= model_commands(storage)
+        table.append(_metrics(best))
     if interrupted:
         commands["continue"] = resume_command(plan, storage)
-    return "\n\n".join([*lines, _links(plan, storage, place), _commands(commands)])
+    return "\n\n".join([*lines, _commands(commands), *table])
 
 
 def _title(plan: Plan) -> str:
@@ -39,16 +46,16 @@ def _title(plan: Plan) -> str:
 
 
 def _metrics(best: Best) -> str:
-    """Return a table of the exported model's metrics: mean and standard deviation for several seeds."""
-    found = best.metrics
-    names = list(found["validation"])
-
-    def value(part: str, name: str) -> str:
-        return mean_sd(found["seeds"][part][name]) if "seeds" in found else f"{found[part][name]:.4f}"
-
-    rows = [["", *names], ["---"] * (len(names) + 1)]
-    rows += [[part, *(value(part, name) for name in names)] for part in PARTS]
+    """Return a table of the exported model's metrics, a row for each."""
+    rows = [["metric", *PARTS], ["---"] * (len(PARTS) + 1)]
+    rows += [[name, *(_value(best, part, name) for part in PARTS)] for name in best.metrics["validation"]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _value(best: Best, part: str, name: str) -> str:
+    """Return a metric of the exported model: mean and standard deviation for several seeds."""
+    found = best.metrics
+    return mean_sd(found["seeds"][part][name]) if "seeds" in found else f"{found[part][name]:.4f}"
 
 
 def _point(best: Best) -> str:

@@ -79,7 +79,7 @@ def end_run(
 ) -> None:
     """End the sweep's run: the report, the exported model, its metrics, the uses of shared stages, the sanity lines."""
     files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
-    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines), {}
+    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines, plan.options.metric), {}
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir()) if path.name != USERS]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}

@@ -67,7 +67,7 @@ def answers() -> ModelSignature:
 
     item = [Property("id", AnyType()), Property("title", DataType.string), Property("score", DataType.double, False)]
     facet = [Property("name", DataType.string), Property("weight", DataType.double)]
-    columns = {
+    columns: dict[str, Array | DataType] = {
         "items": Array(Object(item)),
         "facets": Array(Object(facet)),
         "unknown": Array(AnyType()),

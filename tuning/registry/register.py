@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fame.command_line import line
+from fame.command_line import line, search_path
 from fame.config.tree import read_experiment
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
@@ -55,10 +55,11 @@ class Registered:
     reason: str
 
     def command(self, tracking_uri: str) -> str:
-        """Return the shell command that serves the model."""
-        uri = shlex.quote(tracking_uri)
+        """Return the shell command that serves the model, also without an activated environment."""
+        words = [path] if (path := search_path("mlflow")) else []
+        words += [f"MLFLOW_TRACKING_URI={shlex.quote(tracking_uri)}"]
         model = f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
-        return f"MLFLOW_TRACKING_URI={uri} mlflow models serve -m models:/{model} --env-manager local"
+        return f"{' '.join(words)} mlflow models serve -m models:/{model} --env-manager local"
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version} is {self.alias or 'registered'}: {self.reason}"

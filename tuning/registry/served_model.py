@@ -61,7 +61,7 @@ class ServedModel(PythonModel):
                 raise UserError(f"top = {request.top}: must be at most {MOST}")
             if request.user is not None and not self.knows_users:
                 raise UserError(
-                    f"user = {request.user!r}: this model has no users; give a history, or register it with --users"
+                    f"user = {request.user!r}: this model has no users; give a history, or register it again with --users"
                 )
         return requests
 

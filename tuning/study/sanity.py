@@ -19,13 +19,15 @@ def sanity_of(study: optuna.Study) -> Sanity:
     return study.user_attrs.get(ATTRIBUTE, {})
 
 
-def to_metrics(sanity: Sanity) -> dict[str, float]:
-    """Return the lines as plain figures for MLflow: `sanity/popularity_test_ndcg@10`."""
+def to_metrics(sanity: Sanity, metric: str) -> dict[str, float]:
+    """Return the lines by one metric as plain figures for MLflow: `sanity/popularity_test_ndcg@10`.
+
+    MLflow draws a chart for each figure, and the report has them all.
+    """
     return {
-        f"sanity/{model}_{part}_{metric}": value
+        f"sanity/{model}_{part}_{metric}": metrics[metric]
         for model, parts in sanity.items()
         for part, metrics in parts.items()
-        for metric, value in metrics.items()
     }
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fame.datasets import Dataset
-from fame.datasets.dataset import dropped
+from fame.datasets.dataset import dropped, roles
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from fame.evaluation.seeds import mean_sd
@@ -47,8 +47,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
         f"interactions, {statistics['average_length']:.1f} a user",
     )
-    if prepared := dropped(statistics):
-        table.add_row("", prepared)
+    for line in filter(None, (roles(statistics), dropped(statistics))):
+        table.add_row("", line)
     table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
     if plan.demonstrates:
         table.add_row("", f"a demonstration; a real search: {REAL_SEARCH}")
@@ -56,9 +56,10 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
     for constraint in plan.space.constraints:
         table.add_row("", str(constraint))
+    given = min(len(plan.space.start), plan.planned or plan.trials)
     table.add_row(
         "trials",
-        f"{_how_many(plan)}, {plan.epochs_text} each, first {len(plan.space.start)} given; "
+        f"{_how_many(plan)}, {plan.epochs_text} each, first {given} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
     )
     if plan.exhausts:

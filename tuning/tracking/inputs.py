@@ -34,7 +34,8 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
     ]
     place = mask_credentials(config.path or dataset.source)
     profile = {"num_rows": counts["actions"], "recipe": config.recipe}
-    profile |= {key: counts[key] for key in ("users", "items", "average_length", "density", "longest")}
+    profile |= {key: counts[key] for key in ("users", "items", "longest")}
+    profile |= {"average_length": round(counts["average_length"], 2), "density": float(f"{counts['density']:.4g}")}
     entity = Entity(
         name=config.name,
         digest=dataset.fingerprint,

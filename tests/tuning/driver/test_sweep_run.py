@@ -74,7 +74,9 @@ def test_an_interrupted_sweep_without_a_model_says_so(plan: Plan, storage: Stora
 def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, storage: Storage) -> None:
     note = sweep_note.at_end(plan, storage, PLACE, best(), False)
     assert "**fame** on **ml-latest-small**" in note and "--resume" not in note
-    assert "|  | ndcg@10 |\n| --- | --- |\n| validation | 0.3000 |\n| test | 0.2500 |" in note
+    assert note.split("\n\n")[1] == "validation ndcg@10 **0.3000** · test ndcg@10 **0.2500**"
+    assert note.split("\n\n")[2].startswith("[Trials, best first]")
+    assert "| metric | validation | test |\n| --- | --- | --- |\n| ndcg@10 | 0.3000 | 0.2500 |" in note
     assert "- `train.lr`: 0.1" in note and "[Charts](#/experiments/7/runs?" in note and "compareRunsMode=CHART" in note
     for command in ("-m tuning.dashboards --name mine", "-m fame.train --config ", "--history 2,3,4"):
         assert command in note

@@ -153,7 +153,7 @@ MALFORMED = [
     ([{"history": [1], "top": 1001}], "top = 1001: must be at most 1000"),
     ([{"history": [1], "top": "5"}], "top = '5': must be a whole number"),
     ([{"history": [1], "user": 3}], "give a user or a history, not both"),
-    ([{"user": 3}], "this model has no users; give a history, or register it with --users"),
+    ([{"user": 3}], "this model has no users; give a history, or register it again with --users"),
     ([7], "7 is no request"),
     ({"history": [1]}, "the input must be a list of requests"),
 ]

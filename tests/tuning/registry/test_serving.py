@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +12,8 @@ import pytest
 from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender, history_of_user
 from fame.serving.request import Request
-from tests.tuning.mlflow_server import Server, free_port
+from tests.tuning.mlflow_server import Server
+from tests.tuning.model_server import Ask, serving
 from tuning.registry import Registered, register, register_best
 from tuning.tracking.store import connect
 
@@ -41,8 +35,8 @@ MALFORMED = [
 
 
 @pytest.fixture(scope="module", params=["sqlite", "server"])
-def address(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the model answers that was registered in a database, or by a server."""
+def ask(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Ask the model that was registered in a database, or by a server."""
     folder = tmp_path_factory.mktemp(request.param)
     exported = shutil.copytree(best, folder / "best")
     server = Server(folder)
@@ -56,55 +50,11 @@ def address(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     assert (registered.version, registered.alias) == ("2", "champion"), registered
     assert register(client, experiment_id, exported).version == "2", "the version with users stays"
     shutil.rmtree(exported)  # what is served is in MLflow
-    port = free_port()
-    words = registered.command(uri).split()
-    assert words[1:4] == ["mlflow", "models", "serve"]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"MLFLOW_TRACKING_URI": words[0].partition("=")[2]}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    with open(folder / "serve.log", "wb") as log:
-        process = subprocess.Popen(
-            [*words[1:], "--host", "127.0.0.1", "--port", str(port)],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
     try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}/ping", process, folder / "serve.log")
-        yield f"http://127.0.0.1:{port}/invocations"
+        with serving(registered.command(uri), folder) as ask:
+            yield ask
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
         server.stop()
-
-
-def wait_until_it_answers(url: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(1500):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
-@pytest.fixture
-def ask(address: str) -> Callable[[bytes], tuple[int, dict]]:
-    """Post a body; status and answer."""
-
-    def post(body: bytes) -> tuple[int, dict]:
-        request = urllib.request.Request(address, body, {"content-type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    return post
 
 
 def test_histories_of_raw_ids_are_answered_over_http_like_in_python(ask, best):
