@@ -12,7 +12,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from fame.command_line import CommandParser, Removed, typed
 from fame.config.metrics import ACCURACY
@@ -50,59 +50,126 @@ def default_experiment() -> str | None:
     return os.environ.get(EXPERIMENT_NAME) or None
 
 
+WHAT, HOW, WHERE, SEEN = "what to search", "how to search", "where to run", "what to see"
+"""Groups of options in the help."""
+LOUDNESS = "loudness"
+"""Options of which one may be given."""
+
+
+def option(group: str, help: str, default: Any = None, *, least: int | None = None, **argument: Any) -> Any:
+    """Return the field of an option. `argument` is for argparse, and `least` is the lowest number that is allowed."""
+    if default not in (None, ()) and "(default:" not in help and not isinstance(default, bool):
+        help += f" (default: {default})"
+    metadata = {"group": group, "least": least, "argument": {"help": help, **argument}}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a sweep, with the defaults of the command line."""
+    """The options of a sweep, with the defaults and the help of the command line."""
 
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     """`data.*` settings given by --dataset, --data-dir, --data, --columns, --items."""
-    model: str = "fame"
-    space: str | None = None
-    set: tuple[str, ...] = ()
-    trials: int | None = None
-    epochs: int | None = None
-    time_budget: str | None = None
-    trial_time: str | None = None
-    stop_after: int | None = None
-    concurrent: int | None = None
-    workers: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: float | None = None
-    scheduler: str = "asha"
-    sampler: str = "tpe"
-    start_from: str | None = None
-    metric: str = "ndcg@10"
-    seed: int = 0
-    final_top: int = 0
-    final_seeds: int | None = None
-    refit: str | None = None
-    hang_after: float = 1800.0
-    name: str | None = None
-    storage: str = "runs"
-    tracking_uri: str = dataclasses.field(default_factory=default_tracking_uri)
-    experiment: str | None = dataclasses.field(default_factory=default_experiment)
-    """MLflow experiment. None is the one with the name of the data."""
-    register: bool = True
-    address: str | None = None
-    resume: bool = False
-    dry_run: bool = False
-    dashboard: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    model: str = option(
+        WHAT, f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)}", "fame"
+    )
+    space: str | None = option(
+        WHAT,
+        "YAML of the search space, or the name of a shipped one: fame, paper, quick, or that of a model "
+        "(default: the model's own)",
+        metavar="FILE",
+    )
+    set: tuple[str, ...] = option(
+        WHAT,
+        "set a key for every trial; it is then not searched (may be given several times)",
+        (),
+        action="append",
+        metavar="SECTION.KEY=VALUE",
+    )
+    trials: int | None = option(
+        WHAT,
+        "trials in all (default: as many as --time-budget or --stop-after allow; without them by the data and the "
+        "machines, 8 for --space and the demonstration, all for --sampler grid)",
+        least=1,
+        metavar="N",
+    )
+    epochs: int | None = option(WHAT, "most epochs of a trial (default: the space's)", least=1, metavar="N")
+    time_budget: str | None = option(
+        WHAT,
+        "time for all trials together, such as 30m or 2h; then the best is exported (default: no limit)",
+        metavar="TIME",
+    )
+    trial_time: str | None = option(
+        WHAT,
+        "training time of one trial, such as 10m; it ends after the epoch that reaches it (default: no limit)",
+        metavar="TIME",
+    )
+    stop_after: int | None = option(
+        WHAT,
+        "propose no more trials once N trials in a row have not improved the best (default: off)",
+        least=1,
+        metavar="N",
+    )
+    metric: str = option(WHAT, f"validation metric to maximise: {', '.join(ACCURACY)}", "ndcg@10", metavar="KIND@K")
+    seed: int = option(WHAT, "seed of the search and of every training", 0)
+    sampler: str = option(HOW, "how Optuna proposes", "tpe", choices=SAMPLERS)
+    start_from: str | None = option(
+        HOW,
+        "begin with the best K points (default: 3) of an earlier sweep, of all sweeps on the data of that name, or of "
+        "an experiment's YAML; where all else is the same, their finished trials teach the sampler",
+        metavar="SWEEP[:K]",
+    )
+    scheduler: str = option(HOW, "early-stopping scheduler", "asha", choices=list(SCHEDULERS))
+    final_top: int = option(
+        HOW,
+        "at the end train the best K configurations again with several seeds, and choose by the mean (default: off)",
+        0,
+        least=0,
+        metavar="K",
+    )
+    final_seeds: int | None = option(HOW, f"seeds of each of them (default: {FINAL_SEEDS})", least=1, metavar="N")
+    refit: str | None = option(
+        HOW,
+        "all: train the best configuration once more on everything, held-out items too, and export that (default: off)",
+        choices=["all"],
+    )
+    concurrent: int | None = option(WHERE, "trials at a time (default: as many as fit)", least=1, metavar="N")
+    workers: int = option(WHERE, "data-parallel workers of a trial", 1, least=1, metavar="N")
+    cpus_per_worker: int = option(WHERE, "CPUs, and threads, of a worker", 1, least=1, metavar="N")
+    gpus_per_worker: float | None = option(
+        WHERE, "GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)", metavar="F"
+    )
+    hang_after: float = option(
+        WHERE, "end and restart a trial that makes no step for so many seconds, 0 never", 1800.0, metavar="SECONDS"
+    )
+    address: str | None = option(WHERE, "Ray cluster to use: auto or HOST:6379 (default: a local one)")
+    name: str | None = option(WHERE, "name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
+    storage: str = option(WHERE, "where sweeps are kept", "runs", metavar="PATH-or-URI")
+    tracking_uri: str = option(WHERE, TRACKING_HELP, default_tracking_uri, metavar="URI")
+    experiment: str | None = option(WHERE, EXPERIMENT_HELP, default_experiment, metavar="NAME")
+    register: bool = option(
+        WHERE, "register the exported model in MLflow under the dataset's name (default: yes)", True
+    )
+    resume: bool = option(WHERE, "continue the sweep --name (default: the newest one)", False)
+    dry_run: bool = option(WHERE, "print the plan and stop", False)
+    dashboard: bool = option(
+        SEEN, "serve Optuna's and MLflow's pages of the sweep on this machine while it runs", False
+    )
+    quiet: bool = option(LOUDNESS, "print only the results, at the end", False)
+    verbose: bool = option(LOUDNESS, "print every epoch, and the output of Ray and of the trials' processes", False)
 
     def __post_init__(self) -> None:
-        at_least = dict.fromkeys(
-            ("trials", "epochs", "concurrent", "workers", "cpus_per_worker", "final_seeds", "stop_after"), 1
-        )
-        for key, lowest in {**at_least, "final_top": 0}.items():
-            value = getattr(self, key)
-            if value is not None and value < lowest:
-                raise UserError(f"--{key.replace('_', '-')} {value}: must be at least {lowest}")
+        for f in dataclasses.fields(self):
+            value, least = getattr(self, f.name), f.metadata.get("least")
+            if None not in (value, least) and value < least:
+                raise UserError(f"{flag(f.name)} {value}: must be at least {least}")
         if not (math.isfinite(self.hang_after) and self.hang_after >= 0):
             raise UserError(f"--hang-after {self.hang_after:g}: must be a number of seconds, or 0 to wait for ever")
         for key in ("time_budget", "trial_time"):
             if getattr(self, key) is not None:
-                seconds_of(getattr(self, key), f"--{key.replace('_', '-')}")
+                seconds_of(getattr(self, key), flag(key))
         if self.open_ended and SCHEDULERS[self.scheduler].pauses:
             raise UserError(
                 f"--scheduler {self.scheduler}: advances all trials together, so give their number: --trials N"
@@ -219,127 +286,27 @@ def parser() -> argparse.ArgumentParser:
         "MLflow records, and the best configuration is exported.",
     )
     add_data_options(parser)
-    what = parser.add_argument_group("what to search")
-    what.add_argument(
-        "--model",
-        help=_help(f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)}", "model"),
-    )
-    what.add_argument(
-        "--space",
-        metavar="FILE",
-        help="YAML of the search space, or the name of a shipped one: "
-        "fame, paper, quick, or that of a model (default: the model's own)",
-    )
-    what.add_argument(
-        "--set",
-        action="append",
-        metavar="SECTION.KEY=VALUE",
-        help="set a key for every trial; it is then not searched (may be given several times)",
-    )
-    what.add_argument(
-        "--trials",
-        type=int,
-        metavar="N",
-        help="trials in all (default: as many as --time-budget or --stop-after allow; without them by the data and the "
-        "machines, 8 for --space and the demonstration, all for --sampler grid)",
-    )
-    what.add_argument("--epochs", type=int, metavar="N", help="most epochs of a trial (default: the space's)")
-    what.add_argument(
-        "--time-budget",
-        metavar="TIME",
-        help="time for all trials together, such as 30m or 2h; then the best is exported (default: no limit)",
-    )
-    what.add_argument(
-        "--trial-time",
-        metavar="TIME",
-        help="training time of one trial, such as 10m; it ends after the epoch that reaches it (default: no limit)",
-    )
-    what.add_argument(
-        "--stop-after",
-        type=int,
-        metavar="N",
-        help="propose no more trials once N trials in a row have not improved the best (default: off)",
-    )
-    what.add_argument(
-        "--metric", metavar="KIND@K", help=_help(f"validation metric to maximise: {', '.join(ACCURACY)}", "metric")
-    )
-    what.add_argument("--seed", type=int, help=_help("seed of the search and of every training", "seed"))
-    how = parser.add_argument_group("how to search")
-    how.add_argument("--sampler", choices=SAMPLERS, help=_help("how Optuna proposes", "sampler"))
-    how.add_argument(
-        "--start-from",
-        metavar="SWEEP[:K]",
-        help="begin with the best K points (default: 3) of an earlier sweep, of all sweeps on the data of that name, or of "
-        "an experiment's YAML; where all else is the same, their finished trials teach the sampler",
-    )
-    how.add_argument("--scheduler", choices=list(SCHEDULERS), help=_help("early-stopping scheduler", "scheduler"))
-    how.add_argument(
-        "--final-top",
-        type=int,
-        metavar="K",
-        help="at the end train the best K configurations again with several seeds, and choose by the mean (default: off)",
-    )
-    how.add_argument("--final-seeds", type=int, metavar="N", help=f"seeds of each of them (default: {FINAL_SEEDS})")
-    how.add_argument(
-        "--refit",
-        choices=["all"],
-        help="all: train the best configuration once more on everything, held-out items too, and export that (default: off)",
-    )
-    where = parser.add_argument_group("where to run")
-    where.add_argument("--concurrent", type=int, metavar="N", help="trials at a time (default: as many as fit)")
-    where.add_argument("--workers", type=int, metavar="N", help=_help("data-parallel workers of a trial", "workers"))
-    where.add_argument(
-        "--cpus-per-worker", type=int, metavar="N", help=_help("CPUs, and threads, of a worker", "cpus_per_worker")
-    )
-    where.add_argument(
-        "--gpus-per-worker",
-        type=float,
-        metavar="F",
-        help="GPUs of a worker, 0.25 shares one among four (default: 1 if Ray has GPUs, else 0)",
-    )
-    where.add_argument(
+    groups: dict[str, Any] = {group: parser.add_argument_group(group) for group in (WHAT, HOW, WHERE, SEEN)}
+    groups[LOUDNESS] = groups[SEEN].add_mutually_exclusive_group()
+    hints = get_type_hints(Options)
+    for f in dataclasses.fields(Options):
+        if not f.metadata:
+            continue
+        kind: dict[str, Any] = {}
+        if hints[f.name] is bool:
+            kind = {"action": argparse.BooleanOptionalAction if f.default else "store_true", "default": None}
+        elif number := {int, float} & {hints[f.name], *get_args(hints[f.name])}:
+            kind = {"type": number.pop()}
+        groups[f.metadata["group"]].add_argument(flag(f.name), **kind, **f.metadata["argument"])
+    groups[WHERE].add_argument(
         "--trainer",
         action=Removed,
         const="leave it out: every sweep keeps the processes of its trials now",
         help=argparse.SUPPRESS,
     )
-    where.add_argument(
-        "--hang-after",
-        type=float,
-        metavar="SECONDS",
-        help=_help("end and restart a trial that makes no step for so many seconds, 0 never", "hang_after"),
-    )
-    where.add_argument("--address", help="Ray cluster to use: auto or HOST:6379 (default: a local one)")
-    where.add_argument("--name", help="name of the sweep, its folder and its MLflow run (default: dataset-model-time)")
-    where.add_argument("--storage", metavar="PATH-or-URI", help=_help("where sweeps are kept", "storage"))
-    where.add_argument("--tracking-uri", metavar="URI", help=TRACKING_HELP)
-    where.add_argument("--experiment", metavar="NAME", help=EXPERIMENT_HELP)
-    where.add_argument(
-        "--register",
-        action=argparse.BooleanOptionalAction,
-        help="register the exported model in MLflow under the dataset's name (default: yes)",
-    )
-    where.add_argument(
-        "--resume", action="store_true", default=None, help="continue the sweep --name (default: the newest one)"
-    )
-    where.add_argument("--dry-run", action="store_true", default=None, help="print the plan and stop")
-    seen = parser.add_argument_group("what to see")
-    seen.add_argument(
-        "--dashboard",
-        action="store_true",
-        default=None,
-        help="serve Optuna's and MLflow's pages of the sweep on this machine while it runs",
-    )
-    loudness = seen.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", default=None, help="print only the results, at the end")
-    loudness.add_argument(
-        "--verbose",
-        action="store_true",
-        default=None,
-        help="print every epoch, and the output of Ray and of the trials' processes",
-    )
     return parser
 
 
-def _help(text: str, key: str) -> str:
-    return f"{text} (default: {getattr(DEFAULTS, key)})"
+def flag(key: str) -> str:
+    """Return the option for a field: `--final-top` for `final_top`."""
+    return f"--{key.replace('_', '-')}"

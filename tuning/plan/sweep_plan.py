@@ -18,7 +18,7 @@ from fame.config.tree import apply_overrides, experiment_from_dict, section_from
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
 from fame.text.texts import text_columns
-from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Options
+from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Options, flag
 from tuning.plan.shared_stages import Expected, expected
 from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
@@ -94,7 +94,7 @@ class Plan:
         trials, space = options.trials or (MOST_TRIALS if options.open_ended else self.trials), self.space
         if SCHEDULERS[options.scheduler].pauses:
             raise UserError(
-                f"--resume with {_option(next(iter(limits)))}: --scheduler {options.scheduler} advances all trials "
+                f"--resume with {flag(next(iter(limits)))}: --scheduler {options.scheduler} advances all trials "
                 "together, so its sweeps cannot be extended; start another one with --start-from"
             )
         trials = possible(trials, space)
@@ -377,11 +377,7 @@ def _by_option(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that define a sweep, by the option's name."""
     data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
     others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
-    return data | {_option(key): value for key, value in others.items()}
-
-
-def _option(key: str) -> str:
-    return f"--{key.replace('_', '-')}"
+    return data | {flag(key): value for key, value in others.items()}
 
 
 def _shown(value: Any) -> str:
