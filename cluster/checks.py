@@ -10,9 +10,10 @@ from typing import Any
 
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
+from fame.remote import is_remote
 from tuning.machines.checks import Finding, Level, Machine, Needs, check_machine, gib
 from tuning.storage import object_store
-from tuning.storage.layout import below, is_remote, leaves_no_empty_folder, root
+from tuning.storage.layout import below, leaves_no_empty_folder, root
 
 SKEW_WARNING, SKEW_FAILURE = 2.0, 300.0
 """Seconds between clocks: times in MLflow are wrong; object stores refuse requests."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from fame.command_line import CommandParser, typed
 from fame.errors import EXIT_FAILED, UserError, run_command
+from fame.remote import is_remote
 from tuning.plan.credentials import without_credentials
 from tuning.plan.options import DEFAULTS, TRACKING_HELP, default_tracking_uri
 from tuning.storage import object_store
-from tuning.storage.layout import is_remote
 
 if TYPE_CHECKING:
     from tuning.machines.checks import Finding

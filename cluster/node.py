@@ -16,9 +16,10 @@ from typing import Any
 import ray.cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fame.remote import is_remote
 from tuning.machines.checks import Machine
 from tuning.storage import object_store
-from tuning.storage.layout import is_remote, root
+from tuning.storage.layout import root
 
 SIDE = 64
 """Rows of the matrices that a GPU multiplies."""

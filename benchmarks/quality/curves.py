@@ -14,9 +14,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.harness import Row, publish
-from fame.config.tree import read_yaml, to_dict
+from fame.config.tree import flatten, read_yaml, to_dict
 from fame.errors import UserError, run_command
-from tuning.space import flatten
 from tuning.trial.checkpoints import read_trial
 
 DOCS = Path(__file__).parents[2] / "docs"

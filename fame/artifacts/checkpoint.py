@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fame.errors import UserError
-from fame.runtime.files import as_created
+from fame.runtime.files import as_created, replaced
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -26,8 +26,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with replaced(path) as temporary:
         own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         try:
             save_file(own, temporary, metadata={"header": json.dumps(header)})
@@ -36,9 +35,6 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
         as_created(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -201,6 +201,14 @@ def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
     tree[last] = value
 
 
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one dictionary with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
 def _build(cls: type, mapping: Any, where: str) -> Any:
     require(isinstance(mapping, Mapping), where, mapping, "must be a mapping")
     return cls(**_read_fields(cls, mapping, where + "."))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import CHANGEABLE, Experiment
-from fame.config.tree import to_dict
+from fame.config.tree import flatten, to_dict
 from fame.errors import UserError
 from fame.training.fit import CHECKPOINT, deciding, header_experiment
 from fame.training.loop import Change
@@ -24,7 +22,7 @@ def adopt(source: Path, folder: Path, experiment: Experiment, origin: str) -> No
     """
     path = source / CHECKPOINT
     tensors, header = load_checkpoint(path)
-    old, new = (dict(_flat(deciding(e))) for e in (header_experiment(path, header), experiment))
+    old, new = (flatten(deciding(e)) for e in (header_experiment(path, header), experiment))
     changed = {key: [old.get(key), new.get(key)] for key in old | new if old.get(key) != new.get(key)}
     for key, (before, now) in changed.items():
         if key not in CHANGEABLE:
@@ -36,11 +34,3 @@ def adopt(source: Path, folder: Path, experiment: Experiment, origin: str) -> No
     header["experiment"] = to_dict(experiment)
     header["changes"] = [*header["changes"], dataclasses.asdict(change)]
     save_checkpoint(folder / CHECKPOINT, tensors, header)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

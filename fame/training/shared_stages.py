@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import Tensor
 from fame.artifacts import Artifact, Claim, Folder, claim
 from fame.config import Experiment
 from fame.errors import UserError
+from fame.runtime.files import replaced
 from fame.runtime.parallel import Workers
 from fame.text.start import ItemStart, text_recipe
 from fame.training.loop import EpochReport, State
@@ -126,10 +126,9 @@ def note_use(folder: Path, claim: Claim) -> None:
         waited=claim.waited,
         rebuilt=claim.rebuilds,
     )
-    temporary = folder / f".{USES}.tmp"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps([dataclasses.asdict(each) for each in (*earlier, use)]), encoding="utf-8")
-    os.replace(temporary, folder / USES)
+    with replaced(folder / USES) as file:
+        file.write_text(json.dumps([dataclasses.asdict(each) for each in (*earlier, use)]), encoding="utf-8")
 
 
 def _artifact(state: State, stage: Stage) -> Artifact:

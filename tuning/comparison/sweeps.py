@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config.tree import read_yaml
+from fame.config.tree import flatten, read_yaml
 from fame.errors import UserError, nearest
 from fame.evaluation.ranks import RANKS, Ranks
 from fame.runtime.provenance import mask_credentials
-from tuning.space import flatten
 from tuning.tracking.runs import children, search
 from tuning.tracking.store import (
     be_patient,

@@ -24,8 +24,7 @@ def main() -> None:
     follow_moved_artifacts(uri)
     import optuna  # here, so that --help need not wait
 
-    from tuning.study.reading import open_read_only
-    from tuning.study.tracked import tracked_of
+    from tuning.study.reading import open_read_only, tracked_of
 
     study = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.study))
     place = Place.of(tracked_of(study))

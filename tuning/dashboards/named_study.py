@@ -12,8 +12,7 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.study._frozen import FrozenStudy
 
-from tuning.study.reading import ReadOnlyJournal
-from tuning.study.tracked import ATTRIBUTE
+from tuning.study.reading import TRACKED, ReadOnlyJournal
 from tuning.study.trials import RAY_ID, run_name
 from tuning.tracking.links import Place
 
@@ -39,7 +38,7 @@ class NamedStudy(JournalStorage):
 
     def _notes(self, study: FrozenStudy) -> dict[str, Any]:
         """Return the dashboard's notes of the study and of its trials."""
-        place = Place.of(study.user_attrs.get(ATTRIBUTE))
+        place = Place.of(study.user_attrs.get(TRACKED))
         link = "" if place is None else self.runs + place.trials(study.study_name, self.metric)
         notes = note(None, f"[Trials in MLflow, best first]({link})") if link else {}
         for trial in self.get_all_trials(study._study_id, deepcopy=False):

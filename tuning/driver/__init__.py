@@ -4,7 +4,6 @@
     lock.py             one driver at a time
     again.py            starts Ray again when it has died
     interrupt.py        Ctrl-C
-    extending.py        trials that go on in an extended sweep
     restoring.py        what a killed sweep needs besides Tune's own state
     sweep_run.py        the sweep's own run in MLflow
     sweep_note.py       the description of that run

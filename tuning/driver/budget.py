@@ -36,7 +36,8 @@ class TimeBudget(Callback):
         over = spent >= self.seconds
         if over or now - self.noted >= NOTE_SECONDS:
             self.noted = now
-            self.search.note_spent(spent)
+            with self.search.writing():
+                self.search.record.note_spent(spent)
         if over:
             finish_early(used_up(self.said))
 

@@ -15,13 +15,14 @@ from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from fame.remote import is_remote
 from tuning.driver.hang import HangWatch
 from tuning.faults import ENDS, MENDED, Fault
 from tuning.faults.disk import release
 from tuning.faults.halt import halt
 from tuning.faults.judge import judge, judge_text
 from tuning.search.study_search import StudySearch
-from tuning.storage.layout import Storage, below, is_remote
+from tuning.storage.layout import Storage, below
 from tuning.study.mirror import keep_in_step
 from tuning.trial.restart import leave_note, restart_of
 
@@ -115,7 +116,8 @@ class FaultCallback(Callback):
 
     def _end(self, trial: Trial, fault: Fault) -> None:
         """Let a trial only report why it ended. If it cannot, Tune gives it up."""
-        self.search.note_fault(trial.trial_id, fault)
+        with self.search.writing():
+            self.search.record.note_fault(trial.trial_id, fault)
         trial.max_failures = 0
         epoch = (trial.last_result or {}).get("epoch", 0)
         leave_note(trial, dataclasses.replace(restart_of(trial.config), seen=epoch, fault=str(fault)))

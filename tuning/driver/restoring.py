@@ -48,7 +48,8 @@ class CatchUp(Callback):
             if known is not None and not (known.state == "running" and trial.is_finished()):
                 continue
             if known is None:
-                self.search.adopt(trial.trial_id, point_of(trial.config))
+                with self.search.writing():
+                    self.search.record.adopt(trial.trial_id, point_of(trial.config))
             if trial.is_finished():
                 trained = read_trial(self.folder, trial.trial_id)
                 for report in trained.history if trained is not None else ():

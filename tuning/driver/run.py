@@ -71,7 +71,8 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
                 try:
                     note_sanity(search, plan, dataset)
                     if projection.place is not None:
-                        search.note_tracked(projection.place.to_dict())
+                        with search.writing():
+                            search.record.note_tracked(projection.place.to_dict())
                     with pages(plan, storage, projection), view.shown(view.mode(options.quiet, options.verbose)):
                         interrupted = Trials(plan, storage, dataset, share, projection, search).run(resumed)
                         final = None if interrupted else Final.of(plan, storage, search.record.trials())
@@ -105,7 +106,8 @@ def note_sanity(search: StudySearch, plan: Plan, dataset: Dataset) -> None:
         return
     began, metric = time.monotonic(), plan.options.metric
     lines = sanity_lines(plan.experiment, dataset)
-    search.note_sanity(lines)
+    with search.writing():
+        search.record.note_sanity(lines)
     if not plan.options.quiet:
         values = ", ".join(f"{model} {parts['validation'][metric]:.4f}" for model, parts in lines.items())
         print(f"sanity  validation {metric} without training: {values} ({time.monotonic() - began:.1f} s)", flush=True)

@@ -12,9 +12,10 @@ from ray.tune import Tuner
 from ray.tune.logger import JsonLoggerCallback
 from ray.tune.stopper import CombinedStopper
 
+from fame.config import Experiment
 from fame.datasets import Dataset
+from fame.training.fit import can_go_on
 from tuning.driver.budget import TimeBudget, TrialTime, used_up
-from tuning.driver.extending import trials_to_go_on
 from tuning.driver.fault_callback import FaultCallback
 from tuning.driver.interrupt import stops_softly
 from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
@@ -29,7 +30,7 @@ from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
 from tuning.ray_internals.tune_environment import withhold_credentials
 from tuning.report.callback import ReportCallback
 from tuning.schedulers import SCHEDULERS
-from tuning.schedulers.again import replay
+from tuning.schedulers.again import better_part, replay
 from tuning.schedulers.kinds import best
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import TUNE, Storage, below
@@ -42,6 +43,7 @@ from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.projection import Projection
 from tuning.tracking.vocabulary import settings
 from tuning.tracking.wanted import TRIAL
+from tuning.trial.checkpoints import read_trial
 from tuning.trial.plan import TrialPlan, trial_experiment
 from tuning.trial.slot import trainable
 
@@ -82,7 +84,10 @@ class Trials:
 
     def _settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the trial at a point, for its run in MLflow."""
-        return settings(trial_experiment(self.plan.space.base, point), point)
+        return settings(self._experiment(point), point)
+
+    def _experiment(self, point: Mapping[str, Any]) -> Experiment:
+        return trial_experiment(self.plan.space.base, point)
 
     def run(self, resumed: bool) -> bool:
         """Run those that are left; returns whether it ended early, by a signal or for a reason (`faults.halt`)."""
@@ -110,7 +115,8 @@ class Trials:
             if self.plan.extended:
                 self._go_on()
             else:
-                self.search.give_up(())
+                with self.search.writing():
+                    self.search.record.give_up(())
             with mirror.unless_away(self.storage):
                 self._tuner().fit()
             return interrupted()
@@ -121,8 +127,15 @@ class Trials:
         return below(self.states, self.storage.tune)
 
     def _go_on(self) -> None:
-        """Let trials go on in an extended sweep, in a new run of Tune."""
-        again = trials_to_go_on(self.plan, self.storage, self.search.record.trials())
+        """Let trials of the better part go on in an extended sweep, in a new run of Tune.
+
+        A trial that ended by itself goes on only if there are more epochs now, and its learning rate is constant.
+        """
+        again = []
+        for trial in better_part(self.search.record.trials()):
+            trained, experiment = read_trial(self.storage.trials, trial.id), self._experiment(trial.point)
+            if trained is not None and can_go_on(trained, experiment.train.epochs):
+                again.append(trial)
         self.search.go_on(again)
         if self.search.waiting:
             view().line(f"{len(self.search.waiting)} trials go on: {', '.join(self.search.waiting)}")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fame.errors import UserError, nearest
-from tuning.storage.layout import RECORD, Storage, is_remote, root, shown
+from fame.remote import is_remote
+from tuning.storage.layout import RECORD, Storage, root, shown
 
 if TYPE_CHECKING:
     import optuna

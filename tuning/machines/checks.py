@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fame.errors import UserError
+from fame.remote import is_remote
 from tuning.machines.local_ray import SOURCES, check_folder, session_folder
 from tuning.machines.resources import check_listens
-from tuning.storage.layout import Storage, check_writable, is_remote, root
+from tuning.storage.layout import Storage, check_writable, root
 from tuning.tracking.store import be_patient, check_experiment, check_tracking_uri, client_of, in_one_line
 
 if TYPE_CHECKING:

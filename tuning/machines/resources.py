@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fame.artifacts import remove_abandoned
 from fame.errors import UserError
+from fame.remote import is_remote
 from tuning.machines.local_ray import (
     LEAVING_SECONDS,
     SOURCES,
@@ -29,7 +30,7 @@ from tuning.machines.local_ray import (
 from tuning.plan.options import Options
 from tuning.plan.size import Share
 from tuning.ray_internals.addresses import head_address
-from tuning.storage.layout import is_remote, root
+from tuning.storage.layout import root
 from tuning.storage.remote_folder import open_folder
 from tuning.trial.scratch import remove_when_left
 

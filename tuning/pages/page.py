@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.errors import UserError
+from fame.runtime.files import replaced
 
 TEMPLATES = Path(__file__).parent
 
@@ -27,11 +27,8 @@ def render(template: str, **values: Any) -> str:
 
 def write_page(path: Path, page: str) -> None:
     """Replace the file by the page. Raises `UserError` if it cannot be written."""
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
+        with replaced(path) as file:
+            file.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; free space or choose another place") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config.tree import experiment_from_dict, read_experiment, to_dict
+from fame.config.tree import experiment_from_dict, flatten, read_experiment, to_dict
 from fame.errors import UserError, nearest
+from fame.remote import is_remote
 from fame.training.fit import deciding
 from tuning.plan.sweep_plan import Plan
-from tuning.space import Space, flatten, plain
+from tuning.space import Space, plain
 from tuning.space.file import space_from_dict
 from tuning.space.space import MODEL
 from tuning.storage import object_store
-from tuning.storage.layout import Storage, below, is_remote, shown, sweeps_in
+from tuning.storage.layout import Storage, below, shown, sweeps_in
 from tuning.study.lessons import Lesson
 from tuning.study.trials import SweepTrial, ranked, trials_of
 

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment, TextConfig
-from fame.config.tree import apply_overrides, experiment_from_dict, section_from_dict, set_key
+from fame.config.tree import apply_overrides, experiment_from_dict, flatten, section_from_dict, set_key
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder, encoder_folder
 from fame.text.texts import text_columns
@@ -22,7 +22,7 @@ from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Option
 from tuning.plan.shared_stages import Expected, expected
 from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
-from tuning.space import Space, flatten, plain
+from tuning.space import Space, plain
 from tuning.space.domains import Choices
 from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
 from tuning.space.models import merge

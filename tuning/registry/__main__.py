@@ -19,7 +19,7 @@ def main() -> None:
     uri = check_tracking_uri(args.tracking_uri)
     be_patient()
     with in_one_line(uri):
-        registered = register(*connect(uri, experiment, None), args.model, users=args.users)
+        registered = register(*connect(uri, experiment), args.model, users=args.users)
     print(registered)
     print(f"serve it: {registered.command(mask_credentials(args.tracking_uri))}")
 

@@ -104,7 +104,7 @@ def register_best(tracking_uri: str, experiment: str, sweep: str, folder: Path) 
     from mlflow.exceptions import MlflowException
 
     try:
-        client, experiment_id = connect(check_tracking_uri(tracking_uri), experiment, None)
+        client, experiment_id = connect(check_tracking_uri(tracking_uri), experiment)
         run = find(client, experiment_id, f"tags.kind = 'sweep' and {like('sweep', sweep)}", {"sweep": sweep})
         return register(client, experiment_id, folder, run.info.run_id if run else None)
     except (MlflowException, UserError, OSError) as error:  # the sweep's results are there without it

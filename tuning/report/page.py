@@ -29,9 +29,8 @@ from tuning.results.final import Final, repeats
 from tuning.results.next_steps import pages_command
 from tuning.space.space import MODEL, plain
 from tuning.storage.layout import Storage
-from tuning.study.reading import open_read_only
+from tuning.study.reading import open_read_only, tracked_of
 from tuning.study.sanity import Sanity, sanity_of
-from tuning.study.tracked import tracked_of
 from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, short, total_uses, trials_of
 from tuning.tracking.links import Place, address
 

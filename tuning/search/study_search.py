@@ -19,17 +19,14 @@ from typing import Any
 import optuna
 from ray.tune.search import Searcher
 
-from fame.errors import UserError, nearest
 from fame.training.stages import BACKBONE
 from tuning.faults import Fault
 from tuning.faults.disk import cannot_write, described
 from tuning.faults.halt import halt
-from tuning.search import SAMPLERS
 from tuning.search.sampler import FeasibleSampler
 from tuning.space import Space
 from tuning.study.lessons import Lesson
 from tuning.study.record import Record
-from tuning.study.sanity import Sanity
 from tuning.study.stage_uses import from_metrics, to_metrics
 from tuning.study.trials import SweepTrial, without_progress
 
@@ -46,7 +43,7 @@ class StudySearch(Searcher):
     one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study gets `lessons`. `going_on` makes Tune's configuration of
     a trial that goes on after an epoch.
 
-    Raises `UserError` for an unknown sampler, a file that cannot be written, and another sweep's study.
+    Raises `UserError` for a file that cannot be written, and for another sweep's study.
     """
 
     def __init__(
@@ -66,10 +63,6 @@ class StudySearch(Searcher):
         going_on: Callable[[Mapping[str, Any], int], dict[str, Any]] = point_alone,
     ) -> None:
         super().__init__(metric=metric, mode="max")
-        if sampler not in SAMPLERS:
-            raise UserError(f"unknown sampler '{sampler}': {nearest(sampler, SAMPLERS)}")
-        if seed < 0:
-            raise UserError(f"seed = {seed}: must not be negative")
         self.space, self.path, self.name, self.planned, self.room = space, Path(path).absolute(), name, trials, room
         self.stop_after, self.lessons, self.going_on = stop_after, lessons, going_on
         self.sampler = FeasibleSampler(space, sampler, seed, expected or trials)
@@ -95,7 +88,7 @@ class StudySearch(Searcher):
 
         A study that cannot be written stops the sweep and gives None.
         """
-        with self._writing():
+        with self.writing():
             # Tune asks at every step: this is cheap, the rest reads all trials.
             if self.room is not None and self.record.running - len(self.waiting) >= self.room():
                 return None
@@ -122,50 +115,20 @@ class StudySearch(Searcher):
         return self.stop_after is not None and without_progress(self.record.trials()) >= self.stop_after
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        with self._writing():
+        with self.writing():
             self._report(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        with self._writing():
+        with self.writing():
             if self.record.is_running(trial_id):  # else it was told before Tune's state was saved
                 self._complete(trial_id, result or {}, error)
-
-    def note_tracked(self, ids: Mapping[str, str]) -> None:
-        """Note the sweep's run in MLflow."""
-        with self._writing():
-            self.record.note_tracked(ids)
-
-    def note_sanity(self, lines: Sanity) -> None:
-        """Note the metrics of models that count."""
-        with self._writing():
-            self.record.note_sanity(lines)
-
-    def note_spent(self, seconds: float) -> None:
-        """Note the time that the sweep's trials have taken so far, over all of its drivers."""
-        with self._writing():
-            self.record.note_spent(seconds)
-
-    def note_fault(self, trial_id: str, fault: Fault) -> None:
-        """Note why a running trial is about to end."""
-        with self._writing():
-            self.record.note_fault(trial_id, fault)
-
-    def adopt(self, trial_id: str, point: Mapping[str, Any]) -> None:
-        """Take in a running trial that Tune knows and the study has lost."""
-        with self._writing():
-            self.record.adopt(trial_id, point)
-
-    def give_up(self, known: Collection[str]) -> None:
-        """After a kill: queue the points of running trials that Tune does not know again."""
-        with self._writing():
-            self.record.give_up(known)
 
     def go_on(self, again: Iterable[SweepTrial] = (), known: Collection[str] = ()) -> None:
         """Let these ended trials go on, and the running trials that Tune does not know and that have an epoch.
 
         The points of other trials that Tune does not know are queued again.
         """
-        with self._writing():
+        with self.writing():
             for trial in again:
                 self.record.reopen(trial)
             left = [trial for trial in self.record.trials() if trial.state == "running" and trial.id not in known]
@@ -209,8 +172,8 @@ class StudySearch(Searcher):
             self.record.end(trial_id, "stopped", fault=Fault.of(result))
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Stop the sweep softly if the study cannot be written."""
+    def writing(self) -> Iterator[None]:
+        """Write to `record` in the block. Stop the sweep softly if the study cannot be written."""
         file = self.record.file
         try:
             yield

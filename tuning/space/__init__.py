@@ -9,6 +9,6 @@
 Outside code imports `Space` and functions of points from here, readers from `file`, and parameter types from `domains`.
 """
 
-from tuning.space.space import Space, flatten, plain, settings_at
+from tuning.space.space import Space, plain, settings_at
 
-__all__ = ["Space", "flatten", "plain", "settings_at"]
+__all__ = ["Space", "plain", "settings_at"]

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from fame.config.recipes import with_recipe
-from fame.config.tree import assign, key_lines, read_yaml
+from fame.config.tree import assign, flatten, key_lines, read_yaml
 from fame.errors import UserError, nearest
 from tuning.space.check import check_keys, check_possible, check_values, inside, require_known
 from tuning.space.domains import read_constraint, read_parameter
 from tuning.space.models import merge
-from tuning.space.space import MODELS, Space, flatten
+from tuning.space.space import MODELS, Space
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from fame.config.tree import experiment_from_dict, set_key, to_dict
+from fame.config.tree import experiment_from_dict, flatten, set_key, to_dict
 from fame.errors import UserError
 from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
 
@@ -256,11 +256,3 @@ class Space:
 
 def _plain(side: str | float) -> str | float:
     return plain(side) if isinstance(side, str) else side
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested dictionaries as one dictionary with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat

@@ -27,6 +27,8 @@ from typing import Any
 
 from fame.config.tree import parse_yaml, read_yaml, write_yaml
 from fame.errors import UserError
+from fame.remote import is_remote
+from fame.runtime.files import replaced
 from tuning.storage import object_store
 
 RECORD = "sweep.yaml"
@@ -176,13 +178,8 @@ def numbered(name: str, extended: int) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def is_remote(storage: str) -> bool:
-    return "://" in storage and not storage.startswith("file://")
+    with replaced(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def root(storage: str) -> Path:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from fame.artifacts import Folder, LocalFolder
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
-from tuning.storage.layout import is_remote, root
+from fame.remote import is_remote
+from tuning.storage.layout import root
 from tuning.storage.object_store import open_uri
 
 SETTLE_SECONDS = 2.0

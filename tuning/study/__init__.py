@@ -1,10 +1,9 @@
 """The study: the only record of a sweep. Everything that is shown is computed from it.
 
 file.py         the study's file, in two copies
-reading.py      the same file, opened for reading
+reading.py      the same file, opened for reading, and its run in MLflow
 mirror.py       the copy of the file in an object store
 lessons.py      trials of earlier sweeps that teach the sampler
 sanity.py       the sanity lines: models that count
-tracked.py      the sweep's run in MLflow
 stage_uses.py   how trials came to the results of shared stages
 """

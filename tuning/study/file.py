@@ -22,6 +22,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from fame.artifacts.checkpoint import sync_folder
 from fame.errors import UserError
+from fame.runtime.files import replaced
 from tuning.faults.disk import cannot_write, release
 
 COPY, DAMAGED = ".copy", ".damaged"
@@ -189,13 +190,8 @@ def _append(paths: Sequence[Path], lines: bytes, sync: bool) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file by a whole one: its content reaches the disk before its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     sync_folder(path.parent)

@@ -10,14 +10,15 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from ray.tune import Callback
 
 from fame.errors import UserError
+from fame.remote import is_remote
+from fame.runtime.files import replaced
 from tuning.faults.halt import halt, halted
 from tuning.storage import object_store
-from tuning.storage.layout import Storage, below, is_remote
+from tuning.storage.layout import Storage, below
 from tuning.study.file import COPY, StudyFile
 
 AWAY_SECONDS = 60.0
@@ -112,10 +113,5 @@ def fetch(storage: Storage) -> None:
             os.replace(storage.study, other)
             print(f"the sweep went on from another machine: its study is used, this one's is kept as {other.name}")
     storage.study.with_name(storage.study.name + COPY).unlink(missing_ok=True)  # `StudyFile` makes it again
-    _replace(storage.study, theirs)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    with replaced(storage.study) as file:
+        file.write_bytes(theirs)

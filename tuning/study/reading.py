@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from tuning.study.trials import SweepTrial, all_trials
+
+TRACKED = "mlflow"
+"""Attribute of a study: ids of the sweep's run in MLflow and of its experiment."""
 
 
 class ReadOnlyError(PermissionError):
@@ -62,3 +65,8 @@ class Reader:
             except (FileNotFoundError, KeyError):
                 return []
         return all_trials(self._study)
+
+
+def tracked_of(study: optuna.Study) -> Mapping[str, str] | None:
+    """Return the ids in MLflow. None before a store has answered, and for sweeps of earlier versions."""
+    return study.user_attrs.get(TRACKED)

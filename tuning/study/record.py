@@ -21,9 +21,10 @@ from fame.errors import UserError
 from tuning.faults import FAULT, Fault
 from tuning.space import Space
 from tuning.space.domains import Domain
-from tuning.study import sanity, tracked
+from tuning.study import sanity
 from tuning.study.file import open_journal
 from tuning.study.lessons import TAUGHT_BY, Lesson
+from tuning.study.reading import TRACKED, tracked_of
 from tuning.study.stage_uses import ATTRIBUTE
 from tuning.study.trials import EARLIER, LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, takes_place, trials_of
 
@@ -129,8 +130,8 @@ class Record:
 
     def note_tracked(self, ids: Mapping[str, str]) -> None:
         """Note the sweep's run in MLflow, if it is another one than before."""
-        if tracked.tracked_of(self.study) != ids:
-            self.study.set_user_attr(tracked.ATTRIBUTE, dict(ids))
+        if tracked_of(self.study) != ids:
+            self.study.set_user_attr(TRACKED, dict(ids))
 
     def note_sanity(self, lines: sanity.Sanity) -> None:
         """Note the metrics of models that count, beside those of the trials."""

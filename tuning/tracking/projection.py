@@ -76,7 +76,6 @@ class Projection:
         dataset: DatasetInput | None = None,
         note: Callable[[Place], str] | None = None,
         machine: bool = False,
-        artifact_location: str | None = None,
         resume: bool = False,
     ) -> Projection:
         """Connect, and make the store, the experiment and the sweep's run if they are missing.
@@ -94,7 +93,7 @@ class Projection:
         wanted = WantedSweep(
             tags=texts(tags, TAG_LENGTH), params=texts(params, PARAM_LENGTH), dataset=dataset, note=note
         )
-        projection = cls(Writer(uri, experiment, sweep, metric, artifact_location), where, metric, wanted)
+        projection = cls(Writer(uri, experiment, sweep, metric), where, metric, wanted)
         try:
             if projection._connect().children and not resume:
                 raise UserError(

@@ -203,17 +203,17 @@ def follow_moved_artifacts(uri: str) -> None:
                 )
 
 
-def connect(uri: str, experiment: str, artifact_location: str | None) -> tuple[MlflowClient, str]:
+def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     """Return a client of a checked address and the id of the experiment, which is made if it is missing.
 
-    Artifacts of a sqlite store go to `mlartifacts` beside the database unless a location is given. A server knows its own
+    Artifacts of a sqlite store go to `mlartifacts` beside the database. A server knows its own
     place. Raises `UserError` if the experiment was deleted.
     """
     # Two processes that fill the same new database at once break each other.
-    alone = contextlib.nullcontext()
+    artifact_location, alone = None, contextlib.nullcontext()
     if uri.startswith("sqlite:"):
         folder = database_file(uri).parent
-        artifact_location = artifact_location or (folder / ARTIFACTS).as_uri()
+        artifact_location = (folder / ARTIFACTS).as_uri()
         alone = _locked(folder)
 
     from mlflow.exceptions import MlflowException

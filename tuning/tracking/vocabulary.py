@@ -18,9 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fame.config import Experiment
-from fame.config.tree import to_dict
+from fame.config.tree import flatten, to_dict
 from fame.datasets.sequences import PARTS
-from tuning.space import flatten
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

@@ -102,9 +102,8 @@ class Connection:
 class Writer:
     """Writes one sweep to the store at a checked address. `metric` is in every epoch of a trial."""
 
-    def __init__(self, uri: str, experiment: str, sweep: str, metric: str, artifact_location: str | None) -> None:
+    def __init__(self, uri: str, experiment: str, sweep: str, metric: str) -> None:
         self.uri, self.experiment, self.sweep, self.metric = uri, experiment, sweep, metric
-        self._artifact_location = artifact_location
 
     def connect(self) -> Connection:
         """Find the runs that are there, and make the store, the experiment and the sweep's run if they are missing.
@@ -115,7 +114,7 @@ class Writer:
             return self._connect()
 
     def _connect(self) -> Connection:
-        client, experiment_id = connect(self.uri, self.experiment, self._artifact_location)
+        client, experiment_id = connect(self.uri, self.experiment)
         query = f"tags.kind = 'sweep' and {like('sweep', self.sweep)}"
         parent = find(client, experiment_id, query, {"sweep": self.sweep})
         if parent is None:

@@ -103,7 +103,9 @@ def _epochs(
     """Yield the reports of a training without faults."""
     restart = restart_of(config)
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
-    shared = BeatingFolder(open_folder(plan.stages), pulse) if plan.stages is not None and recipes(experiment) else None
+    shared: Any = None  # a folder whose other methods are those of the folder in it
+    if plan.stages is not None and recipes(experiment):
+        shared = BeatingFolder(open_folder(plan.stages), pulse)
     with scratch_folder(place.trial_id) as folder:
         trained = 0.0
         for report in restore(folder, experiment, plan, restart, place.previous):

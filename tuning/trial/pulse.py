@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray import cloudpickle
-from torch import Tensor
 
 from fame.artifacts import Folder
 from tuning.ray_internals import key_value
@@ -53,27 +51,12 @@ class BeatingFolder:
     def __init__(self, folder: Folder, pulse: Pulse) -> None:
         self.folder, self.pulse = folder, pulse
 
-    def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def load(self, name: str) -> Any:
         self.pulse.beat()
         return self.folder.load(name)
 
-    def save(self, name: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-        self.folder.save(name, tensors, header)
-
-    def create(self, name: str, text: str) -> bool:
-        return self.folder.create(name, text)
-
-    def rewrite(self, name: str, text: str) -> bool:
-        return self.folder.rewrite(name, text)
-
-    def read(self, name: str) -> str | None:
-        return self.folder.read(name)
-
-    def names(self, prefix: str) -> list[str]:
-        return self.folder.names(prefix)
-
-    def remove(self, name: str) -> None:
-        self.folder.remove(name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.folder, name)
 
 
 def signs(trial_id: str, workers: int) -> list[bytes]:

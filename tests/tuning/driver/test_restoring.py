@@ -98,6 +98,6 @@ def test_the_study_learns_what_only_tune_knows(tmp_path: Path, monkeypatch: pyte
 
 def test_a_start_point_that_only_tune_knows_is_not_proposed_again(tmp_path: Path) -> None:
     search = make(tmp_path)
-    search.adopt("first", search.space.start[0])
+    search.record.adopt("first", search.space.start[0])
     assert search.suggest("second") == search.space.start[1]
     assert search.suggest("third") not in search.space.start

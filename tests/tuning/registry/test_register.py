@@ -81,7 +81,7 @@ def aliases(client) -> dict[str, str]:
 
 def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, other):
     uri = f"sqlite:///{store / 'mlflow.db'}"
-    client, experiment_id = connect(uri, "synthetic", None)
+    client, experiment_id = connect(uri, "synthetic")
     run = client.create_run(experiment_id, tags={"sweep": "s1", "kind": "sweep"})
     first = register_best(uri, "synthetic", "s1", best)
     assert isinstance(first, Registered), first
@@ -120,7 +120,7 @@ def made_better(client, number: str, value: float) -> None:
 
 
 def test_a_model_of_no_sweep_gets_a_run_with_its_metrics(store, best, other):
-    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "alone", None)
+    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "alone")
     folder = other(5.0)
     registered = register(client, experiment_id, folder)
     run = client.get_run(client.get_model_version("synthetic", registered.version).run_id)
@@ -129,7 +129,7 @@ def test_a_model_of_no_sweep_gets_a_run_with_its_metrics(store, best, other):
 
 
 def test_a_champion_of_an_earlier_release_has_its_metrics_among_the_tags(store, best):
-    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "early", None)
+    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "early")
     model = client.create_logged_model(experiment_id, name="early")
     client.create_registered_model("early")
     tags = TAGS | {"validation.ndcg_at_10": "0.3", "test.hr_at_5": "0.1"}
@@ -156,7 +156,7 @@ def test_what_stands_in_the_way_is_a_line_and_the_next_command(tmp_path, best):
 
 
 def test_half_a_model_is_no_version(store, best, tmp_path):
-    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "synthetic", None)
+    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "synthetic")
     broken = shutil.copytree(best, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"none of it")
     before = len(client.search_model_versions("name = 'synthetic'"))

@@ -143,7 +143,7 @@ def test_the_exported_model_is_there_with_its_test_metric_configuration_place_an
 def test_the_trials_in_mlflow_are_one_click_away(swept: Swept):
     study = swept.trials(4)
     assert "Trials in MLflow" not in report(swept.plan, swept.storage, study, STATISTICS)
-    swept.search().note_tracked({"experiment_id": "7", "run_id": "abc"})
+    swept.search().record.note_tracked({"experiment_id": "7", "run_id": "abc"})
     study = swept.search().study
     page = report(swept.plan, swept.storage, study, STATISTICS)
     assert 'href="http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&amp;' in page

@@ -18,5 +18,5 @@ def test_the_lines_are_those_of_trained_counting_models_and_stay_in_the_study(tm
     assert 0 < lines["popularity"]["test"]["ndcg@10"] < lines["transition"]["test"]["ndcg@10"] <= 1
     search = make(tmp_path)
     assert sanity_of(search.study) == {}
-    search.note_sanity(lines)
+    search.record.note_sanity(lines)
     assert sanity_of(make(tmp_path).study) == lines

@@ -295,7 +295,7 @@ def test_a_lost_trial_changes_no_later_proposal(tmp_path):
     search_on(killed, "abcd")
     killed.suggest("lost")  # Tune was killed before it saved that
     again = make(tmp_path / "k", trials=8)
-    again.give_up(())
+    again.record.give_up(())
     search_on(again, "efgh")
     points = [[t.params for t in s.study.trials if "lost" not in t.user_attrs] for s in (undisturbed, again)]
     assert points[0] == points[1] and len(points[0]) == 8
@@ -338,7 +338,7 @@ def test_both_copies_of_the_study_are_cut_off(tmp_path, cut):
     for file in search.path.parent.iterdir():
         file.write_bytes(file.read_bytes()[:cut])
     again = make(tmp_path)
-    again.give_up(())
+    again.record.give_up(())
     points = [again.suggest(name) for name in "bc"]
     assert set(map(identity, points)) == set(map(identity, again.space.start))
     assert again.suggest("d") not in again.space.start
@@ -354,12 +354,8 @@ def test_another_space_or_metric_is_another_study(tmp_path):
 
 
 def test_unusable_options(tmp_path):
-    with pytest.raises(UserError, match="unknown sampler 'tpee': did you mean 'tpe'"):
-        make(tmp_path, sampler="tpee")
     with pytest.raises(UserError, match=r"search.train.lr is continuous, which a grid cannot list"):
         make(tmp_path, sampler="grid")
-    with pytest.raises(UserError, match="seed = -1: must not be negative"):
-        make(tmp_path, seed=-1)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write the study .*: Not a directory; choose another --storage"):
         make(tmp_path / "file")

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config.tree import experiment_from_dict, to_dict, write_yaml
+from fame.config.tree import experiment_from_dict, flatten, to_dict, write_yaml
 from fame.errors import UserError
 from fame.registry import models
-from tuning.space import flatten
 from tuning.space.domains import Choices, FloatRange, IntRange, read_constraint
 from tuning.space.file import default_space, fix, read_space, shipped_spaces, space_from_dict
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.errors import UserError
-from tuning.storage.layout import Storage, below, check_writable, is_remote, newest
+from fame.remote import is_remote
+from tuning.storage.layout import Storage, below, check_writable, newest
 
 QUERY = "?endpoint_override=http%3A%2F%2Flocalhost%3A9000&scheme=http"
 

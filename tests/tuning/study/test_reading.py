@@ -15,8 +15,7 @@ from tuning.dashboards.named_study import NamedStudy
 from tuning.dashboards.servers import study_pages
 from tuning.dashboards.serving import free_ports
 from tuning.study.file import open_journal
-from tuning.study.reading import ReadOnlyError, open_read_only
-from tuning.study.tracked import ATTRIBUTE
+from tuning.study.reading import TRACKED, ReadOnlyError, open_read_only
 from tuning.study.trials import RAY_ID
 
 
@@ -50,7 +49,7 @@ def test_nothing_can_be_written(study, tmp_path):
 
 
 def test_optunas_dashboard_shows_it_and_cannot_write_either(study, tmp_path):
-    study.set_user_attr(ATTRIBUTE, {"experiment_id": "7", "run_id": "abc"})
+    study.set_user_attr(TRACKED, {"experiment_id": "7", "run_id": "abc"})
     study.add_trial(optuna.create_trial(value=0.5, user_attrs={RAY_ID: "t0"}))
     before = (tmp_path / "study.log").read_bytes()
     (port,) = free_ports(1)

@@ -65,7 +65,7 @@ def test_a_trial_that_went_wrong_has_no_value_and_says_the_kind_of_its_fault(tmp
 def test_a_trial_that_tune_does_not_know_is_lost_and_no_trial_of_the_sweep(tmp_path):
     search = make(tmp_path)
     search.suggest("a")
-    search.give_up(())
+    search.record.give_up(())
     assert view(search, "a").state == "lost" and not view(search, "a").ended
     assert search.record.trials() == [] and search.record.ids() == {"a"}
 

@@ -43,7 +43,7 @@ def test_a_working_folder_of_any_name(name, tmp_path, monkeypatch):
 def test_mlflow_makes_no_folder_of_the_address_and_keeps_artifacts_in_the_folder(tmp_path, monkeypatch):
     (tmp_path / "a%20b#c?").mkdir()
     monkeypatch.chdir(tmp_path / "a%20b#c?")
-    client, experiment = connect(check_tracking_uri("sqlite:///mlflow.db"), "own", None)
+    client, experiment = connect(check_tracking_uri("sqlite:///mlflow.db"), "own")
     run = client.create_run(experiment).info.run_id
     client.log_text(run, "text", "file.txt")
     assert Path(client.download_artifacts(run, "file.txt", str(tmp_path))).read_text() == "text"

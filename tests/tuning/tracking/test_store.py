@@ -108,13 +108,13 @@ def test_a_server_that_is_something_else(tmp_path: Path) -> None:
 
 def test_artifacts_move_with_the_folder_of_their_database(tmp_path: Path) -> None:
     (before := tmp_path / "before").mkdir()
-    client, experiment = connect(sqlite_uri(before / "mlflow.db"), "e", None)
+    client, experiment = connect(sqlite_uri(before / "mlflow.db"), "e")
     run = client.create_run(experiment).info.run_id
     client.log_text(run, "text", "a.txt")
     other = client.create_experiment("elsewhere", (tmp_path / "other").as_uri())
     after = before.rename(tmp_path / "after ü")
     for _ in range(2):
-        client, same = connect(sqlite_uri(after / "mlflow.db"), "e", None)
+        client, same = connect(sqlite_uri(after / "mlflow.db"), "e")
         assert same == experiment and [file.path for file in client.list_artifacts(run)] == ["a.txt"]
         client.log_text(client.create_run(experiment).info.run_id, "text", "b.txt")
     assert not before.exists() and client.get_experiment(other).artifact_location == (tmp_path / "other").as_uri()
