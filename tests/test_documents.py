@@ -28,7 +28,7 @@ from tests.tuning.mlflow_server import free_port
 from tuning import compare
 from tuning.dashboards import __main__ as dashboards
 from tuning.plan import options
-from tuning.plan.sweep_plan import make_plan
+from tuning.plan.new_plan import make_plan
 from tuning.registry import __main__ as registry
 
 ROOT = Path(__file__).parent.parent

@@ -1,21 +1,21 @@
 """The settings of an experiment.
 
 - `ranges`: the numbers that a setting may be.
-- `sections`: the dataclasses data, train, text, backbone, evaluate and their rules; `Experiment` holds them.
+- `data`: the sections data and data.split.
+- `sections`: the dataclasses train, text, backbone, evaluate and their rules; `Experiment` holds them.
 - `tree`: experiments as nested dictionaries and YAML.
 - `recipes`: named ways to train.
 """
 
+from fame.config.data import DataConfig, SplitConfig
 from fame.config.ranges import Count, Fraction, NotNegative, Positive, Range, Rate, Share, require
 from fame.config.sections import (
     CHANGEABLE,
     SAMPLED_LOSSES,
     BackboneConfig,
-    DataConfig,
     EvaluateConfig,
     Experiment,
     ModelConfig,
-    SplitConfig,
     TextConfig,
     TrainConfig,
 )

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from fame.errors import EXIT_FAILED, EXIT_USER_ERROR
 from tests.tuning.sweeps import TINY, Sweeps, assert_agree, assert_nothing_left, wait_until
 from tuning.study.trials import RAY_ID
-from tuning.tracking.store import sqlite_uri
+from tuning.tracking.addresses import sqlite_uri
 
 pytestmark = pytest.mark.slow
 

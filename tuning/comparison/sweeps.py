@@ -14,15 +14,9 @@ from fame.config.tree import flatten, read_yaml
 from fame.errors import UserError, nearest
 from fame.evaluation.ranks import RANKS, Ranks
 from fame.runtime.provenance import mask_credentials
+from tuning.tracking.addresses import check_tracking_uri, database_file
 from tuning.tracking.runs import children, search
-from tuning.tracking.store import (
-    be_patient,
-    check_tracking_uri,
-    client_of,
-    database_file,
-    follow_moved_artifacts,
-    in_one_line,
-)
+from tuning.tracking.store import be_patient, client_of, follow_moved_artifacts, in_one_line
 from tuning.tracking.vocabulary import history, latest
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from fame.errors import UserError, run_command
 from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
 from tuning.storage.layout import Storage, newest, shown
+from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.links import Place
-from tuning.tracking.store import check_tracking_uri, follow_moved_artifacts
+from tuning.tracking.store import follow_moved_artifacts
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import optuna_dashboard
 
 from tuning.dashboards.named_study import NamedStudy
 from tuning.dashboards.serving import HOST
-from tuning.tracking.store import database_file, sqlite_uri
+from tuning.tracking.addresses import database_file, sqlite_uri
 
 
 def main() -> None:

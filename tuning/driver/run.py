@@ -34,8 +34,8 @@ from tuning.study import mirror
 from tuning.study.sanity import sanity_of
 from tuning.study.trials import total_uses
 from tuning.terminal import summary, view
+from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.projection import Projection
-from tuning.tracking.store import check_tracking_uri
 from tuning.trial.restart import going_on
 
 

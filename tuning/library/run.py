@@ -59,7 +59,7 @@ def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr, ow
 
 def new_plan(options: Options) -> tuple[Plan, Storage]:
     """The plan of a sweep that is not there yet."""
-    from tuning.plan.sweep_plan import make_plan
+    from tuning.plan.new_plan import make_plan
 
     plan = make_plan(options)
     data = plan.experiment.data
@@ -88,7 +88,7 @@ def resumed_plan(options: Options, given: dict[str, Any]) -> tuple[Plan, Storage
     check_writable(options.storage)
     storage.check_local()
     storage.check_owner()
-    from tuning.plan.sweep_plan import plan_from_record
+    from tuning.plan.recorded_plan import plan_from_record
 
     plan = plan_from_record(storage.read_record(), dataclasses.replace(options, name=name), given)
     return plan, dataclasses.replace(storage, extended=plan.extended)

@@ -137,7 +137,7 @@ class Sweep:
     @cached_property
     def _plan(self) -> Plan:
         from tuning.plan.options import Options
-        from tuning.plan.sweep_plan import plan_from_record
+        from tuning.plan.recorded_plan import plan_from_record
 
         return plan_from_record(self._storage.read_record(), Options(name=self.name, storage=self._place), {})
 

@@ -25,7 +25,8 @@ from fame.remote import is_remote
 from tuning.machines.local_ray import SOURCES, check_folder, session_folder
 from tuning.machines.resources import check_listens
 from tuning.storage.layout import Storage, check_writable, root
-from tuning.tracking.store import be_patient, check_experiment, check_tracking_uri, client_of, in_one_line
+from tuning.tracking.addresses import check_tracking_uri
+from tuning.tracking.store import be_patient, check_experiment, client_of, in_one_line
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -52,7 +53,7 @@ DISK_FREE = 2 << 30
 Level = Literal["ok", "warning", "failure"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """The result of a check, as one line for a person."""
 
@@ -159,24 +160,24 @@ def before_sweep(options: Options, experiment: str, storage: Storage) -> None:
 
 def check_machine(machine: Machine, needs: Needs) -> list[Finding]:
     """Return the findings about a machine."""
+    files, memory = machine.open_files, machine.shared_memory
+    python = Finding("ok", "python", machine.python)
+    if machine.python not in needs.python:
+        found = f"Python {machine.python} does not fit {needs.python}"
+        python = Finding("failure", "python", found, "make the environment with another: make PYTHON=python3.11 sweep")
+    ulimit = f"Ray needs {OPEN_FILES:,}: ulimit -n 65536 before it starts (docker run --ulimit nofile=65536)"
+    size = f"Ray keeps objects on disk where it has no more; give it {gib(SHARED_MEMORY)} (docker run --shm-size=2g)"
     return [
-        check_python(machine, needs),
+        python,
         *check_packages(machine, needs),
-        check_open_files(machine),
-        check_shared_memory(machine),
+        _enough(files >= OPEN_FILES, "open files", f"{files:,} open files allowed", ulimit),
+        _enough(memory >= SHARED_MEMORY, "shared memory", f"/dev/shm has {gib(memory)}", size),
         check_disk("disk", machine.disk, machine.disk_free, machine.disk_bytes),
     ]
 
 
-def check_python(machine: Machine, needs: Needs) -> Finding:
-    if machine.python in needs.python:
-        return Finding(level="ok", check="python", found=machine.python)
-    return Finding(
-        level="failure",
-        check="python",
-        found=f"Python {machine.python} does not fit {needs.python}",
-        advice="make the environment with another: make PYTHON=python3.11 sweep",
-    )
+def _enough(good: bool, check: str, found: str, advice: str) -> Finding:
+    return Finding("ok", check, found) if good else Finding("warning", check, found, advice)
 
 
 def check_packages(machine: Machine, needs: Needs) -> list[Finding]:
@@ -191,44 +192,24 @@ def check_packages(machine: Machine, needs: Needs) -> list[Finding]:
             found[needed].append(f"{name} {version or 'is missing'} (needs {requirement.specifier})")
     findings = [
         Finding(
-            level="failure" if needed else "warning",
-            check="packages",
-            found=("" if needed else "for sweeps that read text: ") + ", ".join(wrong),
-            advice="pip install -r requirements.txt",
+            "failure" if needed else "warning",
+            "packages",
+            ("" if needed else "for sweeps that read text: ") + ", ".join(wrong),
+            "pip install -r requirements.txt",
         )
         for needed, wrong in found.items()
         if wrong
     ]
-    return findings or [Finding(level="ok", check="packages", found=f"{len(needs.packages)} fit this release")]
-
-
-def check_open_files(machine: Machine) -> Finding:
-    found = f"{machine.open_files:,} open files allowed"
-    if machine.open_files >= OPEN_FILES:
-        return Finding(level="ok", check="open files", found=found)
-    advice = f"Ray needs {OPEN_FILES:,}: ulimit -n 65536 before it starts (docker run --ulimit nofile=65536)"
-    return Finding(level="warning", check="open files", found=found, advice=advice)
-
-
-def check_shared_memory(machine: Machine) -> Finding:
-    found = f"/dev/shm has {gib(machine.shared_memory)}"
-    if machine.shared_memory >= SHARED_MEMORY:
-        return Finding(level="ok", check="shared memory", found=found)
-    advice = f"Ray keeps objects on disk where it has no more; give it {gib(SHARED_MEMORY)} (docker run --shm-size=2g)"
-    return Finding(level="warning", check="shared memory", found=found, advice=advice)
+    return findings or [Finding("ok", "packages", f"{len(needs.packages)} fit this release")]
 
 
 def check_disk(check: str, folder: str | Path, free: int, total: int) -> Finding:
     """Check that a disk has room."""
     found = f"{gib(free)} free of {gib(total)} at {folder}"
     if free < DISK_NEEDED:
-        return Finding(level="failure", check=check, found=found, advice="nothing can be written; free some")
-    if free < DISK_FREE or free < total * (1 - DISK_FULL):
-        advice = (
-            f"a sweep should have {gib(DISK_FREE)}, and Ray spills nothing to a disk more than {DISK_FULL:.0%} full"
-        )
-        return Finding(level="warning", check=check, found=found, advice=advice)
-    return Finding(level="ok", check=check, found=found)
+        return Finding("failure", check, found, "nothing can be written; free some")
+    advice = f"a sweep should have {gib(DISK_FREE)}, and Ray spills nothing to a disk more than {DISK_FULL:.0%} full"
+    return _enough(free >= max(DISK_FREE, total * (1 - DISK_FULL)), check, found, advice)
 
 
 def check_ray(address: str | None, session: Path) -> Finding:
@@ -239,8 +220,8 @@ def check_ray(address: str | None, session: Path) -> Finding:
         else:
             check_listens(address)
     except UserError as error:
-        return Finding(level="failure", check="ray", found=str(error))
-    return Finding(level="ok", check="ray", found="Ray can start" if address is None else f"Ray listens at {address}")
+        return Finding("failure", "ray", str(error))
+    return Finding("ok", "ray", "Ray can start" if address is None else f"Ray listens at {address}")
 
 
 def check_storage(storage: str) -> list[Finding]:
@@ -248,8 +229,8 @@ def check_storage(storage: str) -> list[Finding]:
     try:
         check_writable(storage)
     except UserError as error:
-        return [Finding(level="failure", check="storage", found=str(error))]
-    return [Finding(level="ok", check="storage", found=f"{storage} can be written from here"), *check_room(storage)]
+        return [Finding("failure", "storage", str(error))]
+    return [Finding("ok", "storage", f"{storage} can be written from here"), *check_room(storage)]
 
 
 def check_room(storage: str) -> list[Finding]:
@@ -276,9 +257,9 @@ def check_tracking(uri: str, asks: bool, experiment: str | None = None) -> Findi
         if experiment and not checked.startswith("http"):
             check_experiment(checked, experiment)
     except UserError as error:
-        return Finding(level="failure", check="tracking", found=str(error))
+        return Finding("failure", "tracking", str(error))
     if not asks or not checked.startswith("http"):
-        return Finding(level="ok", check="tracking", found="MLflow's address can be used from here")
+        return Finding("ok", "tracking", "MLflow's address can be used from here")
     be_patient()
     try:
         with in_one_line(checked):
@@ -286,8 +267,8 @@ def check_tracking(uri: str, asks: bool, experiment: str | None = None) -> Findi
         if experiment:
             check_experiment(checked, experiment)
     except UserError as error:
-        return Finding(level="failure", check="tracking", found=str(error))
-    return Finding(level="ok", check="tracking", found="MLflow's server answers")
+        return Finding("failure", "tracking", str(error))
+    return Finding("ok", "tracking", "MLflow's server answers")
 
 
 def installed(package: str) -> str | None:

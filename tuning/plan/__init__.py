@@ -3,7 +3,10 @@
     options.py         the command line
     durations.py       durations such as 2h
     credentials.py     moves a password from a tracking address to the environment
-    sweep_plan.py      the checked plan, new or from a sweep's record
+    sweep_plan.py      the checked plan
+    new_plan.py        makes it from the options
+    recorded_plan.py   makes it from a sweep's record
+    size.py            how long a sweep takes
     start_from.py      the best points and the lessons of earlier sweeps
     shared_stages.py   how many runs of shared stages a space needs
 

@@ -20,7 +20,7 @@ def without_credentials(uri: str, source: str = "--tracking-uri") -> str:
     """
     try:
         parts = urlsplit(uri)
-    except ValueError:  # no address at all: `tracking.store` says so
+    except ValueError:  # no address at all: `tracking.addresses` says so
         return uri
     if parts.scheme in ("http", "https") and "@" in parts.netloc:
         user, _, host = parts.netloc.rpartition("@")

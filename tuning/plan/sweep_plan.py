@@ -16,34 +16,26 @@ from typing import TYPE_CHECKING, Any
 from fame.config import Experiment, TextConfig
 from fame.config.tree import apply_overrides, experiment_from_dict, flatten, section_from_dict, set_key
 from fame.errors import UserError
-from fame.text.encoder import absolute_encoder, encoder_folder
+from fame.text.encoder import encoder_folder
 from fame.text.texts import text_columns
-from tuning.plan.options import DATA_OPTIONS, FINAL_SEEDS, LIMITS, PLACE, Options, flag
+from tuning.plan.options import FINAL_SEEDS, PLACE, Options, flag
 from tuning.plan.shared_stages import Expected, expected
 from tuning.plan.size import Share, Size, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
 from tuning.space import Space, plain
-from tuning.space.domains import Choices
-from tuning.space.file import QUICK, default_space, fix, read_space, space_from_dict
-from tuning.space.models import merge
+from tuning.space.file import QUICK, fix
 from tuning.space.space import MODELS
 from tuning.study.lessons import Lesson
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
 
-TRIALS = 8
-"""Trials of a sweep without --trials."""
 MOST_TRIALS = 1_000
 """Most trials of a sweep that a limit ends, and no number of trials."""
 SHORT = 20
 """Mean length of histories up to which one sample for each prefix is searched: it costs as many times as much."""
-REMOVED = ("trainer",)
-"""Options in the records of earlier versions that change nothing any more."""
 NO_TEXT = {"text.plain": False, "text.epochs": 0}
 """Settings of a sweep whose items have no text."""
-OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
-"""Settings that an option decides, even if it is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,124 +255,3 @@ class Plan:
 def possible(trials: int, space: Space) -> int:
     """Return the number of trials that a space has configurations for."""
     return min(trials, len(space.grid())) if space.is_small() else trials
-
-
-def make_plan(options: Options) -> Plan:
-    """Read and check all that the options name, except the data. Raises `UserError`."""
-    names = options.models
-    if len(names) == 1:
-        space = _space_of(options, names[0])
-    else:
-        if options.space is not None:
-            raise UserError(
-                f"--space {options.space}: each of several models is searched in its own space; leave it out"
-            )
-        settings = flatten(apply_overrides({}, options.set))
-        parts = {name: _space_of(options, name) for name in names}
-        for key in settings:
-            if key != "recipe" and not any(key in part.defaults for part in parts.values()):
-                raise UserError(f"--set {key}=…: none of the models {', '.join(names)} has this setting")
-        space = merge(parts)
-    usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
-    trials = possible(options.trials or usual, space)
-    plan = Plan(options=options, space=space, trials=trials)
-    SCHEDULERS[options.scheduler].check(plan.schedule)
-    if options.final_top > trials:
-        raise UserError(f"--final-top {options.final_top}: there are only {trials} trials; lower it, or raise --trials")
-    return plan
-
-
-def _space_of(options: Options, model: str) -> Space:
-    """Return the space of one model with all that the options say."""
-    several = len(options.models) > 1
-    space = read_space(options.space or default_space(model, several or bool(options.data)))
-    settings = flatten(apply_overrides({}, options.set))
-    for key in settings:
-        if key in options.data or (key == "train.epochs" and options.epochs is not None):
-            raise UserError(f"--set {key}=…: the option for it was given, too; use one of them")
-        if key in OPTION_OF:
-            raise UserError(f"--set {key}=…: would be ignored; use --{OPTION_OF[key]} instead")
-    for key in ("train.metric", "seed"):
-        asked = getattr(options, OPTION_OF[key])
-        if space.fixed.get(key, asked) != asked:
-            raise UserError(
-                f"{space.source}: base: {key} = {space.fixed[key]!r} would be ignored; take it out, "
-                f"and give --{OPTION_OF[key]} {space.fixed[key]} instead"
-            )
-    settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
-    if options.epochs is not None:
-        settings["train.epochs"] = options.epochs
-    if space.model != model:
-        if options.space is not None:
-            raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {model}")
-        settings["model.name"] = model
-    encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
-    if isinstance(encoder, str):  # trials run in other folders
-        settings["text.encoder"] = absolute_encoder(encoder)
-    if several:
-        known = fix(space, {"model.name": model}).defaults
-        settings = {key: value for key, value in settings.items() if key in known or key == "recipe"}
-    return _with_absolute_encoders(fix(space, settings))
-
-
-def _with_absolute_encoders(space: Space) -> Space:
-    """Return the space with whole paths for its encoders that are folders."""
-    parameter = space.search.get("text.encoder")
-    if parameter is None:
-        return space
-    domain = Choices(tuple(map(absolute_encoder, parameter.domain.values())))
-    start = tuple(
-        {key: absolute_encoder(value) if key == "text.encoder" else value for key, value in point.items()}
-        for point in space.start
-    )
-    search = {**space.search, "text.encoder": dataclasses.replace(parameter, domain=domain)}
-    return dataclasses.replace(space, search=search, start=start)
-
-
-def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:
-    """Return the plan of a sweep that was started before.
-
-    Raises `UserError` if an option given now contradicts it.
-    """
-    source = f"the record of sweep '{options.name}'"
-    place = {key: getattr(options, key) for key in PLACE}
-    try:
-        # Records of earlier versions have other options.
-        found = {"experiment": None} | {key: value for key, value in record["options"].items() if key not in REMOVED}
-        recorded = Options(**{**found, "set": tuple(found["set"])}, **place)
-        space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
-    except (KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{source} is damaged, or of another version ({reason}); start another sweep") from None
-    before = _by_option(dataclasses.asdict(recorded))
-    limits = {key: given[key] for key in LIMITS if key in given}
-    for option, value in _by_option({key: value for key, value in given.items() if key not in LIMITS}).items():
-        if value != before.get(option):
-            was = f"with {_shown(before[option])}" if before.get(option) not in (None, ()) else "without it"
-            raise UserError(
-                f"{option} {_shown(value)}: the sweep was started {was}; "
-                "leave the option out, or start another sweep with another --name"
-            )
-    plan = Plan(
-        options=recorded,
-        space=space_from_dict(space, source),
-        trials=trials,
-        expected=record.get("expected"),
-        extended=record.get("extended", 0),
-        lessons=tuple(Lesson(**lesson) for lesson in record.get("lessons", ())),
-        fingerprint=fingerprint,
-    )
-    return plan.extended_by(limits) if limits else plan
-
-
-def _by_option(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that define a sweep, by the option's name."""
-    data = {DATA_OPTIONS[key]: value for key, value in options.get("data", {}).items()}
-    others = {key: value for key, value in options.items() if key not in (*PLACE, "data")}
-    return data | {flag(key): value for key, value in others.items()}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

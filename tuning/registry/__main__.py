@@ -10,7 +10,8 @@ from fame.errors import run_command
 from fame.runtime.provenance import mask_credentials
 from tuning.plan.options import EXPERIMENT_HELP, TRACKING_HELP, default_experiment, default_tracking_uri
 from tuning.registry.register import Exported, register
-from tuning.tracking.store import be_patient, check_tracking_uri, connect, in_one_line
+from tuning.tracking.addresses import check_tracking_uri
+from tuning.tracking.store import be_patient, connect, in_one_line
 
 
 def main() -> None:

@@ -26,8 +26,9 @@ from fame.serving.histories import USERS
 from fame.serving.request import Request
 from tuning.plan.options import plain_name
 from tuning.storage.layout import shown
+from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.runs import PARAM_LENGTH, Batch, find, like, milliseconds, texts
-from tuning.tracking.store import check_tracking_uri, connect, first_line
+from tuning.tracking.store import connect, first_line
 from tuning.tracking.vocabulary import exported_metrics, metric_name, settings
 
 if TYPE_CHECKING:

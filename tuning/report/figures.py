@@ -6,18 +6,76 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
 import plotly.graph_objects as go
 
+from tuning.plan.sweep_plan import Plan
+from tuning.study.sanity import sanity_of
 from tuning.study.trials import SweepTrial, ranked, trials_of
 
 CURVES = 60
 """Most learning curves that are drawn: those of the best trials."""
 INK, LINE, FINISHED, STOPPED, BEST = "#1c2430", "#dde2e8", "#2456a6", "#98a2b0", "#c2410c"
 HEIGHT = 380
+BY_VALUE = {
+    "model.heads": ("number of heads H", "Number of heads (the paper's Figure 5)"),
+    "model.experts": ("number of experts N", "Number of experts (the paper's Figure 6)"),
+}
+PARALLEL_WIDTH = 110
+"""Least pixels of an axis of the parallel coordinates."""
 AXIS = {"gridcolor": LINE, "zeroline": False, "automargin": True, "linecolor": LINE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure on the page."""
+
+    title: str
+    figure: dict[str, Any]
+    """Plain values for the page's script."""
+    width: int = 0
+    """Least width in pixels. On a narrower page the figure scrolls."""
+    note: str = ""
+
+    @classmethod
+    def of(cls, title: str, figure: go.Figure, note: str, width: int = 0) -> Plot:
+        return cls(title=title, figure=json.loads(figure.to_json()), note=note, width=width)
+
+
+def plots(plan: Plan, study: optuna.Study) -> list[Plot]:
+    """Return all plots that the trials allow."""
+    metric, trials = plan.options.metric, [trial for trial in ranked(trials_of(study)) if trial.curve]
+    lines = {model: parts["validation"][metric] for model, parts in sanity_of(study).items()}
+    if not trials:
+        return []
+    left_out = len(trials) - CURVES
+    found = [
+        Plot.of(
+            "Learning curves",
+            learning_curves(trials, metric, lines),
+            "● finished  ✕ stopped early  ▷ running; orange is the best. Dashed: models that train nothing."
+            + (f" The best {CURVES} of {len(trials)} trials." if left_out > 0 else ""),
+        )
+    ]
+    for key, (label, title) in BY_VALUE.items():
+        if len({trial.point[key] for trial in trials if key in trial.point}) > 1:
+            figure = by_value(trials, key, label, metric)
+            found.append(Plot.of(title, figure, "The line joins the best of each; all else differs, too."))
+    if (figure := importances(study, metric)) is not None:
+        found.append(
+            Plot.of(
+                "Importance of parameters",
+                figure,
+                "Optuna's PED-ANOVA over finished trials; a handful of trials says little.",
+            )
+        )
+    if (figure := parallel_coordinates(study, metric)) is not None:
+        width, note = PARALLEL_WIDTH * (len(plan.space.search) + 1), "Optuna's, of finished trials: a line is a trial."
+        found.append(Plot.of("Parallel coordinates", figure, note, width))
+    return found
 
 
 def learning_curves(trials: Sequence[SweepTrial], metric: str, lines: Mapping[str, float]) -> go.Figure:
@@ -100,16 +158,6 @@ def importances(study: optuna.Study, metric: str) -> go.Figure | None:
     figure.update_yaxes(title=None)
     figure.update_xaxes(title="share of the importance")
     return figure
-
-
-def plain(figure: go.Figure) -> dict[str, Any]:
-    """Return the figure as plain values for the page's script."""
-    return json.loads(figure.to_json())
-
-
-def with_curves(study: optuna.Study) -> list[SweepTrial]:
-    """Return the trials that have a value and a curve, best first."""
-    return [trial for trial in ranked(trials_of(study)) if trial.curve]
 
 
 def _values(study: optuna.Study) -> list[float]:

@@ -8,7 +8,6 @@ import gzip
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -36,23 +35,6 @@ from tuning.tracking.links import Place, address
 
 SHOWN = 10
 """Most trials in the table of the best."""
-BY_VALUE = {
-    "model.heads": ("number of heads H", "Number of heads (the paper's Figure 5)"),
-    "model.experts": ("number of experts N", "Number of experts (the paper's Figure 6)"),
-}
-PARALLEL_WIDTH = 110
-"""Least pixels of an axis of the parallel coordinates."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A figure on the page."""
-
-    title: str
-    figure: dict[str, Any]
-    width: int = 0
-    """Least width in pixels. On a narrower page the figure scrolls."""
-    note: str = ""
 
 
 def write_report(
@@ -98,7 +80,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
         served=uri.startswith("http"),
         look=pages_command(plan, storage),
         warnings=edges(plan.space, best.point) if best is not None else [],
-        plots=_plots(plan, study),
+        plots=figures.plots(plan, study),
         tables=[table for table in tables if table is not None],
         plotly=_plotly(),
     )
@@ -134,47 +116,6 @@ def _cards(
             f"{used.stopped} trials, ≤ {used.epochs_spared} epochs",
         ),
     ]
-
-
-def _plots(plan: Plan, study: optuna.Study) -> list[Plot]:
-    metric, trials = plan.options.metric, figures.with_curves(study)
-    lines = {model: parts["validation"][metric] for model, parts in sanity_of(study).items()}
-    if not trials:
-        return []
-    left_out = len(trials) - figures.CURVES
-    plots = [
-        Plot(
-            title="Learning curves",
-            figure=figures.plain(figures.learning_curves(trials, metric, lines)),
-            note="● finished  ✕ stopped early  ▷ running; orange is the best. Dashed: models that train nothing."
-            + (f" The best {figures.CURVES} of {len(trials)} trials." if left_out > 0 else ""),
-        )
-    ]
-    for key, (label, title) in BY_VALUE.items():
-        if len({trial.point[key] for trial in trials if key in trial.point}) > 1:
-            figure = figures.plain(figures.by_value(trials, key, label, metric))
-            plots.append(
-                Plot(title=title, figure=figure, note="The line joins the best of each; all else differs, too.")
-            )
-    if (figure := figures.importances(study, metric)) is not None:
-        plots.append(
-            Plot(
-                title="Importance of parameters",
-                figure=figures.plain(figure),
-                note="Optuna's PED-ANOVA over finished trials; a handful of trials says little.",
-            )
-        )
-    if (figure := figures.parallel_coordinates(study, metric)) is not None:
-        width = PARALLEL_WIDTH * (len(plan.space.search) + 1)
-        plots.append(
-            Plot(
-                title="Parallel coordinates",
-                figure=figures.plain(figure),
-                width=width,
-                note="Optuna's, of finished trials: a line is a trial.",
-            )
-        )
-    return plots
 
 
 def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:

@@ -9,8 +9,9 @@
     links.py        the pages of a sweep
     machine.py      CPU, memory and GPUs of the driver's machine
     runs.py         texts and batches as MLflow takes them, searches for runs
-    store.py        tracking addresses, and the meaning of their errors
+    addresses.py    checks of tracking addresses
+    store.py        opens an address, and the meaning of its errors
     callback.py     notes Tune's events
 
-Outside code imports `Projection` from `projection`, and checks addresses with `store`.
+Outside code imports `Projection` from `projection`, and checks addresses with `addresses`.
 """

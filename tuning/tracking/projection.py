@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
 from tuning.study.trials import SweepTrial
+from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.links import Place
 from tuning.tracking.machine import Machine
 from tuning.tracking.reports import Reports
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
-from tuning.tracking.store import StoreAwayError, be_patient, check_tracking_uri, first_line, is_refusal
+from tuning.tracking.store import StoreAwayError, be_patient, first_line, is_refusal
 from tuning.tracking.wanted import CHILD_TAGS, STATUS, TRIAL, Followed, Status, WantedRun, WantedSweep
 
 if TYPE_CHECKING:

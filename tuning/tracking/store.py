@@ -1,7 +1,4 @@
-"""MLflow's store: checks a tracking address and opens it, or says in one line why not.
-
-Two kinds of addresses are accepted: ``sqlite:///FILE`` (embedded) and ``http(s)://HOST`` (an MLflow server).
-"""
+"""MLflow's store: opens a checked address, or says in one line why not."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import logging
 import os
 import re
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
+from tuning.tracking.addresses import LOCK_SECONDS, database_file
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -43,8 +40,6 @@ ARTIFACT_COLUMNS = (
     ("model_versions", "storage_location"),
 )
 """Columns of MLflow's tables that hold a place of artifacts."""
-LOCK_SECONDS = 5
-"""Most seconds to wait for a database that another process writes to."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
 """MLflow's codes for requests that would fail again. Other codes may come from a store with a temporary fault: a server
 without its database says BAD_REQUEST."""
@@ -55,65 +50,6 @@ HTML = re.compile(r"\.?\s*(Response body: *)?[\"']?<(!doctype|html)\b.*", re.IGN
 
 class StoreAwayError(UserError):
     """Nobody answers at the address at the moment."""
-
-
-def check_tracking_uri(uri: str) -> str:
-    """Return the address with an absolute path. Raises `UserError` for an address that cannot be used.
-
-    The check reads the text and, for sqlite, the file. It asks no server.
-    """
-    shown = mask_credentials(uri)
-    scheme, separator, rest = uri.partition("://")
-    if scheme in ("http", "https"):
-        try:
-            host, _ = urlsplit(uri).hostname, urlsplit(uri).port
-        except ValueError as error:
-            raise UserError(f"tracking URI '{shown}': {error}; use http://HOST:PORT") from None
-        if not host:
-            raise UserError(f"tracking URI '{shown}': has no host; use http://HOST:PORT")
-        page, mark, _ = uri.partition("#")
-        if mark:
-            raise UserError(f"tracking URI '{shown}': is the address of a page; use {mask_credentials(page)}")
-        return uri
-    if scheme == "sqlite" and separator:
-        file = database_file(uri)
-        _check_database(file, shown)
-        return sqlite_uri(file)
-    if not separator or scheme == "file":
-        name = Path(rest or uri).with_suffix(".db").name
-        raise UserError(
-            f"tracking URI '{shown}': MLflow no longer keeps runs in folders of files; use a database, "
-            f"for example sqlite:///{name or 'mlflow.db'}"
-        )
-    raise UserError(
-        f"tracking URI '{shown}': unknown kind '{scheme}'; use sqlite:///FILE or http(s)://HOST:PORT of an MLflow server"
-    )
-
-
-def sqlite_uri(file: Path) -> str:
-    """Return the address of a database file. SQLAlchemy, which reads it, knows how `?`, `#` and `%` are written."""
-    from sqlalchemy.engine import URL
-
-    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
-
-
-def database_file(uri: str) -> Path:
-    """Return the absolute path of the file behind a ``sqlite:///FILE`` address."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    shown = mask_credentials(uri)
-    try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        raise UserError(f"tracking URI '{shown}': is no address; use, for example, sqlite:///mlflow.db") from None
-    if url.host or url.database in (None, "", ":memory:"):
-        raise UserError(f"tracking URI '{shown}': names no file; use, for example, sqlite:///mlflow.db")
-    if "?" in uri:
-        raise UserError(
-            f"tracking URI '{shown}': what follows '?' is no part of the file; write %3F for a '?' in its name"
-        )
-    return Path(url.database).absolute()
 
 
 def check_experiment(uri: str, experiment: str) -> None:
@@ -301,24 +237,6 @@ def first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     text = HTML.sub("", text).strip() or "it answers with a page instead of data"
     return mask_credentials(text.splitlines()[0])[:300].strip()
-
-
-def _check_database(file: Path, shown: str) -> None:
-    if not file.parent.is_dir():
-        raise UserError(f"tracking URI '{shown}': there is no folder {file.parent}; create it or name another")
-    try:
-        if not file.exists():  # SQLite would make it, and an empty file would stay where nothing comes of the sweep
-            with tempfile.TemporaryFile(dir=file.parent):
-                return
-        # MLflow would try a file that cannot be opened again and again for a minute.
-        with contextlib.closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("SELECT count(*) FROM sqlite_master")
-            database.rollback()
-    except (sqlite3.Error, OSError) as error:
-        raise UserError(
-            f"tracking URI '{shown}': {file} cannot be written as an SQLite database ({error}); name another file"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.commands import call
 from tuning import sweep
 from tuning.plan.credentials import PASSWORD, USERNAME, without_credentials
+from tuning.plan.new_plan import make_plan
 from tuning.plan.options import parse
-from tuning.plan.sweep_plan import make_plan
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ import pytest
 
 from fame.config.tree import write_yaml
 from fame.errors import UserError
+from tuning.plan.new_plan import make_plan
 from tuning.plan.options import parse
 from tuning.plan.start_from import start_from
-from tuning.plan.sweep_plan import Plan, make_plan
+from tuning.plan.sweep_plan import Plan
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
 from tuning.study.lessons import TAUGHT_BY
@@ -72,7 +73,7 @@ def test_the_best_points_come_first_and_finished_trials_teach(folder, tmp_path):
 
 
 def test_the_record_has_the_points_and_the_lessons(folder):
-    from tuning.plan.sweep_plan import plan_from_record
+    from tuning.plan.recorded_plan import plan_from_record
 
     folder.sweep("before", 0.1, 0.3)
     plan = start_from(folder.plan("--start-from", "before"), SAME)

@@ -23,7 +23,8 @@ from tuning.registry.register import (
     register_best,
     verdict,
 )
-from tuning.tracking.store import connect, sqlite_uri
+from tuning.tracking.addresses import sqlite_uri
+from tuning.tracking.store import connect
 
 TAGS, NDCG = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10"}, "validation/ndcg_10"
 

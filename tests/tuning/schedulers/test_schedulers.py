@@ -7,8 +7,9 @@ import pytest
 from ray.tune.experiment import Trial
 
 from fame.errors import UserError
+from tuning.plan.new_plan import make_plan
 from tuning.plan.options import Options
-from tuning.plan.sweep_plan import Plan, make_plan
+from tuning.plan.sweep_plan import Plan
 from tuning.schedulers import SCHEDULERS
 from tuning.schedulers.limits import changeable, grace
 from tuning.schedulers.population import Population, vary

@@ -15,8 +15,9 @@ from ray.tune.search import Searcher
 
 from fame.errors import UserError
 from tuning.faults import Fault, end
+from tuning.search import SAMPLERS
 from tuning.search.sampler import identity
-from tuning.search.study_search import SAMPLERS, StudySearch
+from tuning.search.study_search import StudySearch
 from tuning.space.file import space_from_dict
 from tuning.study.trials import RAY_ID, SweepTrial, ranked, trials_of
 

@@ -12,7 +12,8 @@ import pytest
 from fame.errors import UserError
 from tests.tuning.mlflow_server import Server
 from tuning.machines.checks import check_tracking
-from tuning.tracking.store import check_experiment, check_tracking_uri, connect, database_file, first_line
+from tuning.tracking.addresses import check_tracking_uri, database_file
+from tuning.tracking.store import check_experiment, connect, first_line
 
 
 @pytest.fixture(scope="module")

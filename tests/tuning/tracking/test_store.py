@@ -14,8 +14,9 @@ from mlflow.exceptions import MlflowException, RestException
 from fame.errors import UserError
 from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
+from tuning.tracking.addresses import check_tracking_uri, sqlite_uri
 from tuning.tracking.projection import Projection
-from tuning.tracking.store import check_tracking_uri, connect, is_refusal, sqlite_uri
+from tuning.tracking.store import connect, is_refusal
 
 
 @pytest.mark.parametrize(
