@@ -25,9 +25,9 @@ def main() -> None:
 
         for wanted, write in ((args.torch_export, graph.export_torch), (args.onnx, graph.export_onnx)):
             if wanted:
-                print(
-                    f"wrote   {_with_size(write(args.model))}: recommends the same {graph.TOP} best items as the model"
-                )
+                path = write(args.model)
+                size = f"{path.stat().st_size / 1e6:.1f} MB"
+                print(f"wrote   {path} ({size}): recommends the same {graph.TOP} best items as the model")
     if args.hub:
         from fame.serving.hub import export_hub
 
@@ -47,10 +47,6 @@ def parser() -> argparse.ArgumentParser:
         "--license", metavar="NAME", help="licence of the weights, as the hub names it (default: other)"
     )
     return parser
-
-
-def _with_size(path: Path) -> str:
-    return f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ def over_seeds(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
     }
 
 
+def shown(metrics: Mapping[str, Any], part: str, name: str) -> str:
+    """Return a metric of `metrics.json` as text: mean and standard deviation for several seeds."""
+    seeds = metrics.get("seeds")
+    return f"{metrics[part][name]:.4f}" if seeds is None else mean_sd(seeds[part][name])
+
+
 def mean_sd(summary: Mapping[str, Any]) -> str:
     """``.0612 ± .0007`` of one metric."""
     return f"{summary['mean']:.4f} ± {summary['sd']:.4f}"

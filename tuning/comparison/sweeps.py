@@ -68,7 +68,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri, self.shown = uri, mask_credentials(uri)
         be_patient()
-        address = check_tracking_uri(uri) if _is_server(uri) else _existing(uri, self.shown)
+        address = check_tracking_uri(uri) if uri.startswith(("http://", "https://")) else _existing(uri, self.shown)
 
         follow_moved_artifacts(address)
         with in_one_line(uri):
@@ -165,10 +165,6 @@ class Store:
 
 class NoModelError(UserError):
     """A sweep has exported no model, or not yet."""
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
 
 
 def _existing(uri: str, shown: str) -> str:

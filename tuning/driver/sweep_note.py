@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fame.datasets.sequences import PARTS
-from fame.evaluation.seeds import mean_sd
+from fame.evaluation.seeds import shown
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
 from tuning.results.next_steps import model_commands, pages_command, resume_command
@@ -31,7 +31,7 @@ def at_end(plan: Plan, storage: Storage, place: Place, best: Best | None, interr
     lines, table = [f"{_title(plan)}{': interrupted' if interrupted else ''}.", _links(plan, storage, place)], []
     if best is not None:
         metric = plan.options.metric
-        result = " · ".join(f"{part} {metric} **{_value(best, part, metric)}**" for part in PARTS)
+        result = " · ".join(f"{part} {metric} **{shown(best.metrics, part, metric)}**" for part in PARTS)
         lines.insert(1, result)
         lines += [f"Best trial `{best.trial_id}`, model `{best.place}`:", _point(best)]
         commands |= model_commands(storage)
@@ -48,14 +48,8 @@ def _title(plan: Plan) -> str:
 def _metrics(best: Best) -> str:
     """Return a table of the exported model's metrics, a row for each."""
     rows = [["metric", *PARTS], ["---"] * (len(PARTS) + 1)]
-    rows += [[name, *(_value(best, part, name) for part in PARTS)] for name in best.metrics["validation"]]
+    rows += [[name, *(shown(best.metrics, part, name) for part in PARTS)] for name in best.metrics["validation"]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _value(best: Best, part: str, name: str) -> str:
-    """Return a metric of the exported model: mean and standard deviation for several seeds."""
-    found = best.metrics
-    return mean_sd(found["seeds"][part][name]) if "seeds" in found else f"{found[part][name]:.4f}"
 
 
 def _point(best: Best) -> str:

@@ -160,7 +160,7 @@ def _start(folder: Path, quiet: dict[str, Any]) -> None:
         MARK: str(folder),
         "RAY_TMPDIR": str(folder),
         TOKEN_FILE: str(token),
-        "PYTHONPATH": _with_sources(os.environ.get("PYTHONPATH")),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH")))),
         LOCAL_ONLY: "0",
     }
     with environment(settings), loopback():
@@ -185,7 +185,3 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """Return the first line of Ray's error."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _with_sources(path: str | None) -> str:
-    return os.pathsep.join([str(SOURCES), *([path] if path else [])])

@@ -28,7 +28,7 @@ from tuning.machines.local_ray import (
     remove,
 )
 from tuning.plan.options import Options
-from tuning.plan.size import Share
+from tuning.plan.size import TrialShare
 from tuning.ray_internals.addresses import head_address
 from tuning.storage.layout import root
 from tuning.storage.remote_folder import open_folder
@@ -71,9 +71,9 @@ class Resources:
         return min(fits, node.gpus * int(1 / share) if share < 1 else int(node.gpus / share))
 
     @property
-    def share(self) -> Share:
+    def share(self) -> TrialShare:
         """What a trial gets, for an estimate of what the sweep takes."""
-        return Share(
+        return TrialShare(
             cores=self.workers * self.cpus_per_worker,
             gpus=self.workers * self.gpus_per_worker,
             at_a_time=self.concurrent or max(1, self.fits(self.nodes)),

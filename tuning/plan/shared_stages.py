@@ -35,7 +35,9 @@ class Expected:
 def expected(space: Space) -> list[Expected]:
     """Return the stages whose results trials of a space can share, in order."""
     points: dict[tuple[str, ...], dict[str, Any]] = {}
-    for point in _some_points(space):
+    # Every stage of the space occurs at some end of some parameter.
+    ends = ({key: end} for key, parameter in space.search.items() for end in parameter.domain.ends())
+    for point in ({}, *ends):
         points.setdefault(tuple(recipe.stage for recipe in _recipes(space, point)), point)
     # A stage starts from the stage before, which decides its result. So take the point that switches all of them on.
     every = {key: value for point in points.values() for key, value in point.items()}
@@ -72,11 +74,6 @@ def _with_conditions(space: Space, keys: Sequence[str]) -> dict[str, Parameter]:
         if key in wanted:
             wanted |= {condition.key for condition in space.search[key].when if condition.key in space.search}
     return {key: parameter for key, parameter in space.search.items() if key in wanted}
-
-
-def _some_points(space: Space) -> list[dict[str, Any]]:
-    """Return points in which every stage of the space occurs: each end of each parameter."""
-    return [{}, *({key: end} for key, parameter in space.search.items() for end in parameter.domain.ends())]
 
 
 def _recipes(space: Space, point: Mapping[str, Any]) -> list[Recipe]:

@@ -27,7 +27,7 @@ ASHA_SHARE = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class TrialShare:
     """What the machines give to a trial, and how many trials they run at a time."""
 
     cores: int
@@ -67,7 +67,11 @@ class Size:
 
 
 def size_of(
-    model: Mapping[str, float], prefixes: float, statistics: Mapping[str, Any], share: Share, limit: float | None = None
+    model: Mapping[str, float],
+    prefixes: float,
+    statistics: Mapping[str, Any],
+    share: TrialShare,
+    limit: float | None = None,
 ) -> Size:
     """Return the cost of an epoch.
 

@@ -20,7 +20,7 @@ from fame.text.encoder import encoder_folder
 from fame.text.texts import text_columns
 from tuning.plan.options import FINAL_SEEDS, PLACE, Options, flag
 from tuning.plan.shared_stages import Expected, expected
-from tuning.plan.size import Share, Size, size_of
+from tuning.plan.size import Size, TrialShare, size_of
 from tuning.schedulers import SCHEDULERS, Schedule
 from tuning.space import Space, plain
 from tuning.space.file import QUICK, fix
@@ -149,7 +149,7 @@ class Plan:
         """Whether this is the quick sweep that shows the program, and not a search."""
         return self.options.space is None and self.space.source == QUICK
 
-    def for_data(self, dataset: Dataset, share: Share) -> Plan:
+    def for_data(self, dataset: Dataset, share: TrialShare) -> Plan:
         """Return the plan of a new sweep with what the data and the machines decide where no option does.
 
         These are whether text, labels and prefixes are searched, the epochs of a trial and the number of trials.
@@ -159,7 +159,7 @@ class Plan:
             return plan
         return dataclasses.replace(plan, expected=min(plan.trials, plan.size(dataset, share).fits(plan.epochs)))
 
-    def _sized(self, dataset: Dataset, share: Share) -> Plan:
+    def _sized(self, dataset: Dataset, share: TrialShare) -> Plan:
         options = self.options
         if options.space is not None or self.demonstrates or options.sampler == "grid":
             return self
@@ -179,7 +179,7 @@ class Plan:
             plan = dataclasses.replace(plan, trials=max(size.trials(plan.epochs), options.final_top))
         return dataclasses.replace(plan, trials=possible(plan.trials, plan.space))
 
-    def size(self, dataset: Dataset, share: Share) -> Size:
+    def size(self, dataset: Dataset, share: TrialShare) -> Size:
         """Return what an epoch costs of a model in the middle of the space."""
         known = flatten(dataclasses.asdict(self.experiment))
         model = {

@@ -27,7 +27,7 @@ from fame.serving.request import Request
 from tuning.plan.options import plain_name
 from tuning.storage.layout import shown
 from tuning.tracking.addresses import check_tracking_uri
-from tuning.tracking.runs import PARAM_LENGTH, Batch, find, like, milliseconds, texts
+from tuning.tracking.runs import PARAM_LENGTH, RunBatch, find, like, milliseconds, texts
 from tuning.tracking.store import connect, first_line
 from tuning.tracking.vocabulary import exported_metrics, metric_name, settings
 
@@ -255,7 +255,7 @@ def _own_run(client: MlflowClient, experiment_id: str, exported: Exported) -> st
     run_id: str = client.create_run(
         experiment_id, tags=tags, run_name=exported.folder.absolute().parent.name
     ).info.run_id
-    Batch(params=dict(exported.params)).send(client, run_id)
+    RunBatch(params=dict(exported.params)).send(client, run_id)
     client.set_terminated(run_id)
     return run_id
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.datasets.sequences import PARTS
-from fame.evaluation.seeds import mean_sd
+from fame.evaluation import seeds
 from tuning.pages.tables import Table, columns
 from tuning.plan.sweep_plan import Plan
 from tuning.results.next_steps import model_commands, pages_command
@@ -15,7 +15,7 @@ from tuning.storage.layout import Storage, shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedModel:
+class ModelOnPage:
     """The content of the folder that a sweep exported."""
 
     place: str
@@ -27,7 +27,7 @@ class ExportedModel:
     """Its `metrics.json`."""
 
     @classmethod
-    def read(cls, plan: Plan, storage: Storage) -> ExportedModel | None:
+    def read(cls, plan: Plan, storage: Storage) -> ModelOnPage | None:
         """Read the exported model of a sweep. None if there is none yet."""
         path = storage.best / "metrics.json"
         if not path.is_file():
@@ -45,13 +45,8 @@ class ExportedModel:
         """Id of the trial that trained it."""
         return str(self.metrics["trial"])
 
-    def value(self, part: str, metric: str) -> str:
-        """Return a metric: mean and standard deviation for several seeds."""
-        seeds = self.metrics.get("seeds")
-        return f"{self.metrics[part][metric]:.4f}" if seeds is None else mean_sd(seeds[part][metric])
-
     def table(self, metric: str) -> Table:
         """Return its metrics, the one that was searched by first."""
         names = sorted(self.metrics["test"], key=lambda name: name != metric)
-        rows = [[name, *(self.value(part, name) for part in PARTS)] for name in names]
+        rows = [[name, *(seeds.shown(self.metrics, part, name) for part in PARTS)] for name in names]
         return Table(title="Metrics of the exported model", columns=columns(["metric"], PARTS), rows=rows)

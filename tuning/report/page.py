@@ -15,13 +15,14 @@ from typing import Any
 
 import optuna
 
+from fame.evaluation import seeds
 from fame.evaluation.seeds import mean_sd
 from tuning.pages import render, write_page
 from tuning.pages.tables import Table, clock, columns
 from tuning.plan.sweep_plan import Plan
 from tuning.report import figures
 from tuning.report.edges import edges
-from tuning.report.exported import ExportedModel
+from tuning.report.exported import ModelOnPage
 from tuning.report.savings import Spent, spent
 from tuning.results.by_model import by_model
 from tuning.results.final import Final, repeats
@@ -55,7 +56,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     best = next(iter(ranked(trials)), None)
     used = spent(trials, plan.space, datetime.now())
     over = sum(trial.ended for trial in trials)
-    exported, place = ExportedModel.read(plan, storage), Place.of(tracked_of(study))
+    exported, place = ModelOnPage.read(plan, storage), Place.of(tracked_of(study))
     tables = [
         None if exported is None else exported.table(plan.options.metric),
         _best_trials(plan, trials),
@@ -90,13 +91,17 @@ def _cards(
     plan: Plan,
     trials: list[SweepTrial],
     best: SweepTrial | None,
-    exported: ExportedModel | None,
+    exported: ModelOnPage | None,
     used: Spent,
     over: int,
 ) -> list[tuple[str, str, str]]:
     """Return the cards at the top: a number, its name and a remark each."""
     counts, metric = collections.Counter(trial.word for trial in trials), plan.options.metric
-    test = [] if exported is None else [(exported.value("test", metric), f"test {metric}", f"trial {exported.trial}")]
+    test = (
+        []
+        if exported is None
+        else [(seeds.shown(exported.metrics, "test", metric), f"test {metric}", f"trial {exported.trial}")]
+    )
     return [
         (
             str(over) if plan.planned is None else f"{over} / {plan.planned}",

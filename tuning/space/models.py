@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from itertools import chain, zip_longest
-from typing import Any
 
 from tuning.space.domains import Choices, Condition, Parameter
 from tuning.space.space import MODEL, MODELS, Space
@@ -22,7 +21,10 @@ def merge(spaces: Mapping[str, Space]) -> Space:
             when = tuple(dataclasses.replace(c, key=f"{name}/{c.key}") for c in parameter.when)
             own = Condition(MODEL, "in", (name,))
             search[f"{name}/{key}"] = dataclasses.replace(parameter, when=(own, *when))
-    starts = [[_own(name, point) for point in space.start] for name, space in spaces.items()]
+    starts = [
+        [{MODEL: name, **{f"{name}/{key}": value for key, value in point.items()}} for point in space.start]
+        for name, space in spaces.items()
+    ]
     return Space(
         base={MODELS: {name: dict(space.base) for name, space in spaces.items()}},
         search=search,
@@ -34,10 +36,6 @@ def merge(spaces: Mapping[str, Space]) -> Space:
         start=tuple(point for point in chain(*zip_longest(*starts)) if point is not None),
         source=", ".join(space.source for space in spaces.values()),
     )
-
-
-def _own(name: str, point: Mapping[str, Any]) -> dict[str, Any]:
-    return {MODEL: name, **{f"{name}/{key}": value for key, value in point.items()}}
 
 
 def _prefixed(name: str, side: str | float) -> str | float:

@@ -13,7 +13,7 @@ from tuning.faults import FAULT, Fault
 from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
 from tuning.study.trials import ranked, run_name, setting, trials_of
-from tuning.terminal.view import VERBOSE, Row, State, view
+from tuning.terminal.view import VERBOSE, Row, ViewState, view
 from tuning.trial.restart import fault_noted, point_of
 
 PACE_TRIALS = 2
@@ -31,7 +31,7 @@ class ProgressCallback(Callback):
     def setup(self, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         ended, now = self._ended_count(), time.monotonic()
-        view().state = State(
+        view().state = ViewState(
             metric=self.search.metric,
             planned=self.planned,
             ended=ended,

@@ -15,6 +15,7 @@ from fame.datasets import Dataset
 from fame.datasets.dataset import dropped, roles
 from fame.datasets.sequences import PARTS
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from fame.evaluation import seeds
 from fame.evaluation.seeds import mean_sd
 from tuning.faults.halt import finished_early, halted
 from tuning.machines.resources import Resources
@@ -81,11 +82,11 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     for stage in plan.shared_stages():
         table.add_row("stages", stage.text(plan.planned or plan.expected or plan.trials))
     if options.final_top:
-        seeds = len(plan.final_seeds)
-        trainings = options.final_top * seeds
+        repeats = len(plan.final_seeds)
+        trainings = options.final_top * repeats
         table.add_row(
             "final",
-            f"then the best {options.final_top} again with {seeds} other seeds each: {trainings} trainings, at most "
+            f"then the best {options.final_top} again with {repeats} other seeds each: {trainings} trainings, at most "
             f"{trainings * plan.epochs:,} epochs"
             + ("" if plan.planned is None else f" (the trials: at most {plan.planned * plan.epochs:,})"),
         )
@@ -162,9 +163,7 @@ def print_results(
     note = "" if best.finished else " (no trial finished: the best of those that were stopped)"
     if "final" in found:
         note = f" (mean over {len(found['final'][0]['seeds'])} seeds; its model is that of seed {found['seed']})"
-    validation, test = (
-        mean_sd(found["seeds"][part][metric]) if "seeds" in found else f"{found[part][metric]:.4f}" for part in PARTS
-    )
+    validation, test = (seeds.shown(found, part, metric) for part in PARTS)
     lines = [
         *(f"final   {one['trial']}  {mean_sd(one)}" for one in found.get("final", ())),
         f"best    {best.trial_id}{note}: {metric} validation {validation}, test {test}",

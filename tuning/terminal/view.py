@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass
-class State:
+class ViewState:
     """The values that the view shows."""
 
     metric: str = ""
@@ -97,7 +97,7 @@ class View:
     """The terminal of this process's sweep; made by `shown`."""
 
     def __init__(self, mode: str, live: Live | None) -> None:
-        self.mode, self.live, self.state = mode, live, State()
+        self.mode, self.live, self.state = mode, live, ViewState()
         self.waits: Spinner | None = None
 
     def wait(self, text: str) -> bool:

@@ -14,7 +14,7 @@ MOST_SAMPLES = 1000
 """Most samples that wait for a store. The oldest ones are dropped."""
 
 
-class Machine:
+class MachineLoad:
     """Takes a sample now and then. `tracking_uri` is that of a store which has been opened."""
 
     def __init__(self, tracking_uri: str) -> None:

@@ -19,7 +19,7 @@ from fame.runtime.provenance import mask_credentials
 from tuning.study.trials import SweepTrial
 from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.links import Place
-from tuning.tracking.machine import Machine
+from tuning.tracking.machine import MachineLoad
 from tuning.tracking.reports import Reports
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
 from tuning.tracking.store import StoreAwayError, be_patient, first_line, is_refusal
@@ -49,7 +49,7 @@ class Projection:
         self.place: Place | None = None
         """The sweep's run. None if the store has not answered yet."""
         self._writer, self._wanted = writer, wanted
-        self.machine: Machine | None = None
+        self.machine: MachineLoad | None = None
         self._connection: Connection | None = None
         self._followed: list[Followed] = []
         self._current: set[str] = set()
@@ -105,7 +105,7 @@ class Projection:
             if not resume:
                 raise
             projection._note_away(error)
-        projection.machine = Machine(uri) if machine else None
+        projection.machine = MachineLoad(uri) if machine else None
         projection._thread.start()
         _opened[sweep] = projection
         return projection

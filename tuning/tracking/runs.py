@@ -45,7 +45,7 @@ def current_params(run: Run) -> dict[str, str]:
 
 
 @dataclass(kw_only=True)
-class Batch:
+class RunBatch:
     """Writes for one run, sent in as few requests as MLflow's limits allow."""
 
     params: dict[str, str] = field(default_factory=dict)

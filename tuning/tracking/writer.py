@@ -16,7 +16,7 @@ from tuning.tracking.links import Place
 from tuning.tracking.reports import EpochMetrics
 from tuning.tracking.runs import (
     TAG_LENGTH,
-    Batch,
+    RunBatch,
     changed_params,
     children,
     current_params,
@@ -147,7 +147,7 @@ class Writer:
         dataset: DatasetInput | None,
     ) -> None:
         """Bring a trial's run up to date. `tags` are those that a new run gets."""
-        client, batch = connection.client, Batch()
+        client, batch = connection.client, RunBatch()
         child = connection.children.get(wanted.trial) or self._create(connection, wanted, kind, tags)
         if dataset is not None and not child.has_dataset:
             client.log_inputs(child.run_id, [dataset])
@@ -184,7 +184,7 @@ class Writer:
         for trial, child in connection.children.items():
             if trial not in known and child.status == "running":
                 last = max(self._epochs(connection.client, child), default=0)
-                Batch(tags={"status": "interrupted", EPOCHS: str(last)}).send(connection.client, child.run_id)
+                RunBatch(tags={"status": "interrupted", EPOCHS: str(last)}).send(connection.client, child.run_id)
                 connection.client.set_terminated(child.run_id, MLFLOW_STATUS["interrupted"], milliseconds(None))
                 child.status, child.last_epoch, child.epochs = "interrupted", last, None
 
@@ -199,13 +199,13 @@ class Writer:
         tags = {key if known.get(key, text) == text else f"resumed.{key}": text for key, text in wanted.tags.items()}
         params, changes = changed_params(current_params(run), wanted.params)
         tags |= changes | {"status": "running"} | note_tags(known, wanted.note and wanted.note(connection.place))
-        Batch(params=params, tags=tags).send(client, run_id)
+        RunBatch(params=params, tags=tags).send(client, run_id)
         if wanted.dataset is not None and not (run.inputs and run.inputs.dataset_inputs):
             client.log_inputs(run_id, [wanted.dataset])
 
     def write_machine(self, connection: Connection, samples: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Write samples of the driver's machine. Their step is the second of the sweep."""
-        batch = Batch()
+        batch = RunBatch()
         for when, metrics in samples:
             batch.add_metrics(metrics, max(0, when - connection.began) // 1000, when)
         batch.send(connection.client, connection.place.run_id)
@@ -220,7 +220,7 @@ class Writer:
             except Exception as error:  # each kind of artifact store has its own
                 raise OSError(f"artifact store: {first_line(error)}") from error
         known = client.get_run(run_id).data.tags
-        batch = Batch(
+        batch = RunBatch(
             tags=wanted.end_tags
             | {"status": wanted.status}
             | note_tags(known, wanted.note and wanted.note(connection.place))

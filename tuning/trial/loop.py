@@ -39,7 +39,7 @@ TRIAL_SECONDS = "trial_seconds"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class TrialPlace:
     """The place of a trial in the sweep's storage."""
 
     trial_id: str
@@ -61,7 +61,7 @@ class Report:
 
 
 def reports(
-    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place, device: torch.device
+    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: TrialPlace, device: torch.device
 ) -> Iterator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch.
 
@@ -98,7 +98,7 @@ def ended(config: Mapping[str, Any], plan: TrialPlan) -> dict[str, Any] | None:
 
 
 def _epochs(
-    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: Place, workers: Workers, pulse: Pulse
+    config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: TrialPlace, workers: Workers, pulse: Pulse
 ) -> Iterator[Report]:
     """Yield the reports of a training without faults."""
     restart = restart_of(config)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuning.trial.loop import Place
+from tuning.trial.loop import TrialPlace
 
 WAIT_SECONDS = 1.0
 """Longest wait for a report within a call. Ray Train looks at the worker between two calls."""
@@ -22,7 +22,7 @@ class Start:
     """Take this trial in place of the one before, and go on to its first report."""
 
     config: Mapping[str, Any]
-    place: Place
+    place: TrialPlace
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ray.util import get_current_placement_group
 from tuning.ray_internals.slot_trainer import LocalTorchConfig, SlotTrainer, call
 from tuning.trial import mailbox
 from tuning.trial.checkpoints import Checkpoints, mend
-from tuning.trial.loop import Place, ended
+from tuning.trial.loop import TrialPlace, ended
 from tuning.trial.mailbox import Answer, Command, End, Go, Start, Waiting
 from tuning.trial.plan import TrialPlan
 from tuning.trial.scratch import scratch_folder
@@ -86,7 +86,7 @@ class Slot(tune.Trainable):
     def _start(self) -> Start:
         mended = mend(self.plan.folder, self.trial_id, self.plan.interval)
         newest = Checkpoints(self.plan.folder, self.trial_id, self.plan.interval).newest
-        return Start(config=self.settings, place=Place(trial_id=self.trial_id, previous=newest, mended=mended))
+        return Start(config=self.settings, place=TrialPlace(trial_id=self.trial_id, previous=newest, mended=mended))
 
 
 class KeptTrainer:

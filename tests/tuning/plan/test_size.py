@@ -12,14 +12,14 @@ from tuning.plan.size import (
     MOST_TRIALS,
     SEARCH_SECONDS,
     TRIAL_SECONDS,
-    Share,
     Size,
+    TrialShare,
     size_of,
     spoken,
 )
 
 BEAUTY = {"users": 22_363, "items": 12_101, "actions": 198_502, "average_length": 8.9}
-CORE = Share(cores=1, gpus=0.0, at_a_time=2)
+CORE = TrialShare(cores=1, gpus=0.0, at_a_time=2)
 
 
 def test_an_epoch_of_beauty_is_estimated_within_a_factor_of_two():
@@ -33,8 +33,10 @@ def test_prefixes_more_cores_and_a_gpu_count():
     model = {"dim": 64, "blocks": 2, "max_length": 50}
     plain = size_of(model, 0.0, BEAUTY, CORE).epoch_seconds
     assert size_of(model, 1.0, BEAUTY, CORE).epoch_seconds > plain
-    assert size_of(model, 0.0, BEAUTY, Share(cores=2, gpus=0.0, at_a_time=1)).epoch_seconds == pytest.approx(plain / 2)
-    assert size_of(model, 0.0, BEAUTY, Share(cores=1, gpus=1.0, at_a_time=1)).epoch_seconds < plain / 50
+    assert size_of(model, 0.0, BEAUTY, TrialShare(cores=2, gpus=0.0, at_a_time=1)).epoch_seconds == pytest.approx(
+        plain / 2
+    )
+    assert size_of(model, 0.0, BEAUTY, TrialShare(cores=1, gpus=1.0, at_a_time=1)).epoch_seconds < plain / 50
 
 
 @given(st.floats(1e-3, 1e6), st.integers(1, 64), st.integers(1, 200))

@@ -17,7 +17,7 @@ from fame.errors import UserError
 from tuning.plan.new_plan import TRIALS, make_plan
 from tuning.plan.options import PLACE, SAMPLERS, Options, parse
 from tuning.plan.recorded_plan import plan_from_record
-from tuning.plan.size import Share
+from tuning.plan.size import TrialShare
 from tuning.plan.sweep_plan import MOST_TRIALS
 from tuning.terminal import summary
 
@@ -340,7 +340,7 @@ def data_like(average_length: float, *columns: str) -> Mock:
     return Mock(items=items, statistics=statistics)
 
 
-TWO_CORES = Share(cores=1, gpus=0.0, at_a_time=2)
+TWO_CORES = TrialShare(cores=1, gpus=0.0, at_a_time=2)
 
 
 def test_a_search_without_options_covers_heads_experts_dimensions_pre_training_and_the_recipe():

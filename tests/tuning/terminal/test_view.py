@@ -8,17 +8,17 @@ import time
 import pytest
 from rich.console import Console
 
-from tuning.terminal.view import NORMAL, QUIET, VERBOSE, Row, State, View, mode, shown, view
+from tuning.terminal.view import NORMAL, QUIET, VERBOSE, Row, View, ViewState, mode, shown, view
 
 
 def terminal(width: int = 80, height: int = 24) -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=width, height=height, color_system=None)
 
 
-def state(running: int, **changes: object) -> State:
+def state(running: int, **changes: object) -> ViewState:
     rows = [Row(trial=f"{n:08x}", setting="H2 N4 D64 " * 9, epoch=n, best=0.1 + n) for n in range(running)]
     settings = {"metric": "ndcg@10", "planned": 8, "ended": 2, "epochs": 40, "rows": rows, "best": "best 0.0732 (abc)"}
-    return State(**settings | changes)
+    return ViewState(**settings | changes)
 
 
 @pytest.mark.parametrize("height", [12, 24, 50])
