@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from fame.command_line import CommandParser, typed
 from fame.errors import EXIT_FAILED, UserError, run_command
-from fame.remote import is_remote
+from fame.remote import check_no_secret, is_remote
 from tuning.plan.credentials import without_credentials
 from tuning.plan.options import DEFAULTS, TRACKING_HELP, default_tracking_uri
-from tuning.storage import object_store
 
 if TYPE_CHECKING:
     from tuning.machines.checks import Finding
@@ -30,7 +29,7 @@ def main() -> int:
     if args.timeout <= 0:
         raise UserError(f"--timeout {args.timeout:g}: must be more than 0 seconds")
     if is_remote(args.storage):
-        object_store.check_uri(args.storage)
+        check_no_secret("--storage", args.storage)
     tracking_uri = without_credentials(args.tracking_uri)
     from tuning.machines import resources  # here, so that --help need not wait
 

@@ -43,12 +43,7 @@ def experiment_from_dict(tree: Mapping[str, Any]) -> Experiment:
     require(isinstance(model, Mapping), "model", model, "must be a mapping with the key 'name'")
     model_class = models.get(str(model.get("name", "fame")))
     values = _read_fields(Experiment, tree, "")
-    return Experiment(model=_build(model_class.Config, model, "model"), **values)
-
-
-def section_from_dict(section: type, mapping: Mapping[str, Any], name: str) -> Any:
-    """Build and check one section, for a command that needs no whole experiment."""
-    return _build(section, mapping, name)
+    return Experiment(model=section_from_dict(model_class.Config, model, "model"), **values)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -209,9 +204,10 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _build(cls: type, mapping: Any, where: str) -> Any:
-    require(isinstance(mapping, Mapping), where, mapping, "must be a mapping")
-    return cls(**_read_fields(cls, mapping, where + "."))
+def section_from_dict(section: type, mapping: Any, name: str) -> Any:
+    """Build and check one section."""
+    require(isinstance(mapping, Mapping), name, mapping, "must be a mapping")
+    return section(**_read_fields(section, mapping, name + "."))
 
 
 def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -227,7 +223,7 @@ def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str
 def _convert(hint: Any, value: Any, key: str) -> Any:
     """`value` as the annotated type, or a `UserError` that says which type `key` has."""
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value if value is not None else {}, key)
+        return section_from_dict(hint, value if value is not None else {}, key)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:

@@ -19,7 +19,7 @@ from fame.config.tree import assign, experiment_from_dict, read_yaml
 from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.library.model import Model
-from fame.library.progress import Bar, Progress, Silent
+from fame.library.progress import Bar, Progress
 from fame.library.settings import check_dataset, dotted
 from fame.runtime.files import writing
 from fame.runtime.parallel import Workers
@@ -62,7 +62,7 @@ def fit(
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="fame-model-"))
     # Stages other than the model's own may have epochs, too.
     name, epochs = experiment.model.name, experiment.train.epochs + experiment.backbone.epochs
-    shown = Bar(name, epochs) if progress else Silent()
+    shown = Bar(name, epochs, silent=not progress)
     try:
         fitted = train(experiment, data, place, shown)
     except BaseException:

@@ -29,23 +29,11 @@ class Progress(Protocol):
         """The training has ended."""
 
 
-class Silent:
-    """No progress."""
-
-    def step(self, done: int, of: int) -> None: ...
-
-    def epoch(self, report: EpochReport, metric: str) -> None: ...
-
-    def refit(self, stage: str, done: int, of: int, loss: float) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class Lines:
     """A line after each epoch, and a bar within the epoch when standard error is a terminal."""
 
     def __init__(self) -> None:
-        self.bar = bar(leave=False, unit="step")
+        self.bar = bar(False, leave=False, unit="step")
 
     def step(self, done: int, of: int) -> None:
         if done == 1:
@@ -70,10 +58,10 @@ class Lines:
 
 
 class Bar:
-    """One bar over all epochs, on a terminal or in a notebook, with the validation metric behind it."""
+    """One bar over all epochs, on a terminal or in a notebook, with the validation metric behind it. `silent` hides it."""
 
-    def __init__(self, name: str, epochs: int) -> None:
-        self.bar = bar(total=epochs, desc=name, bar_format=SHAPE)
+    def __init__(self, name: str, epochs: int, silent: bool) -> None:
+        self.bar = bar(silent, total=epochs, desc=name, bar_format=SHAPE)
         self.done = 0
 
     def step(self, done: int, of: int) -> None:
@@ -94,15 +82,11 @@ class Bar:
         self.bar.close()
 
 
-def bar(**options: Any) -> Any:
+def bar(silent: bool, **options: Any) -> Any:
     """Return a bar of tqdm's: a widget in a notebook that has ipywidgets, text in other notebooks and on terminals."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a notebook has no ipywidgets
         from tqdm.auto import tqdm
-    disable = False if in_notebook() else None  # None: it is shown on a terminal alone
+    notebook = "ipykernel.zmqshell" in sys.modules
+    disable = True if silent else False if notebook else None  # None: it is shown on a terminal alone
     return cast(Any, tqdm)(dynamic_ncols=True, disable=disable, **options)
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    return "ipykernel.zmqshell" in sys.modules

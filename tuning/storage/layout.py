@@ -27,7 +27,7 @@ from typing import Any
 
 from fame.config.tree import parse_yaml, read_yaml, write_yaml
 from fame.errors import UserError
-from fame.remote import is_remote
+from fame.remote import check_no_secret, is_remote
 from fame.runtime.files import replaced
 from tuning.storage import object_store
 
@@ -57,7 +57,7 @@ class Storage:
     def of(cls, storage: str, name: str) -> Storage:
         """Return the places of the sweep `name` under a path or URI. Raises `UserError` if it holds a secret."""
         if is_remote(storage):
-            object_store.check_uri(storage)
+            check_no_secret("--storage", storage)
             local, shared, stages = Path("runs").absolute() / name, below(storage, name), below(storage, STAGES)
             return cls(name=name, local=local, shared=shared, stages=stages)
         folder = root(storage) / name
@@ -231,7 +231,7 @@ def sweeps_in(storage: str) -> dict[str, float]:
     """Return the names of the sweeps under a storage, and when each was started or extended."""
     if not is_remote(storage):
         return {record.parent.name: record.stat().st_mtime for record in root(storage).glob(f"*/{RECORD}")}
-    object_store.check_uri(storage)
+    check_no_secret("--storage", storage)
     with object_store.one_line(f"--storage {storage}"):
         return object_store.times(storage, RECORD)
 

@@ -12,16 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame.errors import UserError
-from fame.remote import check_no_secret, explained, open_uri
+from fame.remote import explained, open_uri
 from fame.runtime.provenance import mask_credentials
 
 OF_STORES = ("AWS Error", "google::cloud::Status")
 """Words in every message of an `OSError` from an object store."""
-
-
-def check_uri(uri: str) -> None:
-    """Raise `UserError` if a URI holds a secret."""
-    check_no_secret("--storage", uri)
 
 
 def read(uri: str) -> bytes | None:
