@@ -84,7 +84,8 @@ def _with_absolute_encoders(space: Space) -> Space:
     parameter = space.search.get("text.encoder")
     if parameter is None:
         return space
-    domain = Choices(tuple(map(absolute_encoder, parameter.domain.values())))
+    assert isinstance(parameter.domain, Choices), "text is searched by choices"
+    domain = Choices(tuple(absolute_encoder(str(choice)) for choice in parameter.domain.choices))
     start = tuple(
         {key: absolute_encoder(value) if key == "text.encoder" else value for key, value in point.items()}
         for point in space.start

@@ -65,13 +65,14 @@ def database_file(uri: str) -> Path:
         url = make_url(uri)
     except (ArgumentError, ValueError):
         raise UserError(f"tracking URI '{shown}': is no address; use, for example, sqlite:///mlflow.db") from None
-    if url.host or url.database in (None, "", ":memory:"):
+    database = url.database or ""
+    if url.host or database in ("", ":memory:"):
         raise UserError(f"tracking URI '{shown}': names no file; use, for example, sqlite:///mlflow.db")
     if "?" in uri:
         raise UserError(
             f"tracking URI '{shown}': what follows '?' is no part of the file; write %3F for a '?' in its name"
         )
-    return Path(url.database).absolute()
+    return Path(database).absolute()
 
 
 def _check_database(file: Path, shown: str) -> None:
