@@ -45,7 +45,7 @@ def ask(request, best: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     uri = f"sqlite:///{folder}/mlflow.db" if request.param == "sqlite" else server.uri
     first = register_best(uri, "synthetic", "s", exported)
     assert isinstance(first, Registered) and (first.version, first.alias) == ("1", "champion"), first
-    client, experiment_id = connect(uri, "synthetic", None)
+    client, experiment_id = connect(uri, "synthetic")
     registered = register(client, experiment_id, exported, users=True)
     assert (registered.version, registered.alias) == ("2", "champion"), registered
     assert register(client, experiment_id, exported).version == "2", "the version with users stays"
