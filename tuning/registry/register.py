@@ -22,7 +22,6 @@ from fame.config.tree import read_experiment
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
 from fame.runtime.provenance import mask_credentials
-from fame.serving.histories import USERS
 from fame.serving.request import Request
 from tuning.plan.options import plain_name
 from tuning.storage.layout import shown
@@ -165,6 +164,7 @@ class Exported:
     def read(cls, folder: Path, users: bool = False) -> Exported:
         """Read a folder. Raises `UserError` if it holds no exported model, or not the users that are wanted."""
         from fame.evaluation.ranks import rules
+        from fame.serving.histories import USERS
 
         if users and not (folder / USERS).exists():
             raise UserError(f"--users: {folder} has no {USERS}; export the model again, or leave --users out")
