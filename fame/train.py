@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fame.artifacts import LocalFolder
     from fame.datasets import Dataset
     from fame.runtime.parallel import Workers
+    from fame.training.earlier import Earlier
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     from fame.artifacts import LocalFolder  # here and below, so that --help need not wait
     from fame.datasets import load_dataset
     from fame.datasets.dataset import dropped, roles
-    from fame.library.fitting import prepared
+    from fame.library.fitting import earlier_model, prepared
     from fame.runtime.parallel import Workers
     from fame.training.kernels import paths
 
@@ -44,13 +45,17 @@ def main() -> None:
     workers = Workers.current()
     chosen = paths(experiment.train, workers.device)
     experiment = prepared(experiment, dataset, workers)
-    output = args.output or Path("runs/train") / _name(experiment)
+    earlier = earlier_model(args.start, experiment, dataset) if args.start is not None else None
+    output = args.output or Path("runs/train") / _name(experiment, earlier)
     where = _where(workers, experiment.train.threads)
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {where}; → {output}")
     for line in filter(None, (roles(dataset.statistics), dropped(dataset.statistics))):
         print(f"data: {line}")
     for part, path in chosen.items():
         print(f"{part}: {path}")
+    if earlier is not None:
+        known, new = earlier.to_dict()["known_items"], earlier.to_dict()["new_items"]
+        print(f"from {args.start}: {known:,} items known, {new:,} new")
     shared = None
     if args.stages is not None:
         with writing(args.stages):
@@ -58,7 +63,8 @@ def main() -> None:
     results = []
     for seed in range(experiment.seed, experiment.seed + args.seeds):
         folder = output if args.seeds == 1 else output / f"seed-{seed}"
-        results.append(train_one(dataclasses.replace(experiment, seed=seed), dataset, folder, shared, args.refit))
+        seeded = dataclasses.replace(experiment, seed=seed)
+        results.append(train_one(seeded, dataset, folder, shared, args.refit, earlier))
     if args.seeds > 1:
         _write_summary(output, results, experiment.epoch_metrics)
 
@@ -74,7 +80,10 @@ def read_settings(args: argparse.Namespace) -> Experiment:
     require(isinstance(section, dict), "data", section, "must be a mapping")
     named = given.get("data.name")
     if named is not None and named != section.get("name", named):
-        section = {}  # another dataset: nothing of the file's preparation or fingerprint applies
+        # Another dataset: nothing of the preparation or fingerprint applies. An earlier model keeps its length.
+        section = {key: section[key] for key in ("max_length",) if args.start is not None and key in section}
+    if args.start is not None:
+        section = {key: value for key, value in section.items() if key != "fingerprint"}  # there are newer data
     tree["data"] = section
     for key, value in given.items():
         set_key(tree, key, value)
@@ -82,7 +91,12 @@ def read_settings(args: argparse.Namespace) -> Experiment:
 
 
 def train_one(
-    experiment: Experiment, dataset: Dataset, folder: Path, shared: LocalFolder | None = None, refit: bool = False
+    experiment: Experiment,
+    dataset: Dataset,
+    folder: Path,
+    shared: LocalFolder | None = None,
+    refit: bool = False,
+    earlier: Earlier | None = None,
 ) -> dict[str, Any]:
     """Train (or go on training) in a folder and export the best epoch there; returns its metrics.
 
@@ -95,7 +109,7 @@ def train_one(
 
     if (folder / CHECKPOINT).exists():
         _print_earlier(experiment, folder)
-    model = train(experiment, dataset, folder, Lines(), shared, refit)
+    model = train(experiment, dataset, folder, Lines(), shared, refit, earlier)
     for use in read_uses(folder):
         if use.shared:
             print(f"{use.stage}: taken over, {use.seconds:.1f} s of training saved")
@@ -146,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="then train once more on everything, for the best number of epochs, and export that",
     )
+    parser.add_argument(
+        "--from", dest="start", type=Path, metavar="MODEL", help="exported model to go on from, such as best/"
+    )
     parser.add_argument("--output", type=Path, help="folder for checkpoint and model (default: under runs/train/)")
     parser.add_argument(
         "--stages", type=Path, metavar="DIR", help="folder to share pre-trained backbones in (default: none is shared)"
@@ -153,11 +170,12 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _name(experiment: Experiment) -> str:
+def _name(experiment: Experiment, earlier: Earlier | None = None) -> str:
     from fame.training.fit import experiment_key
 
+    origin = f"-from-{earlier.digest[:8]}" if earlier is not None else ""
     data = experiment.data.name.replace("/", "_").lstrip(".")
-    return f"{data}-{experiment.model.name}-{experiment_key(experiment)[:8]}"
+    return f"{data}-{experiment.model.name}-{experiment_key(experiment)[:8]}{origin}"
 
 
 def _size(dataset: Dataset) -> str:

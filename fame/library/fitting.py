@@ -24,7 +24,9 @@ from fame.library.settings import check_dataset, dotted
 from fame.runtime.files import writing
 from fame.runtime.parallel import Workers
 from fame.serving.export import export_model, export_refit
+from fame.serving.exported import EVALUATED, WEIGHTS, load_model
 from fame.training import fit as training
+from fame.training.earlier import Earlier, match
 from fame.training.refit import refit as refitted
 from fame.training.resolve import resolve
 
@@ -35,6 +37,7 @@ def fit(
     model: str | None = None,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     folder: str | os.PathLike[str] | None = None,
+    start: Model | str | os.PathLike[str] | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Model:
@@ -47,6 +50,9 @@ def fit(
     With `folder` the checkpoint of each epoch stays there, the same call goes on after an interruption, and the model
     is kept in `folder/best`. Without it nothing stays: `Model.save` keeps the model. `progress` shows a bar.
 
+    `start` is an earlier model, or its folder, to go on from: with its settings, and with its weights for the items that
+    it knows. Keywords such as `epochs=3` change settings of the training.
+
     Raises `UserError` for settings that cannot be used, `DivergedError` if the loss is not finite.
 
         >>> import fame
@@ -58,13 +64,17 @@ def fit(
         fame.errors.UserError: unknown setting 'epoch': did you mean 'epochs'? ...
     """
     check_dataset(data)
+    source = start.folder if isinstance(start, Model) else Path(start) if start is not None else None
+    if source is not None and config is None:
+        config = source / "config.yaml"
     experiment = prepared(experiment_of(data, model, config, settings), data, Workers.current())
+    earlier = earlier_model(source, experiment, data) if source is not None else None
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="fame-model-"))
     # Stages other than the model's own may have epochs, too.
     name, epochs = experiment.model.name, experiment.train.epochs + experiment.backbone.epochs
     shown = Bar(name, epochs, silent=not progress)
     try:
-        fitted = train(experiment, data, place, shown)
+        fitted = train(experiment, data, place, shown, earlier=earlier)
     except BaseException:
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -72,6 +82,15 @@ def fit(
     if folder is None:
         weakref.finalize(fitted, shutil.rmtree, place, ignore_errors=True)
     return fitted
+
+
+def earlier_model(folder: Path, experiment: Experiment, data: Dataset) -> Earlier:
+    """Read an exported model to go on from; of a model that was trained on everything, the weights before that.
+
+    Raises `UserError` if the folder holds none, or one that does not fit.
+    """
+    found = load_model(folder, EVALUATED if (folder / EVALUATED).is_file() else WEIGHTS)
+    return match(experiment, data, found.experiment, found.model.state_dict(), found.catalogue.ids)
 
 
 def experiment_of(
@@ -117,10 +136,12 @@ def train(
     progress: Progress,
     shared: LocalFolder | None = None,
     refit: bool = False,
+    earlier: Earlier | None = None,
 ) -> Model:
     """Train (or go on training) in a folder, and export the best epoch to `folder/best`.
 
-    With `refit` the exported model is trained once more on everything (`fame.training.refit`). Stages that other trainings need, too, are taken from `shared`, and kept there. Raises `UserError` if the folder
+    With `refit` the exported model is trained once more on everything (`fame.training.refit`). `earlier` is a model to go
+    on from. Stages that other trainings need, too, are taken from `shared`, and kept there. Raises `UserError` if the folder
     cannot be written or holds another training, `DivergedError` if the loss is not finite.
     """
     with writing(folder):
@@ -130,15 +151,15 @@ def train(
     try:
         with writing(folder):
             reports = training.fit(
-                experiment, data.sequences, folder, on_step=progress.step, dataset=data, shared=shared
+                experiment, data.sequences, folder, on_step=progress.step, dataset=data, shared=shared, earlier=earlier
             )
             for report in reports:
                 progress.epoch(report, experiment.train.metric)
         trained = training.read_trained(folder)
-        export_model(folder / "best", trained, data)
+        export_model(folder / "best", trained, data, {"earlier": earlier.to_dict()} if earlier is not None else None)
         if refit:
             with writing(folder):
-                again = refitted(trained, data, folder, on_step=progress.step, on_epoch=progress.refit)
+                again = refitted(trained, data, folder, on_step=progress.step, on_epoch=progress.refit, earlier=earlier)
             export_refit(folder / "best", again, data)
     finally:
         progress.close()

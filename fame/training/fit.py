@@ -26,6 +26,7 @@ from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.runtime.parallel import Workers
 from fame.text.facets import item_labels
+from fame.training.earlier import Earlier
 from fame.training.loop import Change, EpochReport, StageRun, State
 from fame.training.shared_stages import claimed, end_stage, items_from_text
 from fame.training.stages import stages
@@ -60,6 +61,7 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     shared: Folder | None = None,
     dataset: Dataset | None = None,
+    earlier: Earlier | None = None,
 ) -> Iterator[EpochReport]:
     """Train, and yield a report after every epoch.
 
@@ -68,7 +70,8 @@ def fit(
     of the best epoch: `read_trained` reads them. `on_step(done, of)` is called after every step of an
     epoch. A training that is there may be given more epochs, if its learning rate is constant. `dataset` has the
     items' text and labels for an experiment that reads them. With `shared`, a stage that
-    another training has left there is taken over: its reports follow each other at once.
+    another training has left there is taken over: its reports follow each other at once. With `earlier` the
+    model's stage, the only one then, goes on from those weights.
 
     Raises `DivergedError` if the loss or a score is not finite, `UserError` if the checkpoint
     belongs to another experiment.
@@ -76,8 +79,9 @@ def fit(
     workers = workers or Workers.current()
     checkpoint = folder / CHECKPOINT
     plan = stages(experiment, dataset)
+    first = len(plan) - 1 if earlier is not None else 0
     resumed = checkpoint.exists()
-    state, tensors = _read_state(checkpoint, experiment) if resumed else (State(), {})
+    state, tensors = _read_state(checkpoint, experiment, earlier) if resumed else (State(stage=first), {})
     text, labels_VM = None, item_labels(experiment, dataset)
     while not (state.history and state.history[-1].finished):
         stage, seen = plan[state.stage], state.epoch
@@ -86,12 +90,14 @@ def fit(
                 end_stage(state, stage, claim, folder)
                 tensors.clear()
                 if workers.first:
-                    _write_state(checkpoint, experiment, state, None)
+                    _write_state(checkpoint, experiment, state, None, earlier)
                 yield from state.history[seen:]
             else:
                 if experiment.text.enabled and text is None:
                     text = items_from_text(experiment, dataset, workers, folder, shared)
-                run = StageRun(experiment, stage, sequences, workers, state.previous_best, on_step, text, labels_VM)
+                run = StageRun(
+                    experiment, stage, sequences, workers, state.previous_best, on_step, text, labels_VM, earlier
+                )
                 if tensors:
                     run.restore(tensors)
                     tensors.clear()
@@ -99,7 +105,7 @@ def fit(
                     if claim is not None and state.stage > stage.index:
                         end_stage(state, stage, claim, folder)
                     if workers.first:
-                        _write_state(checkpoint, experiment, state, run)
+                        _write_state(checkpoint, experiment, state, run, earlier)
                     with claim.lease.resting() if claim is not None else contextlib.nullcontext():
                         yield report
 
@@ -150,7 +156,9 @@ def _out_of_patience(train: TrainConfig, last: EpochReport) -> bool:
     return train.patience > 0 and last.epoch - last.best_epoch >= train.patience
 
 
-def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun | None) -> None:
+def _write_state(
+    path: Path, experiment: Experiment, state: State, run: StageRun | None, earlier: Earlier | None
+) -> None:
     tensors = {**with_prefix("best.", state.best_weights), **with_prefix("previous.", state.previous_best)}
     if run is not None and run.stage.index == state.stage:  # else a stage has just ended: its best weights count
         tensors |= run.tensors()
@@ -159,11 +167,12 @@ def _write_state(path: Path, experiment: Experiment, state: State, run: StageRun
         "stage": state.stage,
         "history": [dataclasses.asdict(report) for report in state.history],
         "changes": [dataclasses.asdict(change) for change in state.changes],
+        "earlier": earlier.digest if earlier is not None else None,
     }
     save_checkpoint(path, tensors, header)
 
 
-def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Tensor]]:
+def _read_state(path: Path, experiment: Experiment, earlier: Earlier | None) -> tuple[State, dict[str, Tensor]]:
     tensors, header = load_checkpoint(path)
     before, train = header_experiment(path, header), experiment.train
     if _can_be_longer(before.train, train.epochs):
@@ -172,6 +181,8 @@ def _read_state(path: Path, experiment: Experiment) -> tuple[State, dict[str, Te
         last["finished"] = last["finished"] and _out_of_patience(train, EpochReport(**last))
     if experiment_key(before) != experiment_key(experiment):
         raise UserError(f"{path} belongs to another experiment; choose another folder or remove it")
+    if header.get("earlier") != (earlier.digest if earlier is not None else None):
+        raise UserError(f"{path} belongs to a training with another start (--from); choose another folder or remove it")
     state = State(
         stage=header["stage"],
         history=[EpochReport(**report) for report in header["history"]],

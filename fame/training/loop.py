@@ -29,6 +29,7 @@ from fame.models.base import EpochStart
 from fame.runtime.hardware import keep_freed_memory
 from fame.runtime.parallel import Workers
 from fame.text.start import ItemStart
+from fame.training.earlier import Earlier
 from fame.training.optimizer import clip_gradients, make_optimizer
 from fame.training.stages import Stage, stages
 
@@ -101,6 +102,7 @@ class StageRun:
         on_step: Callable[[int, int], None] | None,
         text: ItemStart | None = None,
         labels_VM: np.ndarray | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         keep_freed_memory()
         self.stage, self.workers, self.seed, self.on_step = stage, workers, experiment.seed, on_step
@@ -110,7 +112,9 @@ class StageRun:
         model = stage.model_class(stage.model, sequences.item_count, max_length)
         if labels_VM is not None:
             model.start_from_labels(labels_VM)
-        if start:
+        if earlier is not None:
+            earlier.load_into(model, text)
+        elif start:
             first_stage = stages(experiment)[0]
             backbone = first_stage.model_class(first_stage.model, sequences.item_count, max_length)
             backbone.load_state_dict(start)
@@ -125,7 +129,7 @@ class StageRun:
             embedding.sparse = self.objective.row_gradients or alone_on_cpu
         self.model = model.to(workers.device)
         self.text = text.to(workers.device) if text is not None else None
-        self.frozen_epochs = 0 if start else experiment.text.freeze_epochs
+        self.frozen_epochs = 0 if start or earlier else experiment.text.freeze_epochs
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)
         self.has_weights = any(weight.requires_grad for weight in self.model.parameters())

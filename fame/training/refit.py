@@ -19,6 +19,7 @@ from fame.datasets import Dataset
 from fame.datasets.sequences import Sequences
 from fame.runtime.parallel import Workers
 from fame.text.facets import item_labels
+from fame.training.earlier import Earlier
 from fame.training.fit import Trained, experiment_key
 from fame.training.loop import StageRun
 from fame.training.shared_stages import items_from_text
@@ -67,14 +68,16 @@ def refit(
     workers: Workers | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[str, int, int, float], None] | None = None,
+    earlier: Earlier | None = None,
 ) -> Refit:
     """Train on everything; a call that was interrupted goes on after its last finished epoch.
 
-    `on_epoch(stage, done, of, loss)` is called after every epoch. Raises `DivergedError` if the loss is not finite.
+    `on_epoch(stage, done, of, loss)` is called after every epoch. `earlier` is what the training went on from. Raises `DivergedError` if the loss is not finite.
     """
     experiment, workers = trained.experiment, workers or Workers.current()
     sequences, epochs, path = everything(dataset.sequences), best_epochs(trained), folder / REFIT
-    key, began = f"{experiment_key(experiment)} {epochs}", time.perf_counter()
+    origin = f" {earlier.digest}" if earlier is not None else ""
+    key, began = f"{experiment_key(experiment)} {epochs}{origin}", time.perf_counter()
     tensors, header = load_checkpoint(path) if path.exists() else ({}, {})
     if header.get("key") != key:
         tensors, header = {}, {"done": 0}
@@ -84,11 +87,13 @@ def refit(
     labels_VM = item_labels(experiment, dataset)
     start, done, passed = without_prefix("start.", tensors), header["done"], 0
     for stage in stages(experiment, dataset):
+        if stage.name not in epochs:  # the training went on from an earlier model
+            continue
         last = epochs[stage.name]
         if done >= passed + last and stage.index + 1 < len(epochs):  # `start` has its weights
             passed += last
             continue
-        run = StageRun(experiment, stage, sequences, workers, start, on_step, text, labels_VM)
+        run = StageRun(experiment, stage, sequences, workers, start, on_step, text, labels_VM, earlier)
         if done > passed:
             run.restore(tensors)
         for index in range(done - passed, last):
