@@ -40,7 +40,7 @@ def main() -> None:
     from fame.runtime.parallel import Workers
     from fame.training.kernels import paths
 
-    experiment = read_settings(args)
+    experiment = read_settings(args, args.start is not None)
     dataset = load_dataset(experiment.data)
     workers = Workers.current()
     chosen = paths(experiment.train, workers.device)
@@ -69,8 +69,11 @@ def main() -> None:
         _write_summary(output, results, experiment.epoch_metrics)
 
 
-def read_settings(args: argparse.Namespace) -> Experiment:
-    """The experiment that the command line asks for: file, then data options, then `--set`."""
+def read_settings(args: argparse.Namespace, newer_data: bool = False) -> Experiment:
+    """The experiment that the command line asks for: file, then data options, then `--set`.
+
+    `newer_data`: the file is of an earlier model, whose length stays.
+    """
     tree = (read_yaml(args.config) if args.config else None) or {}
     if not isinstance(tree, dict):
         raise UserError(f"{args.config}: must hold sections such as data, model and train")
@@ -81,9 +84,9 @@ def read_settings(args: argparse.Namespace) -> Experiment:
     named = given.get("data.name")
     if named is not None and named != section.get("name", named):
         # Another dataset: nothing of the preparation or fingerprint applies. An earlier model keeps its length.
-        section = {key: section[key] for key in ("max_length",) if args.start is not None and key in section}
-    if args.start is not None:
-        section = {key: value for key, value in section.items() if key != "fingerprint"}  # there are newer data
+        section = {key: section[key] for key in ("max_length",) if newer_data and key in section}
+    if newer_data:
+        section = {key: value for key, value in section.items() if key != "fingerprint"}
     tree["data"] = section
     for key, value in given.items():
         set_key(tree, key, value)
