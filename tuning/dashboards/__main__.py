@@ -10,6 +10,7 @@ from fame.errors import UserError, run_command
 from tuning.dashboards.serving import dashboards
 from tuning.plan.options import DEFAULTS
 from tuning.storage.layout import Storage, newest, shown
+from tuning.study.aims import aims_of
 from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.links import Place
 from tuning.tracking.store import follow_moved_artifacts
@@ -29,7 +30,7 @@ def main() -> None:
 
     study = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.study))
     place = Place.of(tracked_of(study))
-    with dashboards(storage, options.get("metric", DEFAULTS.metric), uri, place) as pages:
+    with dashboards(storage, aims_of(options.get("metric", DEFAULTS.metric))[0], uri, place) as pages:
         print(f"{storage.name}: {pages}  (Ctrl-C ends them)", flush=True)
         threading.Event().wait()
 

@@ -92,7 +92,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
         best = best or export_best(trials, storage, dataset, options.refit == "all" and not interrupted)
     try_report(plan, storage, search.study, dataset.statistics)
     sanity = sanity_of(search.study)
-    end_run(projection, plan, storage, best, interrupted, total_uses(trials), sanity)
+    end_run(projection, plan, storage, best, interrupted, total_uses(trials), sanity, plan.front(trials))
     registered = None
     if best is not None and not interrupted and options.register:
         registered = register_best(options.tracking_uri, plan.mlflow_experiment, storage.name, storage.best)
@@ -104,7 +104,7 @@ def note_sanity(search: StudySearch, plan: Plan, dataset: Dataset) -> None:
     """Compute the sanity lines before the first trial, once in a sweep, and print them."""
     if sanity_of(search.study):
         return
-    began, metric = time.monotonic(), plan.options.metric
+    began, metric = time.monotonic(), plan.metric
     lines = sanity_lines(plan.experiment, dataset)
     with search.writing():
         search.record.note_sanity(lines)
@@ -135,7 +135,7 @@ def pages(plan: Plan, storage: Storage, projection: Projection) -> Iterator[None
         yield
         return
     uri = check_tracking_uri(plan.options.tracking_uri)
-    with dashboards(storage, plan.options.metric, uri, projection.place) as addresses:
+    with dashboards(storage, plan.metric, uri, projection.place) as addresses:
         print(f"pages  {addresses}", flush=True)
         yield
 
@@ -177,7 +177,9 @@ def open_study(plan: Plan, storage: Storage, share: Resources) -> StudySearch:
         name=storage.name,
         sampler=plan.options.sampler,
         seed=plan.options.seed,
-        metric=plan.options.metric,
+        metric=plan.metric,
+        aims=plan.options.aims,
+        limits=plan.options.bounds,
         trials=plan.trials,
         expected=plan.expected,
         stop_after=plan.options.stop_after,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tuning.results.best import Best
 from tuning.storage.layout import Storage
 from tuning.study import sanity
 from tuning.study.stage_uses import Uses, to_metrics
+from tuning.study.trials import SweepTrial
 from tuning.tracking.inputs import dataset_input
 from tuning.tracking.projection import Projection
 from tuning.tracking.vocabulary import exported_metrics
@@ -27,12 +28,12 @@ EARLIER_SPOOL = "mlflow-waiting*"
 def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projection:
     """Open the sweep in MLflow."""
     options = plan.options
-    settings = ("sampler", "scheduler", "metric", "seed")
+    settings = ("sampler", "scheduler", "metric", "seed", *(["limits"] if options.limits else []))
     projection = Projection.open(
         options.tracking_uri,
         plan.mlflow_experiment,
         storage.name,
-        options.metric,
+        plan.metric,
         tags={
             "dataset": dataset.config.name,
             "fingerprint": dataset.fingerprint,
@@ -76,18 +77,24 @@ def end_run(
     interrupted: bool,
     uses: Mapping[str, Uses],
     lines: sanity.Sanity,
+    front: Sequence[SweepTrial] = (),
 ) -> None:
-    """End the sweep's run: the report, the exported model, its metrics, the uses of shared stages, the sanity lines."""
+    """End the sweep's run: the report, the exported model, its metrics, the uses of shared stages, the sanity lines, the
+    Pareto front of several aims.
+    """
     files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
-    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines, plan.options.metric), {}
+    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines, plan.metric), {}
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir()) if path.name != USERS]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}
         metrics |= exported_metrics(best.metrics)
+    if front:
+        tags["pareto_front"] = " ".join(trial.id for trial in front)
     projection.finish(
         "interrupted" if interrupted else "finished",
         tags=tags,
         metrics=metrics,
         files=files,
-        note=lambda place: sweep_note.at_end(plan, storage, place, best, interrupted),
+        front=[trial.id for trial in front],
+        note=lambda place: sweep_note.at_end(plan, storage, place, best, interrupted, front),
     )

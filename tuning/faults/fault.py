@@ -3,6 +3,7 @@
 | kind | what happened | the trial | Optuna |
 | --- | --- | --- | --- |
 | `infeasible` | its settings need more memory than there is | ends | PRUNED, with a violated constraint |
+| `limit` | it breaks a limit before its first epoch | ends | PRUNED, with a violated constraint |
 | `diverged` | a loss or score is not a number | ends | FAIL |
 | `failed` | an exception of the program: it would come again | ends | FAIL |
 | `hung` | no sign of life for `--hang-after` seconds | killed, started again once | FAIL after the second time |
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FaultKind = Literal["infeasible", "diverged", "failed", "hung", "lost", "storage"]
+FaultKind = Literal["infeasible", "limit", "diverged", "failed", "hung", "lost", "storage"]
 
 FAULT = "fault"
 """Key of the last report of a trial that went wrong, and attribute of the trial in the study: the fault as text.
@@ -28,7 +29,7 @@ FAULT = "fault"
 Tune hands reports to the search and to schedulers without the dictionaries in them."""
 MENDED = "mended"
 """Key of a report: the damage to the checkpoints of a trial that goes on."""
-ENDS = ("infeasible", "diverged", "failed")
+ENDS = ("infeasible", "limit", "diverged", "failed")
 """Kinds that would come again. The trial ends at once."""
 
 

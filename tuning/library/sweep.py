@@ -143,7 +143,7 @@ class Sweep:
 
     @property
     def _metric(self) -> str:
-        return self._plan.options.metric
+        return self._plan.metric
 
     def _trials(self) -> list[SweepTrial]:
         from tuning.study.trials import trials_of

@@ -25,7 +25,7 @@ def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, 
     """Search the best settings of a model: Optuna proposes, Ray trains and stops, MLflow records. Return the results.
 
     `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`: `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`,
-    `storage="runs"`, `workers=2`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
+    `storage="runs"`, `workers=2`, `metric=["ndcg@10", "coverage@10"]`, `limits=["latency_ms < 5"]`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
     that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the machine.
 
     The sweep leaves what the command leaves, in the same folder. Ctrl-C, and the stop button of a notebook, end it
@@ -107,4 +107,8 @@ def _words(key: str, value: Any) -> list[str]:
         return [f"--no-{name}"]
     if value is None or value is False:
         return []
+    if key == "metric" and not isinstance(value, str):
+        value = ",".join(value)
+    if key == "limits":
+        return [f"{option}={one}" for one in ([value] if isinstance(value, str) else value)]
     return [option] if value is True else [f"{option}={value}"]

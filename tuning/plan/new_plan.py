@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+from fame.config import EvaluateConfig
 from fame.config.tree import apply_overrides, flatten
 from fame.errors import UserError
 from fame.text.encoder import absolute_encoder
@@ -14,6 +17,7 @@ from tuning.space import Space
 from tuning.space.domains import Choices
 from tuning.space.file import default_space, fix, read_space
 from tuning.space.models import merge
+from tuning.study.aims import watched
 
 TRIALS = 8
 """Trials of a sweep without --trials."""
@@ -57,19 +61,20 @@ def _space_of(options: Options, model: str) -> Space:
         if key in OPTION_OF:
             raise UserError(f"--set {key}=…: would be ignored; use --{OPTION_OF[key]} instead")
     for key in ("train.metric", "seed"):
-        asked = getattr(options, OPTION_OF[key])
+        asked = options.seed if key == "seed" else options.aims[0]
         if space.fixed.get(key, asked) != asked:
             raise UserError(
                 f"{space.source}: base: {key} = {space.fixed[key]!r} would be ignored; take it out, "
                 f"and give --{OPTION_OF[key]} {space.fixed[key]} instead"
             )
-    settings |= options.data | {"train.metric": options.metric, "seed": options.seed}
+    settings |= options.data | {"train.metric": options.aims[0], "seed": options.seed}
     if options.epochs is not None:
         settings["train.epochs"] = options.epochs
     if space.model != model:
         if options.space is not None:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {model}")
         settings["model.name"] = model
+    settings |= _evaluated(options, space.fixed | settings)
     encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
@@ -77,6 +82,17 @@ def _space_of(options: Options, model: str) -> Space:
         known = fix(space, {"model.name": model}).defaults
         settings = {key: value for key, value in settings.items() if key in known or key == "recipe"}
     return _with_absolute_encoders(fix(space, settings))
+
+
+def _evaluated(options: Options, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with which every epoch has the numbers that aims and limits need."""
+    names = [name.split("@") for name in watched(options.aims, options.bounds) if "@" in name]
+    usual, found = EvaluateConfig(), {}
+    for key, needed in {"metrics": [kind for kind, _ in names], "cutoffs": [int(k) for _, k in names]}.items():
+        before = known.get(f"evaluate.{key}", getattr(usual, key))
+        if not set(needed) <= set(before):
+            found[f"evaluate.{key}"] = list(dict.fromkeys((*before, *needed)))
+    return found
 
 
 def _with_absolute_encoders(space: Space) -> Space:

@@ -24,6 +24,7 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search import SAMPLERS
 from tuning.space.models import SHORTLIST
 from tuning.storage.layout import STAGES
+from tuning.study.aims import Limit, aims_of
 
 TRACKING_URI, EXPERIMENT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 """MLflow's own variables."""
@@ -56,11 +57,14 @@ LOUDNESS = "loudness"
 """Options of which one may be given."""
 
 
-def option(group: str, help: str, default: Any = None, *, least: int | None = None, **argument: Any) -> Any:
-    """Return the field of an option. `argument` is for argparse, and `least` is the lowest number that is allowed."""
+def option(group: str, help: str, default: Any = None, *, least: int | None = None, also: tuple[str, ...] = (), **argument: Any) -> Any:
+    """Return the field of an option. `least` is the lowest number that is allowed.
+
+    `also` has further names of it, and `argument` is for argparse.
+    """
     if default not in (None, ()) and "(default:" not in help and not isinstance(default, bool):
         help += f" (default: {default})"
-    metadata = {"group": group, "least": least, "argument": {"help": help, **argument}}
+    metadata = {"group": group, "least": least, "also": also, "argument": {"help": help, **argument}}
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -112,7 +116,23 @@ class Options:
         least=1,
         metavar="N",
     )
-    metric: str = option(WHAT, f"validation metric to maximise: {', '.join(ACCURACY)}", "ndcg@10", metavar="KIND@K")
+    metric: str = option(
+        WHAT,
+        f"validation metric to maximise: {', '.join(ACCURACY)}; after commas further aims, such as coverage@10 or "
+        "latency_ms, for a Pareto front",
+        "ndcg@10",
+        metavar="KIND@K[,…]",
+    )
+    """Aims, with commas in between. The first one is the metric that schedulers and the export go by."""
+    limits: tuple[str, ...] = option(
+        WHAT,
+        'limit that a trial must keep, such as "latency_ms < 5", "parameters < 1e6" or "coverage@10 > 0.1" (may be '
+        "given several times)",
+        (),
+        action="append",
+        metavar="LIMIT",
+        also=("--limit",),
+    )
     seed: int = option(WHAT, "seed of the search and of every training", 0)
     sampler: str = option(HOW, "how Optuna proposes", "tpe", choices=SAMPLERS)
     start_from: str | None = option(
@@ -170,6 +190,7 @@ class Options:
         for key in ("time_budget", "trial_time"):
             if getattr(self, key) is not None:
                 seconds_of(getattr(self, key), flag(key))
+        assert self.aims and self.bounds is not None
         if self.open_ended and SCHEDULERS[self.scheduler].pauses:
             raise UserError(
                 f"--scheduler {self.scheduler}: advances all trials together, so give their number: --trials N"
@@ -198,6 +219,16 @@ class Options:
     def models(self) -> tuple[str, ...]:
         """The models that are searched, by name."""
         return SHORTLIST if self.model == AUTO else tuple(name.strip() for name in self.model.split(","))
+
+    @property
+    def aims(self) -> tuple[str, ...]:
+        """The aims, the metric first."""
+        return aims_of(self.metric)
+
+    @property
+    def bounds(self) -> tuple[Limit, ...]:
+        """The limits that trials have to keep."""
+        return tuple(map(Limit.parse, self.limits))
 
     @property
     def open_ended(self) -> bool:
@@ -270,7 +301,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
     args = parser().parse_args(arguments)
     given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
     given = {
-        key: tuple(value) if key == "set" else value
+        key: tuple(value) if key in ("set", "limits") else value
         for key, value in given.items()
         if value is not None and value != {}
     }
@@ -297,7 +328,7 @@ def parser() -> argparse.ArgumentParser:
             kind = {"action": argparse.BooleanOptionalAction if f.default else "store_true", "default": None}
         elif number := {int, float} & {hints[f.name], *get_args(hints[f.name])}:
             kind = {"type": number.pop()}
-        groups[f.metadata["group"]].add_argument(flag(f.name), **kind, **f.metadata["argument"])
+        groups[f.metadata["group"]].add_argument(flag(f.name), *f.metadata["also"], **kind, **f.metadata["argument"])
     groups[WHERE].add_argument(
         "--trainer",
         action=Removed,

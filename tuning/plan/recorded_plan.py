@@ -25,7 +25,8 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
     try:
         # Records of earlier versions have other options.
         found = {"experiment": None} | {key: value for key, value in record["options"].items() if key not in REMOVED}
-        recorded = Options(**{**found, "set": tuple(found["set"])}, **place)
+        lists = {key: tuple(found.get(key, ())) for key in ("set", "limits")}
+        recorded = Options(**{**found, **lists}, **place)
         space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
     except (KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"

@@ -41,18 +41,28 @@ class Earlier:
     space: Space
     metric: str
     fingerprint: str
+    watched: Sequence[str]
+    """Its other aims and limited numbers."""
     trials: Sequence[SweepTrial]
 
     def settings(self, trial: SweepTrial) -> dict[str, Any]:
         """Return all settings of a trial, with dotted keys."""
         return flatten(to_dict(experiment_from_dict(self.space.experiment(trial.point))))
 
+    def is_whole(self, trial: SweepTrial) -> bool:
+        """Whether a finished trial had all epochs of its sweep, or ran out of patience. The sweep may have been extended."""
+        train = experiment_from_dict(self.space.experiment(trial.point)).train
+        waited = trial.epoch - (trial.best_epoch or 0)
+        return len(trial.own_curve) >= train.epochs or 0 < train.patience <= waited
+
     def difference(self, plan: Plan, fingerprint: str) -> str | None:
         """Say why values of this sweep do not count in another one. None if they do."""
         if fingerprint != self.fingerprint:
             return "its data are others"
-        if plan.options.metric != self.metric:
+        if plan.metric != self.metric:
             return f"its metric is {self.metric}"
+        if missing := [name for name in plan.shown_numbers if name not in self.watched]:
+            return f"its trials have no {missing[0]}"
         if _searched(plan.space) != _searched(self.space):
             return "it searches other settings"
         return "its other settings differ" if _fixed(plan.space) != _fixed(self.space) else None
@@ -124,8 +134,11 @@ def _lessons(plan: Plan, found: Sequence[Earlier], fingerprint: str) -> Iterator
             print(f"start   the trials of {one.name} teach the sampler nothing: {why}")
             continue
         for trial in one.trials:
-            if trial.state == "finished" and trial.value is not None:
-                yield Lesson(origin=f"{one.name}/{trial.id}", point=dict(trial.point), value=trial.value)
+            if trial.state == "finished" and trial.value is not None and one.is_whole(trial):
+                numbers = {name: trial.numbers[name] for name in plan.shown_numbers}
+                yield Lesson(
+                    origin=f"{one.name}/{trial.id}", point=dict(trial.point), value=trial.value, numbers=numbers
+                )
 
 
 def _experiment_file(name: str) -> Path | None:
@@ -149,12 +162,14 @@ def _earlier(storage: str, name: str) -> Iterator[Earlier]:
         )
     for sweep, record in records.items():
         trials = _trials(Storage.of(storage, sweep))
+        aims = aims_of(record["options"]["metric"])
         source = f"the record of sweep '{sweep}'"
         yield Earlier(
             name=sweep,
             space=space_from_dict(record["space"], source),
-            metric=record["options"]["metric"],
+            metric=aims[0],
             fingerprint=record["fingerprint"],
+            watched=watched(aims, tuple(map(Limit.parse, record["options"].get("limits", ())))),
             trials=trials,
         )
 

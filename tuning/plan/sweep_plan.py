@@ -25,10 +25,12 @@ from tuning.schedulers import SCHEDULERS, Schedule
 from tuning.space import Space, plain
 from tuning.space.file import QUICK, fix
 from tuning.space.space import MODELS
+from tuning.study.aims import front, watched
 from tuning.study.lessons import Lesson
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
+    from tuning.study.trials import SweepTrial
 
 MOST_TRIALS = 1_000
 """Most trials of a sweep that a limit ends, and no number of trials."""
@@ -62,6 +64,26 @@ class Plan:
         if self.fingerprint is None:
             return experiment
         return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, fingerprint=self.fingerprint))
+
+    @property
+    def metric(self) -> str:
+        """The first aim: schedulers, learning curves and the export go by it."""
+        return self.options.aims[0]
+
+    @property
+    def shown_numbers(self) -> tuple[str, ...]:
+        """Names of the other aims, and of the numbers with limits."""
+        return watched(self.options.aims, self.options.bounds)
+
+    def front(self, trials: Sequence[SweepTrial]) -> list[SweepTrial]:
+        """Return the Pareto front of a sweep with several aims. Empty for one aim."""
+        return front(trials, self.options.aims) if len(self.options.aims) > 1 else []
+
+    @property
+    def rule(self) -> str:
+        """What `best/` is chosen by."""
+        limited = " that keep the limits" if self.options.limits else ""
+        return f"best/ has the best {self.metric} of the finished trials{limited}"
 
     @property
     def mlflow_experiment(self) -> str:
@@ -124,9 +146,7 @@ class Plan:
     def schedule(self) -> Schedule:
         """The part of the plan that a scheduler needs."""
         options = self.options
-        return Schedule(
-            metric=options.metric, epochs=self.epochs, trials=self.trials, space=self.space, seed=options.seed
-        )
+        return Schedule(metric=self.metric, epochs=self.epochs, trials=self.trials, space=self.space, seed=options.seed)
 
     def shared_stages(self) -> list[Expected]:
         """The stages whose results trials share. A population's trials share none."""
@@ -240,7 +260,7 @@ class Plan:
     def to_record(self, fingerprint: str) -> dict[str, Any]:
         """Return plain values from which `plan_from_record` makes the plan again."""
         options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(Options) if f.name not in PLACE}
-        options["set"] = list(options["set"])
+        options |= {key: list(options[key]) for key in ("set", "limits")}
         return {
             "options": options,
             "fingerprint": fingerprint,

@@ -13,6 +13,7 @@ import optuna
 import plotly.graph_objects as go
 
 from tuning.plan.sweep_plan import Plan
+from tuning.study.aims import direction, values_of
 from tuning.study.sanity import sanity_of
 from tuning.study.trials import SweepTrial, ranked, trials_of
 
@@ -47,7 +48,7 @@ class Plot:
 
 def plots(plan: Plan, study: optuna.Study) -> list[Plot]:
     """Return all plots that the trials allow."""
-    metric, trials = plan.options.metric, [trial for trial in ranked(trials_of(study)) if trial.curve]
+    metric, trials = plan.metric, [trial for trial in ranked(trials_of(study)) if trial.curve]
     lines = {model: parts["validation"][metric] for model, parts in sanity_of(study).items()}
     if not trials:
         return []
@@ -60,6 +61,10 @@ def plots(plan: Plan, study: optuna.Study) -> list[Plot]:
             + (f" The best {CURVES} of {len(trials)} trials." if left_out > 0 else ""),
         )
     ]
+    for aim in plan.options.aims[1:]:
+        figure = pareto(trials_of(study), plan.front(trials_of(study)), metric, aim)
+        note = f"A point is a trial at its best epoch by {metric}. Orange: the front by all aims. Grey: the others."
+        found.append(Plot.of(f"Pareto front: {metric} and {aim}", figure, note))
     for key, (label, title) in BY_VALUE.items():
         if len({trial.point[key] for trial in trials if key in trial.point}) > 1:
             figure = by_value(trials, key, label, metric)
@@ -137,6 +142,29 @@ def by_value(trials: Sequence[SweepTrial], key: str, label: str, metric: str) ->
     return _styled(figure, legend=True)
 
 
+def pareto(trials: Sequence[SweepTrial], front: Sequence[SweepTrial], metric: str, aim: str) -> go.Figure:
+    """Draw the trials by two aims. A line joins those on the Pareto front."""
+    figure, best = go.Figure(), {trial.id for trial in front}
+    others = [trial for trial in trials if trial.id not in best]
+    groups = (("other trials", others, STOPPED), ("Pareto front", front, BEST))
+    for name, group, color in groups:
+        points = [(trial, pair) for trial in group if (pair := values_of(trial, (metric, aim))) is not None]
+        points.sort(key=lambda point: point[1][1])
+        figure.add_scatter(
+            x=[values[1] for _, values in points],
+            y=[values[0] for _, values in points],
+            mode="lines+markers" if group is front else "markers",
+            name=name,
+            line={"color": color, "width": 2},
+            marker={"color": color, "size": 9},
+            text=[_label(trial) for trial, _ in points],
+            hovertemplate=f"%{{text}}<br>{aim} %{{x:.4g}}, {metric} %{{y:.4f}}<extra></extra>",
+        )
+    figure.update_xaxes(title=f"{aim} ({direction(aim)})")
+    figure.update_yaxes(title={"text": f"validation {metric}", "standoff": 10})
+    return _styled(figure, legend=True)
+
+
 def parallel_coordinates(study: optuna.Study, metric: str) -> go.Figure | None:
     """Return Optuna's own plot of the finished trials. None if there are fewer than two."""
     if len(_values(study)) < 2:
@@ -161,7 +189,7 @@ def importances(study: optuna.Study, metric: str) -> go.Figure | None:
 
 
 def _values(study: optuna.Study) -> list[float]:
-    return [trial.value for trial in trials_of(study) if trial.state == "finished"]
+    return [trial.value for trial in trials_of(study) if trial.state == "finished" and trial.value is not None]
 
 
 def _label(trial: SweepTrial) -> str:

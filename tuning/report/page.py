@@ -29,9 +29,10 @@ from tuning.results.final import Final, repeats
 from tuning.results.next_steps import pages_command
 from tuning.space.space import MODEL, plain
 from tuning.storage.layout import Storage
+from tuning.study.aims import values_of
 from tuning.study.reading import open_read_only, tracked_of
 from tuning.study.sanity import Sanity, sanity_of
-from tuning.study.trials import LETTERS, SweepTrial, ranked, run_name, short, total_uses, trials_of
+from tuning.study.trials import LETTERS, SweepTrial, number, ranked, run_name, short, total_uses, trials_of
 from tuning.tracking.links import Place, address
 
 SHOWN = 10
@@ -58,7 +59,8 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     over = sum(trial.ended for trial in trials)
     exported, place = ModelOnPage.read(plan, storage), Place.of(tracked_of(study))
     tables = [
-        None if exported is None else exported.table(plan.options.metric),
+        None if exported is None else exported.table(plan.metric),
+        _front(plan, trials),
         _best_trials(plan, trials),
         _models(plan, trials),
         _sanity(plan, sanity_of(study), trials),
@@ -68,7 +70,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
         _space(plan),
         _dataset(statistics),
     ]
-    metric, data, uri = plan.options.metric, plan.experiment.data, plan.options.tracking_uri
+    metric, data, uri = plan.metric, plan.experiment.data, plan.options.tracking_uri
     return render(
         "report.html",
         title=storage.name,
@@ -96,7 +98,7 @@ def _cards(
     over: int,
 ) -> list[tuple[str, str, str]]:
     """Return the cards at the top: a number, its name and a remark each."""
-    counts, metric = collections.Counter(trial.word for trial in trials), plan.options.metric
+    counts, metric = collections.Counter(trial.word for trial in trials), plan.metric
     test = (
         []
         if exported is None
@@ -123,6 +125,16 @@ def _cards(
     ]
 
 
+def _front(plan: Plan, trials: list[SweepTrial]) -> Table | None:
+    aims = plan.options.aims
+    rows = [
+        [trial.id, *map(number, values_of(trial, aims) or ()), trial.name, trial.word, str(trial.epoch)]
+        for trial in plan.front(trials)
+    ]
+    names = [*columns(["trial"], [f"validation {aims[0]}", *aims[1:]]), *columns(["", ""], ["epochs"])]
+    return Table(title="Pareto front", columns=names, rows=rows, note=f"{plan.rule}.") if rows else None
+
+
 def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
     now = datetime.now()
     rows = [
@@ -142,7 +154,7 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
         for trial in ranked(trials)[:SHOWN]
     ]
     names = [
-        *columns(["trial"], [f"validation {plan.options.metric}"]),  # first: they stay in sight on a telephone
+        *columns(["trial"], [f"validation {plan.metric}"]),  # first: they stay in sight on a telephone
         *columns(["", ""], ["epochs", "time"]),
         *columns(["setting"], []),
     ]
@@ -160,7 +172,7 @@ def _models(plan: Plan, trials: list[SweepTrial]) -> Table | None:
         ]
         for one in by_model(trials, datetime.now())
     ]
-    names = columns(["model"], ["trials", "epochs", "time of its trials", f"best validation {plan.options.metric}"])
+    names = columns(["model"], ["trials", "epochs", "time of its trials", f"best validation {plan.metric}"])
     return Table(title="What each model reached, and what it cost", columns=names, rows=rows) if rows else None
 
 
@@ -168,7 +180,7 @@ def _sanity(plan: Plan, sanity: Sanity, trials: list[SweepTrial]) -> Table | Non
     """Return the counting models beside the best trial, by all metrics of the validation and the test."""
     if not sanity:
         return None
-    metric, best = plan.options.metric, next(iter(ranked(trials)), None)
+    metric, best = plan.metric, next(iter(ranked(trials)), None)
     names = [(part, name) for part, values in next(iter(sanity.values())).items() for name in values]
     names.sort(key=lambda name: name[1] != metric)
     rows = [[model, *(f"{parts[part][name]:.4f}" for part, name in names)] for model, parts in sanity.items()]
@@ -199,8 +211,11 @@ def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | No
 
 
 def _faults(trials: list[SweepTrial]) -> Table | None:
-    found = [trial for trial in trials if trial.fault is not None]
-    rows = [[t.id, run_name(t.point, ""), t.fault.kind, t.fault.reason] for t in found[-SHOWN:]]
+    found = [trial for trial in trials if trial.fault is not None or (trial.broken and trial.ended)]
+    rows = [
+        [t.id, run_name(t.point, ""), t.word, t.over_limit if t.broken or t.fault is None else t.fault.reason]
+        for t in found[-SHOWN:]
+    ]
     title = f"Trials that went wrong ({len(found)})"
     return Table(title=title, columns=columns(["trial", "", "what", "reason"], []), rows=rows) if rows else None
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from fame.errors import UserError
 from tuning.space import Space
 from tuning.space.domains import Domain
+from tuning.study.aims import direction, values_of
 from tuning.study.lessons import TAUGHT_BY
 from tuning.study.record import distribution
-from tuning.study.trials import place_of, trials_of
+from tuning.study.trials import SweepTrial, place_of, trials_of
 
 PROPOSALS = 10
 """Proposals of the sampler before a point is drawn at random. A proposal of the Gaussian process takes seconds."""
@@ -40,8 +41,8 @@ class FeasibleSampler(BaseSampler):
     sweep continues as the unbroken sweep would have.
     """
 
-    def __init__(self, space: Space, name: str, seed: int, trials: int) -> None:
-        self.space, self.name, self.seed = space, name, seed
+    def __init__(self, space: Space, name: str, seed: int, trials: int, aims: Sequence[str] = ()) -> None:
+        self.space, self.name, self.seed, self.aims = space, name, seed, aims
         # Optuna's default of ten random trials would be all of a short sweep.
         self.startup = max(3, min(10, trials // 4))
         self.grid = space.grid() if space.is_small() or name == "grid" else None
@@ -53,8 +54,12 @@ class FeasibleSampler(BaseSampler):
         seed = int(np.random.SeedSequence([self.seed, place_of(study, trial.number)]).generate_state(1)[0])
         tried = points_tried(study)
         sampler = self._sampler(seed)
+        taught, asking = study, trial
+        if sampler and len(self.aims) > 1:
+            taught = by_all_aims(study, trial, self.aims)
+            asking = taught.get_trials(deepcopy=False)[-1]
         for _ in range(PROPOSALS if sampler else 0):
-            point = self._propose(sampler, study, trial)
+            point = self._propose(sampler, taught, asking)
             if identity(point) not in tried and self.space.problem(point) is None:
                 return point
         rng = random.Random(seed)
@@ -112,3 +117,26 @@ def points_tried(study: optuna.Study) -> set[frozenset]:
     """Return the points of all trials, and of earlier sweeps that teach. A point that failed would fail again."""
     taught = {identity(t.params) for t in study.get_trials(deepcopy=False) if TAUGHT_BY in t.user_attrs}
     return taught | {identity(trial.point) for trial in trials_of(study)}
+
+
+def by_all_aims(study: optuna.Study, asking: FrozenTrial, aims: Sequence[str]) -> optuna.Study:
+    """Return a copy of the study in memory, in which trials have their values by all aims.
+
+    Optuna compares trials by several aims only if they are complete. So the trials that a scheduler stopped count with the
+    values that they reached. Trials without values are left out, unless they run or break a constraint.
+    The asking trial comes last: TPE notes its proposal there.
+    """
+    copy = optuna.create_study(directions=[direction(aim) for aim in aims])
+    for trial in study.get_trials(deepcopy=True):
+        if trial.number == asking.number:
+            continue
+        values = values_of(SweepTrial(trial), aims)
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and values is not None:
+            trial.state, trial.values = TrialState.COMPLETE, values
+        elif any(value > 0 for value in trial.constraints.values()):
+            trial.state, trial.values = TrialState.PRUNED, None
+        elif trial.state != TrialState.RUNNING:
+            continue
+        copy.add_trial(trial)
+    copy.add_trial(asking)
+    return copy

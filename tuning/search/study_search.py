@@ -25,6 +25,7 @@ from tuning.faults.disk import cannot_write, described
 from tuning.faults.halt import halt
 from tuning.search.sampler import FeasibleSampler
 from tuning.space import Space
+from tuning.study.aims import Limit, watched
 from tuning.study.lessons import Lesson
 from tuning.study.record import Record
 from tuning.study.stage_uses import from_metrics, to_metrics
@@ -40,7 +41,8 @@ class StudySearch(Searcher):
 
     `path` is the study's file. A study that is there is continued, if it has the same space and metric. `room` says
     how many trials may run at a time, which may change; without it Tune decides. After `stop_after` trials without a better
-    one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study gets `lessons`. `going_on` makes Tune's configuration of
+    one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study gets `lessons`. `aims` are all aims, the
+    metric first, if there are several. Trials should keep the `limits`. `going_on` makes Tune's configuration of
     a trial that goes on after an epoch.
 
     Raises `UserError` for a file that cannot be written, and for another sweep's study.
@@ -55,6 +57,8 @@ class StudySearch(Searcher):
         sampler: str = "tpe",
         seed: int = 0,
         metric: str = "ndcg@10",
+        aims: Sequence[str] = (),
+        limits: Sequence[Limit] = (),
         trials: int,
         room: Callable[[], int] | None = None,
         stop_after: int | None = None,
@@ -65,7 +69,8 @@ class StudySearch(Searcher):
         super().__init__(metric=metric, mode="max")
         self.space, self.path, self.name, self.planned, self.room = space, Path(path).absolute(), name, trials, room
         self.stop_after, self.lessons, self.going_on = stop_after, lessons, going_on
-        self.sampler = FeasibleSampler(space, sampler, seed, expected or trials)
+        self.sampler = FeasibleSampler(space, sampler, seed, expected or trials, aims)
+        self.limits, self.watched = limits, watched(aims, limits)
         self._record: Record | None = None
         self._record = self.record
         self.waiting: list[str] = []
@@ -75,7 +80,9 @@ class StudySearch(Searcher):
     def record(self) -> Record:
         """The study, opened again in a process that got a pickled copy of this object."""
         if self._record is None:
-            self._record = Record(self.path, self.name, self.space, self.metric, self.sampler, self.lessons)
+            self._record = Record(
+                self.path, self.name, self.space, self.metric, self.sampler, self.lessons, self.limits
+            )
         return self._record
 
     @property
@@ -158,7 +165,9 @@ class StudySearch(Searcher):
         if value is not None and not math.isfinite(value):
             value = None
         uses = to_metrics(from_metrics(result))
-        self.record.report(trial_id, epoch, value, backbone=result.get("stage") == BACKBONE, uses=uses)
+        numbers = {name: float(result[name]) for name in self.watched if math.isfinite(result.get(name, math.nan))}
+        backbone = result.get("stage") == BACKBONE
+        self.record.report(trial_id, epoch, value, backbone=backbone, uses=uses, numbers=numbers)
 
     def _complete(self, trial_id: str, result: Mapping[str, Any], error: bool) -> None:
         self._report(trial_id, result)  # the report at which the scheduler stops a trial comes only here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 TAUGHT_BY = "taught_by"
@@ -18,3 +18,5 @@ class Lesson:
     """`sweep/trial`."""
     point: Mapping[str, Any]
     value: float
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Its other aims and limited numbers."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -22,11 +23,24 @@ from tuning.faults import FAULT, Fault
 from tuning.space import Space
 from tuning.space.domains import Domain
 from tuning.study import sanity
+from tuning.study.aims import Limit, broken
 from tuning.study.file import open_journal
 from tuning.study.lessons import TAUGHT_BY, Lesson
 from tuning.study.reading import TRACKED, tracked_of
 from tuning.study.stage_uses import ATTRIBUTE
-from tuning.study.trials import EARLIER, LOST, MODEL_FROM, RAY_ID, State, SweepTrial, all_trials, takes_place, trials_of
+from tuning.study.trials import (
+    BROKEN,
+    EARLIER,
+    LOST,
+    MODEL_FROM,
+    NUMBERS,
+    RAY_ID,
+    State,
+    SweepTrial,
+    all_trials,
+    takes_place,
+    trials_of,
+)
 
 ORIGIN = "origin"
 """Attribute of a study: its search space and metric."""
@@ -38,16 +52,23 @@ MEMORY = "memory"
 
 class Record:
     """The study in the file at `path`, new or continued. `sampler` proposes points of `space`. A new study gets
-    `lessons`, from which the sampler learns.
+    `lessons`, from which the sampler learns. The sampler learns to keep the `limits`.
 
     Raises `UserError` if the file cannot be written, or holds the study of another space or metric.
     """
 
     def __init__(
-        self, path: Path, name: str, space: Space, metric: str, sampler: BaseSampler, lessons: Sequence[Lesson]
+        self,
+        path: Path,
+        name: str,
+        space: Space,
+        metric: str,
+        sampler: BaseSampler,
+        lessons: Sequence[Lesson],
+        limits: Sequence[Limit] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.path, self.space = path, space
+        self.path, self.space, self.limits = path, space, limits
         self._storage, self.file = open_journal(path, print)
         self.study = optuna.create_study(
             storage=self._storage,
@@ -74,15 +95,16 @@ class Record:
         known = {trial.user_attrs.get(TAUGHT_BY) for trial in self.study.get_trials(deepcopy=False)}
         for lesson in lessons:
             if lesson.origin not in known:
-                self.study.add_trial(
-                    optuna.create_trial(
-                        state=TrialState.COMPLETE,
-                        value=lesson.value,
-                        params=dict(lesson.point),
-                        distributions=self._distributions(lesson.point),
-                        user_attrs={TAUGHT_BY: lesson.origin},
-                    )
+                taught = optuna.create_trial(
+                    state=TrialState.COMPLETE,
+                    value=lesson.value,
+                    params=dict(lesson.point),
+                    distributions=self._distributions(lesson.point),
+                    user_attrs={TAUGHT_BY: lesson.origin, NUMBERS: dict(lesson.numbers)},
                 )
+                for limit in self.limits:
+                    taught.set_constraint(str(limit), limit.excess(lesson.numbers[limit.name]))
+                self.study.add_trial(taught)
 
     def _distributions(self, point: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         return {key: distribution(self.space.search[key].domain) for key in point}
@@ -147,7 +169,14 @@ class Record:
         return point
 
     def report(
-        self, trial_id: str, epoch: int | None, value: float | None, *, backbone: bool, uses: Mapping[str, float]
+        self,
+        trial_id: str,
+        epoch: int | None,
+        value: float | None,
+        *,
+        backbone: bool,
+        uses: Mapping[str, float],
+        numbers: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """Note an epoch's validation metric, and how the trial came to the results of shared stages.
 
@@ -160,7 +189,12 @@ class Record:
         if uses and attributes.get(ATTRIBUTE) != uses:
             self._note(trial, ATTRIBUTE, dict(uses))
         if value is None or epoch is None:
+            self._note_numbers(trial, numbers)
             return
+        if not backbone and epoch not in trial.intermediate_values:
+            best = max(SweepTrial(trial).own_curve.values(), default=None)
+            if best is None or value > best:
+                self._note_numbers(trial, numbers)
         if backbone and MODEL_FROM not in attributes:
             self._note(trial, MODEL_FROM, 0)
         if not backbone and attributes.get(MODEL_FROM) == 0:
@@ -187,9 +221,14 @@ class Record:
             told, value = TrialState.FAIL, None
             if fault.kind == "infeasible":
                 # By how much is not known. A trial without the constraint counts as one that meets it.
-                optuna.Trial(self.study, trial._trial_id).set_constraint(MEMORY, 1.0)
+                self._constrain(trial, {MEMORY: 1.0})
+            if fault.kind in ("infeasible", "limit"):
                 told = TrialState.PRUNED
             self._note(trial, FAULT, str(fault))
+        numbers = SweepTrial(trial).numbers
+        self._constrain(
+            trial, {str(limit): limit.excess(numbers[limit.name]) for limit in self.limits if limit.name in numbers}
+        )
         self._tell(trial, told, value)
 
     def adopt(self, trial_id: str, point: Mapping[str, Any]) -> None:
@@ -244,6 +283,18 @@ class Record:
 
     def _note(self, trial: FrozenTrial, key: str, value: Any) -> None:
         self._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+    def _note_numbers(self, trial: FrozenTrial, numbers: Mapping[str, float]) -> None:
+        found = SweepTrial(trial).numbers | dict(numbers)
+        if found != SweepTrial(trial).numbers:
+            self._note(trial, NUMBERS, found)
+            self._note(trial, BROKEN, broken(self.limits, found))
+
+    def _constrain(self, trial: FrozenTrial, constraints: Mapping[str, float]) -> None:
+        """Note by how much a trial breaks its constraints. Optuna keeps the first note, which a killed driver left."""
+        for key, value in constraints.items():
+            if key not in trial.constraints:
+                optuna.Trial(self.study, trial._trial_id).set_constraint(key, value)
 
     def _tell(self, trial: FrozenTrial, state: TrialState, value: float | None = None) -> None:
         self.study.tell(trial.number, value, state=state)

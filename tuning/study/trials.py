@@ -33,6 +33,8 @@ MODEL_FROM = "model_from"
 """Attribute of a trial with a backbone stage: the first epoch of the model itself, 0 before that epoch.
 
 A trial without the attribute trains the model from its first epoch."""
+NUMBERS, BROKEN = "numbers", "broken"
+"""Attributes of a trial: its numbers beside the metric at its best epoch, and the limits that they break."""
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
 """Searched keys that a trial's name shows, with the paper's letters."""
 
@@ -81,6 +83,8 @@ class SweepTrial:
     @property
     def word(self) -> str:
         """The state for people: a failed trial says the kind of its fault."""
+        if self.broken and self.ended:
+            return "over a limit"
         return self.fault.kind if self.state == "failed" and self.fault is not None else self.state
 
     @cached_property
@@ -106,12 +110,32 @@ class SweepTrial:
 
     @cached_property
     def value(self) -> float | None:
-        """Best validation metric of the model's own epochs. None without one, and for a trial that went wrong."""
-        if self.fault is not None or self.state in ("failed", "lost"):
+        """Best validation metric of the model's own epochs. None without one, and for a trial that went wrong or
+        breaks a limit."""
+        if self.fault is not None or self.broken or self.state in ("failed", "lost"):
             return None
         if self.state == "finished":
             return self.stored.value
         return max(self.own_curve.values(), default=None)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The other aims and the limited numbers at the best epoch so far."""
+        return self.stored.user_attrs.get(NUMBERS, {})
+
+    @property
+    def broken(self) -> list[str]:
+        """The limits that the trial breaks at its best epoch so far."""
+        return self.stored.user_attrs.get(BROKEN, [])
+
+    @property
+    def over_limit(self) -> str:
+        """Say which limits the trial breaks, and by which values."""
+        if self.fault is not None:
+            return self.fault.reason
+        return ", ".join(
+            f"{text.split()[0]} is {number(self.numbers[text.split()[0]])}, not {text}" for text in self.broken
+        )
 
     @property
     def best_epoch(self) -> int | None:
@@ -162,6 +186,13 @@ def setting(point: Mapping[str, Any], keys: Collection[str]) -> str:
         if key not in named
     ]
     return ", ".join([run_name(known, "")] * any(key in named for key in known) + others)
+
+
+def number(value: float | None) -> str:
+    """Return a trial's number for people: metrics with four decimals, counts whole."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4f}"
 
 
 def short(value: object) -> str:

@@ -90,7 +90,9 @@ class ProgressCallback(Callback):
             f"{state.count()} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}"
             f"{f'  {state.best}' if state.best else ''}{f'  about {clock(left)} left' if left is not None else ''}"
         )
-
+        found = self.search.record.find(trial.trial_id)
+        if found is not None and found.broken and found.fault is None:
+            view().line(f"    {found.over_limit}")
         if not self.paced and state.ended - state.ended_before >= PACE_TRIALS and (fits := state.fits()) is not None:
             self.paced = True
             of = "" if self.planned is None else f" of {self.planned}"

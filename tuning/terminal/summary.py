@@ -27,11 +27,14 @@ from tuning.results.best import Best
 from tuning.results.by_model import by_model
 from tuning.results.next_steps import model_commands, pages_command, resume_command
 from tuning.storage.layout import Storage, shown
+from tuning.study.aims import direction
 from tuning.study.sanity import Sanity, judgement
-from tuning.study.trials import SweepTrial, ranked, setting, total_uses
+from tuning.study.trials import SweepTrial, number, ranked, setting, total_uses
 from tuning.tracking.links import address
 from tuning.tracking.projection import Projection
 
+FRONT = 10
+"""Most trials of the Pareto front in the table of results."""
 SHOWN = 5
 """Most trials in the table of results: of the best ones, and of the failed ones."""
 
@@ -61,8 +64,17 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     table.add_row(
         "trials",
         f"{_how_many(plan)}, {plan.epochs_text} each, first {given} given; "
-        f"{options.sampler} proposes, {options.scheduler} stops, by {options.metric}",
+        f"{options.sampler} proposes, {options.scheduler} stops, by {plan.metric}",
     )
+    if len(options.aims) > 1:
+        learns = (
+            f"{options.sampler} learns from all"
+            if options.sampler in ("tpe", "gp")
+            else f"{options.sampler} learns nothing"
+        )
+        table.add_row("aims", f"{', '.join(f'{direction(aim)} {aim}' for aim in options.aims)}; {learns}; {plan.rule}")
+    if options.limits:
+        table.add_row("limits", "; ".join(map(str, options.bounds)))
     if plan.exhausts:
         table.add_row("", exhausted(plan))
     if plan.lessons:
@@ -117,33 +129,42 @@ def print_results(
     sanity: Sanity,
 ) -> None:
     """Print the best trials, the failed ones, where everything lies, and the next commands."""
-    metric = plan.options.metric
+    metric = plan.metric
     counts = collections.Counter(trial.word if trial.ended else "unfinished" for trial in trials)
     table = Table(
         title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
     )
+    shown_numbers, front = plan.shown_numbers, plan.front(trials)
     for column, side in {
         "trial": "left",
         "setting": "left",
         f"validation {metric}": "right",
+        **dict.fromkeys(shown_numbers, "right"),
+        **({"Pareto": "left"} if front else {}),
         "epochs": "right",
         "": "left",
     }.items():
         table.add_column(column, justify=side)
-    went_wrong = [trial for trial in trials if trial.fault is not None]
-    for trial in (*ranked(trials)[:SHOWN], *went_wrong[:SHOWN]):
+    went_wrong = [trial for trial in trials if trial.fault is not None or (trial.broken and trial.ended)]
+    best_ones = [*front[:FRONT], *(trial for trial in ranked(trials)[:SHOWN] if trial not in front)]
+    for trial in (*best_ones, *went_wrong[:SHOWN]):
         table.add_row(
             trial.id,
             setting(trial.point, trial.point) or trial.name,
-            "-" if trial.value is None else f"{trial.value:.4f}",
+            number(trial.value),
+            *(number(trial.numbers.get(name)) for name in shown_numbers),
+            *(["front" if trial in front else ""] if front else []),
             str(trial.epoch),
             trial.word if trial.ended else "unfinished",
         )
     table.add_section()
+    blank = [""] * (len(shown_numbers) + bool(front))
     for model, parts in sanity.items():
-        table.add_row(model, "", f"{parts['validation'][metric]:.4f}", "-", "sanity")
+        table.add_row(model, "", f"{parts['validation'][metric]:.4f}", *blank, "-", "sanity")
     console = Console()
     console.print(table, highlight=False)
+    if front:
+        console.print(f"aims    {len(front)} trials on the Pareto front; {plan.rule}", highlight=False, soft_wrap=True)
     titles = itertools.chain(["stages"], itertools.repeat(""))
     for title, (stage, uses) in zip(titles, total_uses(trials).items(), strict=False):
         console.print(f"{title:8}{stage}: {uses}", highlight=False, soft_wrap=True)
@@ -154,7 +175,7 @@ def print_results(
         cost = f"{one.trials} trials, {one.epochs} epochs, {clock(one.seconds)}"
         console.print(f"model   {one.model}: {value}; {cost}", highlight=False, soft_wrap=True)
     if best is None:
-        if halted() is None:
+        if halted() is None and not any(trial.broken for trial in trials):
             console.print("No trial has trained the model for an epoch: nothing to export.", highlight=False)
         if not projection.is_complete:
             console.print("\n".join(mlflow_lines(plan, storage, projection)), highlight=False, soft_wrap=True)
@@ -193,7 +214,7 @@ def mlflow_lines(plan: Plan, storage: Storage, projection: Projection) -> list[s
             f"MLflow  {projection.where} does not answer ({projection.away}): {projection.behind} trials are not up to "
             f"date there; once it does, bring them up to date with: {resume_command(plan, storage)}"
         ]
-    page = address(projection.where) + projection.place.trials(storage.name, plan.options.metric)
+    page = address(projection.where) + projection.place.trials(storage.name, plan.metric)
     return [
         f"MLflow  experiment '{plan.mlflow_experiment}' at {projection.where}, run '{storage.name}'",
         f"trials  {page}",
@@ -220,6 +241,14 @@ def conclude(plan: Plan, storage: Storage, trials: Sequence[SweepTrial], interru
         return 0
     if limit is not None:
         print(f"error: {limit}, and no trial has had an epoch; give it more", file=sys.stderr)
+        return EXIT_FAILED
+    over = [trial for trial in trials if trial.broken]
+    if over:
+        print(
+            f"error: no trial keeps the limits {'; '.join(map(str, plan.options.bounds))}, so none is exported; the last: "
+            f"{over[-1].over_limit}; widen the space or the limits",
+            file=sys.stderr,
+        )
         return EXIT_FAILED
     faults = [trial.fault.reason for trial in trials if trial.fault is not None]
     print(f"error: every trial failed; the last: {faults[-1] if faults else 'no reason is known'}", file=sys.stderr)

@@ -163,17 +163,18 @@ class Projection:
         tags: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         files: Sequence[tuple[Path, str | None]] = (),
+        front: Sequence[str] = (),
         note: Callable[[Place], str] | None = None,
         seconds: float = FINISH_SECONDS,
     ) -> bool:
         """End the sweep's run and all trials that still run, and let go of MLflow; return whether it has all.
 
-        Trials that have not ended were interrupted.
+        Trials that have not ended were interrupted. Those on the Pareto front, `front`, get the tag `pareto_front`.
         """
         wanted = self._wanted
         wanted.metrics, wanted.files = {key: float(value) for key, value in (metrics or {}).items()}, list(files)
         wanted.end_tags, wanted.note = texts(tags or {}, TAG_LENGTH), note or wanted.note
-        wanted.status = status
+        wanted.status, wanted.front = status, front
         done = self.update(seconds)
         self.close()
         return done

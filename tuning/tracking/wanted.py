@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuning.study.aims import UNTRAINED
 from tuning.study.trials import State, SweepTrial
 from tuning.tracking.links import Place
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, milliseconds, texts
@@ -57,7 +58,7 @@ class WantedRun:
     status: Status
     params: dict[str, str]
     tags: dict[str, str]
-    """Tags of the trial's fault."""
+    """Tags of the trial's fault, its numbers that need no training, and the limits that it breaks."""
     epochs: frozenset[int]
     began: int
     """Milliseconds since 1970."""
@@ -66,13 +67,15 @@ class WantedRun:
     @classmethod
     def of(cls, trial: SweepTrial, settings: Mapping[str, Any], status: Status) -> WantedRun:
         fault = {} if trial.fault is None else {"failure": trial.fault.kind, "error": trial.fault.reason}
+        untrained = {name: trial.numbers[name] for name in UNTRAINED if name in trial.numbers}
+        over = {"over_limit": ", ".join(trial.broken)} if trial.broken else {}
         shows_value = status not in ("running", "interrupted") and trial.value is not None
         return cls(
             trial=trial.id,
             name=f"{trial.name} · {trial.value:.4f}" if shows_value else trial.name,
             status=status,
             params=texts(settings, PARAM_LENGTH),
-            tags=texts(fault if status == "failed" else {}, TAG_LENGTH),
+            tags=texts((fault if status == "failed" else {}) | untrained | over, TAG_LENGTH),
             epochs=frozenset(trial.curve),
             began=milliseconds(trial.began),
             ended=milliseconds(trial.over if trial.ended else None),
@@ -95,3 +98,5 @@ class WantedSweep:
     end_tags: dict[str, str] = field(default_factory=dict)
     files: list[tuple[Path, str | None]] = field(default_factory=list)
     """Artifacts, each with its folder; None is the root."""
+    front: Sequence[str] = ()
+    """Trials on the Pareto front."""

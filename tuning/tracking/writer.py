@@ -227,6 +227,9 @@ class Writer:
         )
         batch.add_metrics(wanted.metrics, 0, when)
         batch.send(client, run_id)
+        if "pareto_front" in known or wanted.front:  # an earlier end may have named others
+            for trial, child in connection.children.items():
+                client.set_tag(child.run_id, "pareto_front", "yes" if trial in wanted.front else "no")
         client.set_terminated(run_id, MLFLOW_STATUS[wanted.status], when)
 
     def _create(self, connection: Connection, wanted: WantedRun, kind: str, tags: Mapping[str, str]) -> Child:

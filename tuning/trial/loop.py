@@ -23,12 +23,14 @@ from fame.training.fit import CHECKPOINT, fit, read_trained
 from fame.training.loop import EpochReport
 from fame.training.resolve import resolve
 from fame.training.stages import recipes
-from tuning.faults import ENDS, MENDED, end
+from tuning.faults import ENDS, MENDED, Fault, end
 from tuning.faults.judge import judge
 from tuning.storage.layout import below
 from tuning.storage.remote_folder import open_folder
+from tuning.study.aims import broken
 from tuning.study.stage_uses import reported_uses
 from tuning.trial.checkpoints import MILESTONE
+from tuning.trial.measure import measured
 from tuning.trial.plan import TrialPlan, trial_experiment
 from tuning.trial.pulse import BeatingFolder, Pulse
 from tuning.trial.restart import Restart, fault_noted, milestone_name, point_of, restart_of
@@ -101,8 +103,16 @@ def _epochs(
     config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: TrialPlace, workers: Workers, pulse: Pulse
 ) -> Iterator[Report]:
     """Yield the reports of a training without faults."""
-    restart = restart_of(config)
+    restart, numbers = restart_of(config), {}
     experiment = resolve(trial_experiment(plan.base, point_of(config)), dataset, workers.device, plan.cpus_per_worker)
+    if not restart.seen:
+        numbers = measured(plan.watched, experiment, dataset, workers)
+        if over := broken(plan.limits, numbers):
+            values = ", ".join(f"{name} is {value:.4g}" for name, value in numbers.items())
+            yield Report(
+                metrics=end(Fault(kind="limit", reason=f"{values}; not {', '.join(over)}"), 0, plan.metric) | numbers
+            )
+            return
     shared: Any = None  # a folder whose other methods are those of the folder in it
     if plan.stages is not None and recipes(experiment):
         shared = BeatingFolder(open_folder(plan.stages), pulse)
@@ -112,7 +122,7 @@ def _epochs(
             trained += report.train_seconds + report.evaluate_seconds
             if report.epoch > restart.seen:
                 # Reports made while the driver was away, or had just paused the trial, never reached it.
-                metrics = reported_metrics(report, plan.metric) | reported_uses(folder)
+                metrics = numbers | reported_metrics(report, plan.metric) | reported_uses(folder)
                 yield Report(metrics=metrics | {TRIAL_SECONDS: trained})
         kept = None
         training = fit(
@@ -127,7 +137,7 @@ def _epochs(
         for report in training:
             state = folder if workers.first and _version(folder) != kept else None
             trained += report.train_seconds + report.evaluate_seconds
-            yield _with_state(report, plan, restart, state, reported_uses(folder) | {TRIAL_SECONDS: trained})
+            yield _with_state(report, plan, restart, state, numbers | reported_uses(folder) | {TRIAL_SECONDS: trained})
             kept = _version(folder)
 
 

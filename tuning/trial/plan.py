@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fame.config import Experiment
 from fame.config.tree import experiment_from_dict
 from tuning.space import settings_at
+from tuning.study.aims import Limit
 
 if TYPE_CHECKING:
     import ray
@@ -26,6 +27,9 @@ class TrialPlan:
     """Folder of the trials' checkpoints, a path or URI that every node reaches. Each trial has a folder in it."""
     metric: str
     """Validation metric that the search maximises."""
+    watched: tuple[str, ...] = ()
+    """Names of the other aims, and of the numbers with limits."""
+    limits: tuple[Limit, ...] = ()
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float

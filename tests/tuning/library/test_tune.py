@@ -167,3 +167,10 @@ def test_a_script_runs_two_sweeps_and_goes_on_with_one(tmp_path, monkeypatch):
     assert done.stdout.splitlines()[-1].startswith("Sweep(first: 2 trials, best ndcg@10 0.")
     monkeypatch.chdir(tmp_path)
     assert call(command.main, "report", "first").out == "report  runs/first/report.html\n"
+
+
+def test_aims_and_limits_are_lists_or_texts() -> None:
+    data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+    for metric, limits in (("ndcg@10,gini@10", "parameters < 9"), (["ndcg@10", "gini@10"], ["parameters < 9"])):
+        options, _ = options_of(data, {"metric": metric, "limits": limits})
+        assert (options.aims, options.limits) == (("ndcg@10", "gini@10"), ("parameters < 9",))

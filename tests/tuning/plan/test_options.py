@@ -134,3 +134,13 @@ def test_a_last_step_that_cannot_be_is_an_error(args, words):
 def test_there_is_no_last_step_unless_asked_for():
     assert Options().final_top == 0
     assert parse(["--final-top", "3"])[0].final_top == 3
+
+
+def test_aims_and_limits_are_checked_with_the_options() -> None:
+    options, given = parse(["--metric", "ndcg@10,coverage@10", "--limit", "latency_ms<5", "--limit", "parameters < 1e6"])
+    assert options.aims == ("ndcg@10", "coverage@10")
+    assert [str(limit) for limit in options.bounds] == ["latency_ms < 5", "parameters < 1e6"]
+    assert given["limits"] == ("latency_ms<5", "parameters < 1e6")
+    for words in (["--metric", "ndcg@10,speed"], ["--limit", "latency_ms"]):
+        with pytest.raises(UserError):
+            parse(words)

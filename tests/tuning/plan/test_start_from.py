@@ -122,3 +122,17 @@ def test_what_cannot_be_started_from_is_one_line(folder, asked, words):
     folder.sweep("empty")
     with pytest.raises(UserError, match=words):
         start_from(folder.plan("--start-from", asked), SAME)
+
+
+def test_a_trial_that_ended_before_the_number_of_epochs_teaches_only_out_of_patience(folder: Folder) -> None:
+    folder.sweep("short", 0.1, 0.2, base={"train": {"epochs": 1}})
+    plan = folder.plan("--epochs", "4", "--start-from", "short")
+    storage = Storage.of(str(folder.folder / "runs"), "short")
+    storage.record.write_text(write_yaml(folder.plan("--name", "short", "--epochs", "4").to_record("beef")))
+    assert start_from(plan, SAME).lessons == ()
+
+
+def test_lessons_have_the_numbers_that_aims_and_limits_need(folder: Folder) -> None:
+    folder.sweep("old", 0.1)
+    plan = folder.plan("--start-from", "old", "--limit", "parameters < 5")
+    assert start_from(plan, SAME).lessons == ()

@@ -371,3 +371,12 @@ def test_given_numbers_and_spaces_stand(space):
     assert (plan.trials, plan.experiment.train.epochs) == (3, 2)
     own = plan_of("--space", space(), "--dataset", "beauty")
     assert own.for_data(data_like(8.9, "title"), TWO_CORES) == own
+
+
+def test_epochs_have_the_numbers_that_aims_and_limits_need() -> None:
+    options, given = parse(["--metric", "ndcg@10,coverage@10", "--limit", "gini@3 < 0.9", "--limit", "parameters < 9"])
+    plan = make_plan(options)
+    assert {"ndcg@10", "coverage@10", "gini@3"} <= set(plan.experiment.epoch_metrics)
+    assert (plan.metric, plan.shown_numbers) == ("ndcg@10", ("coverage@10", "gini@3", "parameters"))
+    again = plan_from_record(plan.to_record("beef"), options, given)
+    assert again.options.bounds == options.bounds

@@ -19,6 +19,7 @@ from tuning.search import SAMPLERS
 from tuning.search.sampler import identity
 from tuning.search.study_search import StudySearch
 from tuning.space.file import space_from_dict
+from tuning.study.aims import Limit
 from tuning.study.trials import RAY_ID, SweepTrial, ranked, trials_of
 
 TREE = {
@@ -426,3 +427,76 @@ def test_a_space_without_a_key_is_one_trial(tmp_path):
     finish(search, "t0", 0.01)
     assert search.suggest("t1") == Searcher.FINISHED
     assert [trial.state for trial in search.study.trials] == [TrialState.COMPLETE]
+
+
+AIMS = (METRIC, "coverage@10")
+
+
+def reached(search: StudySearch, trial_id: str, epoch: int, value: float, **numbers: float) -> dict:
+    result = {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == 2, **numbers}
+    search.on_trial_result(trial_id, result)
+    return result
+
+
+def test_the_other_aims_are_those_of_the_epoch_with_the_best_metric(tmp_path: Path) -> None:
+    search = make(tmp_path, aims=AIMS)
+    search.suggest("a")
+    reached(search, "a", 1, 0.3, **{"coverage@10": 0.1})
+    search = make(tmp_path, aims=AIMS)  # another driver after a kill
+    search.on_trial_complete("a", reached(search, "a", 2, 0.2, **{"coverage@10": 0.9}))
+    assert search.record.find("a").numbers == {"coverage@10": 0.1}
+
+
+def test_a_trial_over_a_limit_has_no_value_and_a_violated_constraint(tmp_path: Path) -> None:
+    limits = (Limit.parse("coverage@10 > 0.5"), Limit.parse("parameters < 100"))
+    search = make(tmp_path, limits=limits)
+    for name, coverage in {"over": 0.1, "kept": 0.6}.items():
+        search.suggest(name)
+        reached(search, name, 1, 0.1, **{"coverage@10": coverage, "parameters": 50})
+        search.on_trial_complete(name, reached(search, name, 2, 0.2, **{"coverage@10": coverage}))
+    search.suggest("large")
+    fault = Fault(kind="limit", reason="parameters is 200; not parameters < 100")
+    search.on_trial_complete("large", end(fault, 0, METRIC) | {"parameters": 200})
+    over, kept, large = search.record.trials()
+    assert [trial.value for trial in (over, kept, large)] == [None, 0.2, None]
+    assert over.over_limit == "coverage@10 is 0.1000, not coverage@10 > 0.5"
+    assert {trial.word for trial in (over, large)} == {"over a limit"}
+    assert ranked(search.record.trials()) == [kept]
+    assert large.stored.state == TrialState.PRUNED
+    assert [max(trial.stored.constraints.values()) > 0 for trial in (over, kept, large)] == [True, False, True]
+
+
+def mean_heads(tmp_path: Path, sampler: str, **options) -> float:
+    """Heads that the sampler proposes after 30 trials, where more heads raise the metric and lower the coverage."""
+    search = make(tmp_path, sampler=sampler, **options)
+    heads = []
+    for number in range(30):
+        point = search.suggest(f"t{number}")
+        heads.append(point["model.heads"])
+        numbers = {"coverage@10": 1.0 - heads[-1] / 10}
+        reached(search, f"t{number}", 1, 0.1 + heads[-1] / 100, **numbers)
+        search.on_trial_complete(f"t{number}", reached(search, f"t{number}", 2, 0.1 + heads[-1] / 100, **numbers))
+    return sum(heads[15:]) / 15
+
+
+def test_the_sampler_learns_from_all_aims_and_to_keep_limits(tmp_path: Path) -> None:
+    one = mean_heads(tmp_path / "one", "tpe")
+    assert mean_heads(tmp_path / "aims", "tpe", aims=AIMS) < one
+    limited = mean_heads(tmp_path / "limits", "tpe", limits=(Limit.parse("coverage@10 > 0.75"),))
+    assert limited < min(one, 3)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS[:3])
+def test_every_sampler_proposes_with_several_aims_after_faults_and_stops(tmp_path: Path, sampler: str) -> None:
+    search = make(tmp_path, sampler=sampler, aims=AIMS, limits=(Limit.parse("parameters < 100"),), trials=8)
+    for number in range(8):
+        assert isinstance(search.suggest(f"t{number}"), dict)
+        if number % 3 == 0:
+            search.on_trial_complete(
+                f"t{number}", end(Fault(kind="limit", reason="x"), 0, METRIC) | {"parameters": 200}
+            )
+        elif number != 7:
+            numbers = {"coverage@10": number / 10, "parameters": 50}
+            epochs = 1 if number % 3 == 1 else 2
+            search.on_trial_complete(f"t{number}", reached(search, f"t{number}", epochs, 0.1 * number, **numbers))
+    assert {"stopped", "failed", "finished", "running"} == {trial.state for trial in search.record.trials()}
