@@ -137,7 +137,9 @@ def test_there_is_no_last_step_unless_asked_for():
 
 
 def test_aims_and_limits_are_checked_with_the_options() -> None:
-    options, given = parse(["--metric", "ndcg@10,coverage@10", "--limit", "latency_ms<5", "--limit", "parameters < 1e6"])
+    options, given = parse(
+        ["--metric", "ndcg@10,coverage@10", "--limit", "latency_ms<5", "--limit", "parameters < 1e6"]
+    )
     assert options.aims == ("ndcg@10", "coverage@10")
     assert [str(limit) for limit in options.bounds] == ["latency_ms < 5", "parameters < 1e6"]
     assert given["limits"] == ("latency_ms<5", "parameters < 1e6")

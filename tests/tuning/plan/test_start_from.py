@@ -49,7 +49,9 @@ class Folder:
         search, points = StudySearch(plan.space, storage.study, name=name, trials=50), []
         for number, value in enumerate(values):
             points.append(search.suggest(f"{name}{number}"))
-            result = {"epoch": 1, METRIC: value, f"best_{METRIC}": value, "finished": True}
+            for epoch in range(1, plan.epochs + 1):
+                result = {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == plan.epochs}
+                search.on_trial_result(f"{name}{number}", result)
             search.on_trial_complete(f"{name}{number}", result)
         return points
 
