@@ -57,7 +57,9 @@ LOUDNESS = "loudness"
 """Options of which one may be given."""
 
 
-def option(group: str, help: str, default: Any = None, *, least: int | None = None, also: tuple[str, ...] = (), **argument: Any) -> Any:
+def option(
+    group: str, help: str, default: Any = None, *, least: int | None = None, also: tuple[str, ...] = (), **argument: Any
+) -> Any:
     """Return the field of an option. `least` is the lowest number that is allowed.
 
     `also` has further names of it, and `argument` is for argparse.

@@ -23,6 +23,7 @@ from tuning.space.file import space_from_dict
 from tuning.space.space import MODEL
 from tuning.storage import object_store
 from tuning.storage.layout import Storage, below, shown, sweeps_in
+from tuning.study.aims import Limit, aims_of, watched
 from tuning.study.lessons import Lesson
 from tuning.study.trials import SweepTrial, ranked, trials_of
 
