@@ -25,7 +25,7 @@ def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, 
     try:
         # Records of earlier versions have other options.
         found = {"experiment": None} | {key: value for key, value in record["options"].items() if key not in REMOVED}
-        lists = {key: tuple(found.get(key, ())) for key in ("set", "limits")}
+        lists = {"set": tuple(found["set"]), "limits": tuple(found.get("limits", ()))}
         recorded = Options(**{**found, **lists}, **place)
         space, trials, fingerprint = record["space"], record["trials"], record["fingerprint"]
     except (KeyError, TypeError) as error:

@@ -103,3 +103,26 @@ def test_the_best_is_compared_with_what_counting_reaches() -> None:
     assert judgement(SANITY, METRIC, 0.08) == "8.0 × popularity, 2.0 × transition on test"
     assert judgement(SANITY, METRIC, 0.03).startswith("at least as good on test without training: transition;")
     assert judgement({}, METRIC, 0.08) is None
+
+
+def test_the_table_shows_the_front_and_limits_that_no_trial_keeps_are_one_line(storage, tmp_path, capsys) -> None:
+    plan = make_plan(parse(["--name", "mine", "--metric", f"{METRIC},coverage@10", "--limit", "coverage@10 > 0.1"])[0])
+    search = make(tmp_path, aims=plan.options.aims, limits=plan.options.bounds)
+    for name, value, coverage in (
+        ("over", 0.9, 0.05),
+        ("first", 0.3, 0.2),
+        ("wide", 0.2, 0.6),
+        ("beaten", 0.1, 0.1001),
+    ):
+        search.suggest(name)
+        last = report(1, value, "fame", finished=True, **{"coverage@10": coverage})
+        search.on_trial_complete(name, last)
+        if name == "over":
+            assert summary.conclude(plan, storage, search.record.trials(), interrupted=False) == EXIT_FAILED
+            (line,) = capsys.readouterr().err.splitlines()
+            assert "no trial keeps the limits coverage@10 > 0.1" in line and "coverage@10 is 0.0500" in line
+    summary.print_results(plan, storage, search.record.trials(), None, THERE, None, {})
+    out = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line.startswith("│")}
+    assert [name for name, line in rows.items() if "front" in line] == ["first", "wide"]
+    assert "aims    2 trials on the Pareto front" in out
