@@ -88,7 +88,8 @@ def _evaluated(options: Options, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with which every epoch has the numbers that aims and limits need."""
     names = [name.split("@") for name in watched(options.aims, options.bounds) if "@" in name]
     usual, found = EvaluateConfig(), {}
-    for key, needed in {"metrics": [kind for kind, _ in names], "cutoffs": [int(k) for _, k in names]}.items():
+    needs: dict[str, list[Any]] = {"metrics": [kind for kind, _ in names], "cutoffs": [int(k) for _, k in names]}
+    for key, needed in needs.items():
         before = known.get(f"evaluate.{key}", getattr(usual, key))
         if not set(needed) <= set(before):
             found[f"evaluate.{key}"] = list(dict.fromkeys((*before, *needed)))

@@ -67,7 +67,7 @@ class WantedRun:
     @classmethod
     def of(cls, trial: SweepTrial, settings: Mapping[str, Any], status: Status) -> WantedRun:
         fault = {} if trial.fault is None else {"failure": trial.fault.kind, "error": trial.fault.reason}
-        untrained = {name: trial.numbers[name] for name in UNTRAINED if name in trial.numbers}
+        untrained: dict[str, Any] = {name: trial.numbers[name] for name in UNTRAINED if name in trial.numbers}
         over = {"over_limit": ", ".join(trial.broken)} if trial.broken else {}
         shows_value = status not in ("running", "interrupted") and trial.value is not None
         return cls(
