@@ -68,7 +68,7 @@ def test_an_interrupted_sweep_without_a_model_says_so(plan: Plan, storage: Stora
     projection = SimpleNamespace(finish=lambda status, **more: told.update(status=status, **more))
     end_run(projection, plan, storage, None, True, {}, {})
     note = told.pop("note")(PLACE)
-    assert told == {"status": "interrupted", "tags": {}, "metrics": {}, "files": []}
+    assert told == {"status": "interrupted", "tags": {}, "metrics": {}, "files": [], "front": []}
     assert "interrupted" in note and "--resume --name mine" in note
 
 
