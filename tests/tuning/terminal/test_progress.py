@@ -17,6 +17,13 @@ from tuning.terminal.progress import ProgressCallback
 from tuning.terminal.view import NORMAL, QUIET, VERBOSE, shown, view
 
 
+class Record:
+    """Trials have no limits here."""
+
+    def find(self, id: str) -> None:
+        return None
+
+
 class Search:
     """As much of `StudySearch` as the callback asks for."""
 
@@ -24,6 +31,7 @@ class Search:
 
     def __init__(self) -> None:
         self.study = optuna.create_study(direction="maximize")
+        self.record = Record()
 
     def add(self, id: str, state: TrialState, value: float | None) -> None:
         trial = create_trial(
