@@ -27,8 +27,8 @@ from fame.datasets import load_dataset
 from tuning.driver import run
 from tuning.driver.trials import Trials
 from tuning.machines import resources
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.storage.layout import Storage
 
 EDGE = 100

@@ -20,8 +20,8 @@ from benchmarks.harness import Row, add_tiny, publish
 from fame.datasets import load_dataset
 from tuning.driver.tune_settings import quieten_tune
 from tuning.machines import resources
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.trial.plan import TrialPlan
 from tuning.trial.slot import trainable
 

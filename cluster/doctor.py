@@ -15,7 +15,8 @@ from fame.command_line import CommandParser, typed
 from fame.errors import EXIT_FAILED, UserError, run_command
 from fame.remote import check_no_secret, is_remote
 from tuning.plan.credentials import without_credentials
-from tuning.plan.options import DEFAULTS, TRACKING_HELP, default_tracking_uri
+from tuning.plan.mlflow_defaults import TRACKING_HELP, default_tracking_uri
+from tuning.plan.options import DEFAULTS
 
 if TYPE_CHECKING:
     from tuning.machines.checks import Finding

@@ -21,7 +21,7 @@ from pathlib import Path
 from fame.command_line import CommandParser, typed
 from fame.config.metrics import ACCURACY, split
 from fame.errors import UserError, run_command
-from tuning.plan.options import TRACKING_HELP, default_tracking_uri
+from tuning.plan.mlflow_defaults import TRACKING_HELP, default_tracking_uri
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ if __name__ == "__main__":  # before all other imports, which take seconds
 import gc
 
 from fame.errors import run_command
-from tuning.plan.options import parse, parser
+from tuning.plan.command_line import parse, parser
 
 __all__ = ["main", "parser"]
 

@@ -15,7 +15,8 @@ from fame.library.settings import check_dataset, dotted
 from fame.packages import optional
 from tuning.library.run import carry_out, planned
 from tuning.library.sweep import Sweep
-from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options, parse
+from tuning.plan.command_line import parse
+from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options
 
 OPTIONS = {field.name for field in dataclasses.fields(Options)} - {"data", "set", "dry_run"}
 """Options of the command that `tune` takes as keywords."""

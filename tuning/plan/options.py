@@ -1,54 +1,33 @@
-"""The command line of `tuning/sweep.py`.
-
-Options that were given are kept apart from their defaults. A resumed sweep takes all other options from its record. An
-option that contradicts the record is an error.
-"""
+"""The options of a sweep: one field each, with its default, its help and its rules."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
-import os
 import re
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from fame.command_line import CommandParser, Removed, typed
 from fame.config.metrics import ACCURACY
-from fame.datasets.options import add_data_options, data_settings
 from fame.errors import UserError
-from tuning.plan.credentials import without_credentials
 from tuning.plan.durations import seconds_of
+from tuning.plan.mlflow_defaults import (
+    EXPERIMENT_HELP,
+    LOCAL_STORE,
+    TRACKING_HELP,
+    default_experiment,
+    default_tracking_uri,
+)
 from tuning.schedulers import SCHEDULERS
 from tuning.search import SAMPLERS
 from tuning.space.models import SHORTLIST
 from tuning.storage.layout import STAGES
 from tuning.study.aims import Limit, aims_of
 
-TRACKING_URI, EXPERIMENT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
-"""MLflow's own variables."""
-LOCAL_STORE = "sqlite:///mlflow.db"
-TRACKING_HELP = f"MLflow store or server (default: ${TRACKING_URI}, or {LOCAL_STORE})"
-EXPERIMENT_HELP = f"MLflow experiment (default: ${EXPERIMENT_NAME}, or the dataset's name)"
 AUTO = "auto"
 """Value of --model for the shipped shortlist."""
 FINAL_SEEDS = 5
 """Seeds of the last step if --final-seeds is not given."""
-
-
-def default_tracking_uri() -> str:
-    """Return the MLflow address that the environment names, as every MLflow program takes it, or a local database."""
-    uri = os.environ.get(TRACKING_URI)
-    if not uri:
-        return LOCAL_STORE
-    os.environ[TRACKING_URI] = without_credentials(uri, TRACKING_URI)  # Ray hands the environment to its processes
-    return os.environ[TRACKING_URI]
-
-
-def default_experiment() -> str | None:
-    """Return the MLflow experiment that the environment names, if it names one."""
-    return os.environ.get(EXPERIMENT_NAME) or None
 
 
 WHAT, HOW, WHERE, SEEN = "what to search", "how to search", "where to run", "what to see"
@@ -296,48 +275,6 @@ DATA_OPTIONS = {
     "text.facets": "--facets",
 }
 """The option for each key of `Options.data`."""
-
-
-def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
-    """Return the options, and the options that were given on the command line."""
-    args = parser().parse_args(arguments)
-    given = {f.name: getattr(args, f.name, None) for f in dataclasses.fields(Options)} | {"data": data_settings(args)}
-    given = {
-        key: tuple(value) if key in ("set", "limits") else value
-        for key, value in given.items()
-        if value is not None and value != {}
-    }
-    if "tracking_uri" in given:
-        given["tracking_uri"] = without_credentials(given["tracking_uri"])
-    return Options(**given), given
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=typed(),
-        description="Search the best configuration of a sequential recommender: Optuna proposes, Ray runs, "
-        "MLflow records, and the best configuration is exported.",
-    )
-    add_data_options(parser)
-    groups: dict[str, Any] = {group: parser.add_argument_group(group) for group in (WHAT, HOW, WHERE, SEEN)}
-    groups[LOUDNESS] = groups[SEEN].add_mutually_exclusive_group()
-    hints = get_type_hints(Options)
-    for f in dataclasses.fields(Options):
-        if not f.metadata:
-            continue
-        kind: dict[str, Any] = {}
-        if hints[f.name] is bool:
-            kind = {"action": argparse.BooleanOptionalAction if f.default else "store_true", "default": None}
-        elif number := {int, float} & {hints[f.name], *get_args(hints[f.name])}:
-            kind = {"type": number.pop()}
-        groups[f.metadata["group"]].add_argument(flag(f.name), *f.metadata["also"], **kind, **f.metadata["argument"])
-    groups[WHERE].add_argument(
-        "--trainer",
-        action=Removed,
-        const="leave it out: every sweep keeps the processes of its trials now",
-        help=argparse.SUPPRESS,
-    )
-    return parser
 
 
 def flag(key: str) -> str:

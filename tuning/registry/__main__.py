@@ -8,8 +8,9 @@ from pathlib import Path
 from fame.command_line import CommandParser, typed
 from fame.errors import run_command
 from fame.runtime.provenance import mask_credentials
-from tuning.plan.options import EXPERIMENT_HELP, TRACKING_HELP, default_experiment, default_tracking_uri
-from tuning.registry.register import Exported, register
+from tuning.plan.mlflow_defaults import EXPERIMENT_HELP, TRACKING_HELP, default_experiment, default_tracking_uri
+from tuning.registry.exported import Exported
+from tuning.registry.register import register
 from tuning.tracking.addresses import check_tracking_uri
 from tuning.tracking.store import be_patient, connect, in_one_line
 

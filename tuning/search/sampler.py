@@ -17,8 +17,8 @@ from fame.errors import UserError
 from tuning.space import Space
 from tuning.space.domains import Domain
 from tuning.study.aims import direction, values_of
+from tuning.study.distributions import distribution
 from tuning.study.lessons import TAUGHT_BY
-from tuning.study.record import distribution
 from tuning.study.trials import SweepTrial, place_of, trials_of
 
 PROPOSALS = 10

@@ -6,7 +6,6 @@ killed and restarted at any time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +13,18 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from fame.errors import UserError
 from tuning.faults import FAULT, Fault
 from tuning.space import Space
-from tuning.space.domains import Domain
 from tuning.study import sanity
 from tuning.study.aims import Limit, broken
+from tuning.study.beginning import begin, open_study
+from tuning.study.distributions import distributions
 from tuning.study.file import open_journal
-from tuning.study.lessons import TAUGHT_BY, Lesson
+from tuning.study.lessons import Lesson
 from tuning.study.reading import TRACKED, tracked_of
 from tuning.study.stage_uses import ATTRIBUTE
 from tuning.study.trials import (
@@ -42,8 +41,6 @@ from tuning.study.trials import (
     trials_of,
 )
 
-ORIGIN = "origin"
-"""Attribute of a study: its search space and metric."""
 SPENT = "spent"
 """Attribute of a study: the seconds of its time budget that were used."""
 MEMORY = "memory"
@@ -67,47 +64,14 @@ class Record:
         lessons: Sequence[Lesson],
         limits: Sequence[Limit] = (),
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.space, self.limits = path, space, limits
         self._storage, self.file = open_journal(path, print)
-        self.study = optuna.create_study(
-            storage=self._storage,
-            study_name=name,
-            direction="maximize",
-            sampler=sampler,
-            pruner=optuna.pruners.NopPruner(),
-            load_if_exists=True,
-        )
-        origin = json.loads(json.dumps({"space": space.to_dict(), "metric": metric, "mode": "max"}))
-        if _without_epochs(self.study.user_attrs.get(ORIGIN, origin)) != _without_epochs(origin):
+        self.study = open_study(self._storage, name, sampler)
+        if not begin(self.study, space, metric, lessons, limits):
             raise UserError(f"{path} is the study of another search space or metric: use another --name")
-        if ORIGIN not in self.study.user_attrs:
-            for point in space.start:
-                self.study.enqueue_trial(dict(point), skip_if_exists=True)  # a killed driver may have queued some
-            self._teach(lessons)
-            self.study.set_user_attr(ORIGIN, origin)
         self._running: dict[str, int] = {}
         """Running trials: Tune's id and the study's id. A result costs the same however many trials there are."""
         self._index()
-
-    def _teach(self, lessons: Sequence[Lesson]) -> None:
-        """Add trials of earlier sweeps, without those that a killed driver has added."""
-        known = {trial.user_attrs.get(TAUGHT_BY) for trial in self.study.get_trials(deepcopy=False)}
-        for lesson in lessons:
-            if lesson.origin not in known:
-                taught = optuna.create_trial(
-                    state=TrialState.COMPLETE,
-                    value=lesson.value,
-                    params=dict(lesson.point),
-                    distributions=self._distributions(lesson.point),
-                    user_attrs={TAUGHT_BY: lesson.origin, NUMBERS: dict(lesson.numbers)},
-                )
-                for limit in self.limits:
-                    taught.set_constraint(str(limit), limit.excess(lesson.numbers[limit.name]))
-                self.study.add_trial(taught)
-
-    def _distributions(self, point: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-        return {key: distribution(self.space.search[key].domain) for key in point}
 
     # Reading.
 
@@ -242,7 +206,7 @@ class Record:
             optuna.create_trial(
                 state=TrialState.RUNNING,
                 params=dict(point),
-                distributions=self._distributions(point),
+                distributions=distributions(self.space, point),
                 user_attrs={RAY_ID: trial_id},
             )
         )
@@ -303,20 +267,3 @@ class Record:
     def _index(self) -> None:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._running = {t.user_attrs[RAY_ID]: t._trial_id for t in running if RAY_ID in t.user_attrs}
-
-
-def _without_epochs(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the origin of a study without the number of epochs, which a resumed sweep may raise."""
-
-    def without(base: Mapping[str, Any]) -> dict[str, Any]:
-        if "models" in base:
-            return {"models": {name: without(one) for name, one in base["models"].items()}}
-        return {**base, "train": {key: v for key, v in (base.get("train") or {}).items() if key != "epochs"}}
-
-    return {**origin, "space": {**origin["space"], "base": without(origin["space"]["base"])}}
-
-
-def distribution(domain: Domain) -> BaseDistribution:
-    """Return Optuna's distribution for a domain of the search space."""
-    kinds = {"categorical": CategoricalDistribution, "int": IntDistribution, "float": FloatDistribution}
-    return kinds[domain.kind](**domain.arguments())

@@ -11,8 +11,8 @@ import pytest
 from fame.config.tree import parse_yaml
 from tuning.driver import sweep_note
 from tuning.driver.sweep_run import end_run, mlflow_tags
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.plan.sweep_plan import Plan
 from tuning.results import next_steps
 from tuning.results.best import Best

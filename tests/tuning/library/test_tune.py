@@ -19,7 +19,7 @@ from tuning.faults import halt
 from tuning.library.run import planned
 from tuning.library.tune import options_of
 from tuning.machines import resources
-from tuning.plan.options import parse
+from tuning.plan.command_line import parse
 
 ROOT = Path(__file__).parents[3]
 

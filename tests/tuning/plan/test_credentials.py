@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.commands import call
 from tuning import sweep
+from tuning.plan.command_line import parse
 from tuning.plan.credentials import PASSWORD, USERNAME, without_credentials
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 
 
 @pytest.fixture(autouse=True)

@@ -97,8 +97,8 @@ def test_it_is_the_number_of_different_keys(keys):
 
 @pytest.mark.parametrize("scheduler", ["asha", "pbt"])
 def test_the_plan_says_it_but_for_populations(scheduler):
+    from tuning.plan.command_line import parse
     from tuning.plan.new_plan import make_plan
-    from tuning.plan.options import parse
 
     plan = make_plan(parse(["--scheduler", scheduler, "--set", "backbone.epochs=3"])[0])
     assert [one.stage for one in plan.shared_stages()] == (["backbone"] if scheduler == "asha" else [])

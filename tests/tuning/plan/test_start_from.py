@@ -10,8 +10,8 @@ import pytest
 
 from fame.config.tree import write_yaml
 from fame.errors import UserError
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.plan.start_from import start_from
 from tuning.plan.sweep_plan import Plan
 from tuning.search.study_search import StudySearch

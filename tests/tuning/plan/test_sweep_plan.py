@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from fame.config.tree import write_yaml
 from fame.errors import UserError
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import TRIALS, make_plan
-from tuning.plan.options import PLACE, SAMPLERS, Options, parse
+from tuning.plan.options import PLACE, SAMPLERS, Options
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.size import TrialShare
 from tuning.plan.sweep_plan import MOST_TRIALS

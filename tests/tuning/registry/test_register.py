@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from pathlib import Path
 
@@ -12,62 +10,13 @@ import pytest
 from fame.errors import UserError
 from tests.commands import call
 from tuning.registry import __main__
-from tuning.registry.register import (
-    CHALLENGER,
-    CHAMPION,
-    Exported,
-    Rated,
-    Registered,
-    process_store,
-    register,
-    register_best,
-    verdict,
-)
+from tuning.registry.champion import CHALLENGER, CHAMPION, Registered
+from tuning.registry.exported import Exported
+from tuning.registry.register import register, register_best
 from tuning.tracking.addresses import sqlite_uri
 from tuning.tracking.store import connect
 
-TAGS, NDCG = {"fingerprint": "f", "rules": "r", "metric": "ndcg@10"}, "validation/ndcg_10"
-
-
-def rated(version: str, value: float | None, **changed: object) -> Rated:
-    metrics = {"test/ndcg_10": 9.0} | ({} if value is None else {NDCG: value})
-    return Rated(version=version, tags=TAGS | {"weights": version} | changed, metrics=metrics)
-
-
-@pytest.mark.parametrize(
-    ("champion", "challenger", "alias", "words"),
-    [
-        (None, None, CHAMPION, "validation ndcg@10 0.2500, the first of its kind"),
-        (rated("1", 0.25, weights="3"), None, CHAMPION, "0.2500, the weights of version 1"),
-        (rated("1", 0.2), None, CHAMPION, "0.2500 beats 0.2000 of version 1"),
-        (rated("1", 0.25), None, CHALLENGER, "0.2500 does not beat 0.2500 of version 1, the champion"),
-        (rated("1", 0.3), rated("2", 0.2), CHALLENGER, "0.2500 does not beat 0.3000"),
-        (
-            rated("1", 0.3),
-            rated("2", 0.25),
-            None,
-            "of version 1, the champion, nor 0.2500 of version 2, the challenger",
-        ),
-        (rated("1", 0.3), rated("3", 0.25), CHALLENGER, "0.2500 does not beat 0.3000"),  # it is itself
-        (rated("1", 0.3), rated("2", 0.4, fingerprint="g"), CHALLENGER, "does not beat"),
-        (rated("1", 0.1, fingerprint="g"), None, CHALLENGER, "on other data, so the two do not compare"),
-        (rated("1", 0.1, rules="s"), rated("2", 0.3), None, "evaluated by other rules"),
-        (rated("1", None), None, CHALLENGER, "champion is version 1, which has no ndcg@10"),
-    ],
-)
-def test_validation_on_the_same_data_alone_decides(champion, challenger, alias, words):
-    found, reason = verdict(rated("3", 0.25), champion, challenger)
-    assert found == alias and words in reason
-
-
-def test_tags_metrics_and_parameters_are_those_of_the_exported_folder(best):
-    exported, metrics = Exported.read(best), json.loads((best / "metrics.json").read_text())
-    assert exported.name == "synthetic" and exported.tags["model"] == "fame"
-    assert exported.tags["fingerprint"] == metrics["dataset"]["fingerprint"]
-    assert exported.metrics[NDCG] == exported.metrics["best/ndcg_10"] == metrics["validation"]["ndcg@10"]
-    assert exported.metrics["test/hr_5"] == metrics["test"]["hr@5"]
-    assert next(iter(exported.params.items())) == ("model.name", "fame") and exported.params["model.heads"] == "2"
-    assert re.fullmatch("[0-9a-f]{64}", exported.tags["weights"])
+NDCG = "validation/ndcg_10"
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +76,6 @@ def test_a_model_of_no_sweep_gets_a_run_with_its_metrics(store, best, other):
     run = client.get_run(client.get_model_version("synthetic", registered.version).run_id)
     assert run.info.status == "FINISHED" and run.data.tags["kind"] == "model"
     assert run.data.metrics == Exported.read(folder).metrics and run.data.params["model.name"] == "fame"
-
-
-def test_a_champion_of_an_earlier_release_has_its_metrics_among_the_tags(store, best):
-    client, experiment_id = connect(f"sqlite:///{store / 'mlflow.db'}", "early")
-    model = client.create_logged_model(experiment_id, name="early")
-    client.create_registered_model("early")
-    tags = TAGS | {"validation.ndcg_at_10": "0.3", "test.hr_at_5": "0.1"}
-    with process_store(client.tracking_uri):
-        client.create_model_version("early", f"models:/{model.model_id}", tags=tags)
-    found = Rated.of(client, client.get_model_version("early", "1"))
-    assert found.metrics == {NDCG: 0.3, "test/hr_5": 0.1} and found.value("ndcg@10") == 0.3
 
 
 def test_a_model_in_a_folder_of_any_name(best, tmp_path):

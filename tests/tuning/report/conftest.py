@@ -10,8 +10,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.plan.sweep_plan import Plan
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage

@@ -1,3 +1,5 @@
+"""Tune's searcher: states, faults, restoring, and the sweep's number of trials."""
+
 from __future__ import annotations
 
 import math
@@ -6,71 +8,18 @@ import pickle
 import sys
 from pathlib import Path
 
-import optuna
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from fame.errors import UserError
+from tests.tuning.search import studies
+from tests.tuning.search.studies import AIMS, METRIC, finish, make, quality, reached, run, stored_trial
 from tuning.faults import Fault, end
-from tuning.search import SAMPLERS
 from tuning.search.sampler import identity
 from tuning.search.study_search import StudySearch
-from tuning.space.file import space_from_dict
 from tuning.study.aims import Limit
-from tuning.study.trials import RAY_ID, SweepTrial, ranked, trials_of
-
-TREE = {
-    "base": {"model": {"name": "fame"}},
-    "search": {
-        "model.heads": {"choices": [1, 2, 3, 4, 6]},
-        "model.dim": {"choices": [12, 16]},
-        "train.lr": {"low": 1e-4, "high": 1e-2, "log": True},
-        "model.dropout": {"low": 0.1, "high": 0.6, "step": 0.1},
-        "backbone.epochs": {"choices": [0, 5]},
-        "backbone.lr": {"low": 1e-4, "high": 1e-2, "log": True, "when": {"backbone.epochs": {"above": 0}}},
-    },
-    "constraints": ["model.heads divides model.dim"],
-    "start": [{"model.heads": 2, "model.dim": 16}, {"model.heads": 3, "model.dim": 12, "backbone.epochs": 5}],
-}
-FINITE = {
-    "search": {
-        "model.heads": {"choices": [1, 2, 3]},
-        "model.dim": {"choices": [8, 12]},
-        "backbone.epochs": {"choices": [0, 5]},
-        "backbone.query": {"choices": ["copy", "fresh"], "when": {"backbone.epochs": 5}},
-    },
-    "constraints": ["model.heads divides model.dim"],
-}
-METRIC = "ndcg@10"
-
-
-def make(path: Path, tree: dict = TREE, **options) -> StudySearch:
-    return StudySearch(space_from_dict(tree), path / "sweep" / "study.journal", **{"trials": 100, **options})
-
-
-def quality(point: dict) -> float:
-    return 0.05 - 0.01 * abs(math.log10(point.get("train.lr", 1e-3)) + 2.5) - 0.001 * point["model.heads"]
-
-
-def finish(search: StudySearch, trial_id: str, value: float, epochs: int = 2) -> None:
-    for epoch in range(1, epochs + 1):
-        result = {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == epochs}
-        search.on_trial_result(trial_id, result)
-    search.on_trial_complete(trial_id, result)
-
-
-def run(search: StudySearch, count: int, first: int = 0) -> list[dict]:
-    points = []
-    for number in range(first, first + count):
-        point = search.suggest(f"t{number}")
-        if point == Searcher.FINISHED:
-            break
-        points.append(point)
-        finish(search, f"t{number}", quality(point))
-    return points
+from tuning.study.trials import SweepTrial, ranked, trials_of
 
 
 def save(search: StudySearch, folder: Path, known: str) -> bytes:
@@ -85,10 +34,6 @@ def restore(pickled: bytes, folder: Path) -> StudySearch:
     search = pickle.loads(pickled)
     search.restore_from_dir(str(folder))
     return search
-
-
-def trial(search: StudySearch, trial_id: str) -> optuna.trial.FrozenTrial:
-    return next(t for t in search.study.trials if t.user_attrs.get(RAY_ID) == trial_id)
 
 
 def test_states_are_as_they_were(tmp_path):
@@ -109,7 +54,11 @@ def test_states_are_as_they_were(tmp_path):
     search.on_trial_complete("silent")
 
     def seen(name: str) -> tuple:
-        return trial(search, name).state, trial(search, name).value, trial(search, name).intermediate_values
+        return (
+            stored_trial(search, name).state,
+            stored_trial(search, name).value,
+            stored_trial(search, name).intermediate_values,
+        )
 
     assert seen("finished") == (TrialState.COMPLETE, 0.04, {1: 0.04, 2: 0.03})
     assert seen("stopped") == (TrialState.PRUNED, 0.02, {1: 0.01, 2: 0.02})
@@ -127,43 +76,11 @@ def test_a_fault_is_kept_with_its_reason_and_never_the_best(tmp_path, kind):
     fault = Fault(kind=kind, reason="why")
     search.on_trial_result("a", end(fault, 1, METRIC))
     search.on_trial_complete("a", end(fault, 1, METRIC))
-    told = trial(search, "a")
+    told = stored_trial(search, "a")
     assert told.state == (TrialState.PRUNED if kind == "infeasible" else TrialState.FAIL)
     assert Fault.of(told.user_attrs) == fault and told.intermediate_values == {1: 0.9}
     assert told.constraints == ({"memory": 1.0} if kind == "infeasible" else {})
     assert SweepTrial(told).value is None and not ranked(trials_of(search.study))
-
-
-def test_tpe_learns_what_does_not_fit_into_memory(tmp_path):
-    """Large models are infeasible, and would be the best: TPE leaves them alone, and does not without the constraint."""
-
-    def large_proposals(folder: Path, tells: bool) -> int:
-        tree = {"search": {"model.dim": {"low": 8, "high": 512, "step": 8}, "train.lr": {"low": 0.001, "high": 0.01}}}
-        search, large = make(folder, tree, trials=40), 0
-        for number in range(40):
-            name, dim = f"t{number}", search.suggest(f"t{number}")["model.dim"]
-            if dim > 128:
-                large += number >= 10  # proposals before are random
-                fault = Fault(kind="infeasible" if tells else "failed", reason="MemoryError")
-                search.on_trial_complete(name, end(fault, 0, METRIC))
-            else:
-                finish(search, name, dim / 1000)
-        return large
-
-    assert large_proposals(tmp_path / "told", True) < large_proposals(tmp_path / "not", False) * 2 / 3
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_samplers_take_trials_with_and_without_the_constraint(tmp_path, sampler):
-    search = make(tmp_path, sampler=sampler, trials=12)
-    for number in range(12):
-        point = search.suggest(f"t{number}")
-        if number % 3:
-            finish(search, f"t{number}", quality(point))
-        else:
-            search.on_trial_complete(f"t{number}", end(Fault(kind="infeasible", reason="MemoryError"), 0, METRIC))
-    assert len(set(map(identity, (t.params for t in search.study.trials)))) == 12
-    assert search.study.best_trial.state == TrialState.COMPLETE
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
@@ -171,7 +88,7 @@ def test_a_finished_trial_without_a_number_failed(tmp_path, value):
     search = make(tmp_path)
     search.suggest("a")
     search.on_trial_complete("a", {"epoch": 1, METRIC: value, f"best_{METRIC}": value, "finished": True})
-    assert trial(search, "a").state == TrialState.FAIL
+    assert stored_trial(search, "a").state == TrialState.FAIL
 
 
 def test_reports_without_the_metric_and_repeated_ones_are_tolerated(tmp_path):
@@ -182,7 +99,7 @@ def test_reports_without_the_metric_and_repeated_ones_are_tolerated(tmp_path):
     search.on_trial_result("a", {"epoch": 2, METRIC: 0.02})
     search.on_trial_result("a", {"epoch": 2, METRIC: 0.02})
     search.on_trial_result("of another sweep", {"epoch": 2, METRIC: 0.02})
-    assert trial(search, "a").intermediate_values == {2: 0.02}
+    assert stored_trial(search, "a").intermediate_values == {2: 0.02}
 
 
 def test_there_are_no_more_trials_at_a_time_than_there_is_room_for(tmp_path):
@@ -202,20 +119,6 @@ def test_there_are_no_more_trials_at_a_time_than_there_is_room_for(tmp_path):
     assert [trial.params for trial in search.study.get_trials()][:3] == wanted[:3], "waiting changes no proposal"
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS[:3])
-def test_start_points_come_first_and_in_order(tmp_path, sampler):
-    search = make(tmp_path, sampler=sampler)
-    assert run(search, 3)[:2] == list(search.space.start)
-    assert search.space.start[1]["backbone.lr"] == 0.001
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_same_seed_same_suggestions(tmp_path, sampler):
-    points = [run(make(tmp_path / name, sampler=sampler, seed=5), 25) for name in "ab"]
-    assert points[0] == points[1]
-    assert run(make(tmp_path / "c", sampler=sampler, seed=6), 25)[2:] != points[0][2:]
-
-
 def test_a_resumed_study_goes_on_as_the_unbroken_one(tmp_path):
     unbroken = run(make(tmp_path / "a"), 20)
     first = run(make(tmp_path / "b"), 12)
@@ -224,46 +127,10 @@ def test_a_resumed_study_goes_on_as_the_unbroken_one(tmp_path):
     assert len(set(map(identity, unbroken))) == 20
 
 
-@given(seed=st.integers(0, 2**32 - 1), sampler=st.sampled_from(["tpe", "random"]))
-@settings(max_examples=10, deadline=None)
-def test_no_suggestion_breaks_a_constraint(tmp_path_factory, seed, sampler):
-    search = make(tmp_path_factory.mktemp("study"), seed=seed, sampler=sampler)
-    for point in run(search, 15):
-        assert point["model.dim"] % point["model.heads"] == 0
-        assert ("backbone.lr" in point) == (point["backbone.epochs"] > 0)
-        assert search.space.problem(point) is None
-    assert {t.state for t in search.study.trials} == {TrialState.COMPLETE}  # nothing that never ran
-    assert search.study.trials[14].params == point  # under the keys' own names
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_finite_space_is_covered_exactly_once(tmp_path, sampler):
-    search = make(tmp_path, FINITE, sampler=sampler)
-    points = run(search, 50)
-    grid = search.space.grid()
-    assert len(points) == len(grid) == 15
-    assert set(map(identity, points)) == set(map(identity, grid))
-    assert search.suggest("more") == Searcher.FINISHED
-
-
-def test_a_point_that_failed_is_not_tried_again(tmp_path):
-    search = make(tmp_path, FINITE)
-    for number in range(15):
-        search.suggest(f"t{number}")
-        search.on_trial_complete(f"t{number}", error=True)
-    assert search.suggest("more") == Searcher.FINISHED
-
-
 def test_the_number_of_trials_is_kept(tmp_path):
     search = make(tmp_path, trials=4)
     assert len(run(search, 10)) == 4
     assert search.suggest("more") == Searcher.FINISHED
-
-
-def test_tpe_learns(tmp_path):
-    points = run(make(tmp_path, trials=40), 40)
-    values = [quality(point) for point in points[2:]]
-    assert sum(values[-15:]) / 15 > sum(values[:10]) / 10
 
 
 def test_killed_and_restored(tmp_path):
@@ -277,30 +144,14 @@ def test_killed_and_restored(tmp_path):
     finish(search, "trial-b", 0.04)  # told, but not saved by Tune
 
     restored = restore(pickled, tmp_path)
-    assert trial(restored, "trial-c").state == TrialState.FAIL
-    assert trial(restored, "trial-d").state == TrialState.PRUNED
+    assert stored_trial(restored, "trial-c").state == TrialState.FAIL
+    assert stored_trial(restored, "trial-d").state == TrialState.PRUNED
     finish(restored, "trial-a", 0.99)
     finish(restored, "trial-b", 0.99)
-    assert [trial(restored, f"trial-{name}").value for name in "ab"] == [0.03, 0.04]
+    assert [stored_trial(restored, f"trial-{name}").value for name in "ab"] == [0.03, 0.04]
     assert restored.suggest("trial-e") == points[2]  # the lost trial's point, again
     assert restored.suggest("trial-f") not in points
     assert not [t for t in restored.study.trials if t.state == TrialState.WAITING]
-
-
-def test_a_lost_trial_changes_no_later_proposal(tmp_path):
-    def search_on(search: StudySearch, names: str) -> None:
-        for name in names:
-            finish(search, name, quality(search.suggest(name)))
-
-    undisturbed, killed = make(tmp_path / "u", trials=8), make(tmp_path / "k", trials=8)
-    search_on(undisturbed, "abcdefgh")
-    search_on(killed, "abcd")
-    killed.suggest("lost")  # Tune was killed before it saved that
-    again = make(tmp_path / "k", trials=8)
-    again.record.give_up(())
-    search_on(again, "efgh")
-    points = [[t.params for t in s.study.trials if "lost" not in t.user_attrs] for s in (undisturbed, again)]
-    assert points[0] == points[1] and len(points[0]) == 8
 
 
 def test_a_running_trial_goes_on_after_a_restore(tmp_path):
@@ -309,8 +160,8 @@ def test_a_running_trial_goes_on_after_a_restore(tmp_path):
     search.on_trial_result("trial-a", {"epoch": 1, METRIC: 0.01})
     restored = restore(save(search, tmp_path, known="a"), tmp_path)
     finish(restored, "trial-a", 0.02, epochs=3)
-    assert trial(restored, "trial-a").state == TrialState.COMPLETE
-    assert trial(restored, "trial-a").intermediate_values == {1: 0.01, 2: 0.02, 3: 0.02}
+    assert stored_trial(restored, "trial-a").state == TrialState.COMPLETE
+    assert stored_trial(restored, "trial-a").intermediate_values == {1: 0.01, 2: 0.02, 3: 0.02}
 
 
 @pytest.mark.parametrize("cut_off", [0, 100])
@@ -320,7 +171,7 @@ def test_restored_with_a_copy_that_was_cut_off(tmp_path, cut_off):
     search.suggest("trial-a")
     pickled = save(search, tmp_path, known="a")
     os.truncate(tmp_path / "searcher-state-2026.pkl", cut_off)
-    assert trial(restore(pickled, tmp_path), "trial-a").state == TrialState.RUNNING
+    assert stored_trial(restore(pickled, tmp_path), "trial-a").state == TrialState.RUNNING
 
 
 def test_what_tune_keeps_of_the_search_does_not_grow_with_it(tmp_path):
@@ -345,14 +196,6 @@ def test_both_copies_of_the_study_are_cut_off(tmp_path, cut):
     assert set(map(identity, points)) == set(map(identity, again.space.start))
     assert again.suggest("d") not in again.space.start
     finish(again, "b", 0.03)
-
-
-def test_another_space_or_metric_is_another_study(tmp_path):
-    make(tmp_path)
-    with pytest.raises(UserError, match=r"study.journal is the study of another search space or metric: use another"):
-        make(tmp_path, FINITE)
-    with pytest.raises(UserError, match="use another --name"):
-        make(tmp_path, metric="hr@10")
 
 
 def test_unusable_options(tmp_path):
@@ -382,7 +225,8 @@ def test_with_ray_tune_and_asha(tmp_path, tmp_path_factory, monkeypatch):
     from ray.tune.schedulers import ASHAScheduler
 
     monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "1")
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    for module in (sys.modules[__name__], studies):
+        cloudpickle.register_pickle_by_value(module)
     search = make(tmp_path, trials=12)
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", _temp_dir=f"/tmp/r{os.getpid()}")
     try:
@@ -405,7 +249,7 @@ def test_with_ray_tune_and_asha(tmp_path, tmp_path_factory, monkeypatch):
     assert len(results) == len(restored) == 12
     states = []
     for result in results:
-        study_trial = trial(search, result.metrics["trial_id"] if result.metrics else result.path.split("_")[-1])
+        study_trial = stored_trial(search, result.metrics["trial_id"] if result.metrics else result.path.split("_")[-1])
         states.append(study_trial.state)
         if result.error or math.isnan(result.metrics[METRIC]):
             assert study_trial.state == TrialState.FAIL
@@ -418,24 +262,6 @@ def test_with_ray_tune_and_asha(tmp_path, tmp_path_factory, monkeypatch):
             assert max(study_trial.intermediate_values) == result.metrics["epoch"] < 4
     assert {TrialState.COMPLETE, TrialState.PRUNED} <= set(states)
     assert TrialState.RUNNING not in states
-
-
-def test_a_space_without_a_key_is_one_trial(tmp_path):
-    """As that of a model which only counts."""
-    search = make(tmp_path, {"base": {"model": {"name": "popularity"}}, "search": {}, "start": [{}]}, trials=8)
-    assert search.suggest("t0") == {}
-    finish(search, "t0", 0.01)
-    assert search.suggest("t1") == Searcher.FINISHED
-    assert [trial.state for trial in search.study.trials] == [TrialState.COMPLETE]
-
-
-AIMS = (METRIC, "coverage@10")
-
-
-def reached(search: StudySearch, trial_id: str, epoch: int, value: float, **numbers: float) -> dict:
-    result = {"epoch": epoch, METRIC: value, f"best_{METRIC}": value, "finished": epoch == 2, **numbers}
-    search.on_trial_result(trial_id, result)
-    return result
 
 
 def test_the_other_aims_are_those_of_the_epoch_with_the_best_metric(tmp_path: Path) -> None:
@@ -464,39 +290,3 @@ def test_a_trial_over_a_limit_has_no_value_and_a_violated_constraint(tmp_path: P
     assert ranked(search.record.trials()) == [kept]
     assert large.stored.state == TrialState.PRUNED
     assert [max(trial.stored.constraints.values()) > 0 for trial in (over, kept, large)] == [True, False, True]
-
-
-def mean_heads(tmp_path: Path, sampler: str, **options) -> float:
-    """Heads that the sampler proposes after 30 trials, where more heads raise the metric and lower the coverage."""
-    search = make(tmp_path, sampler=sampler, **options)
-    heads = []
-    for number in range(30):
-        point = search.suggest(f"t{number}")
-        heads.append(point["model.heads"])
-        numbers = {"coverage@10": 1.0 - heads[-1] / 10}
-        reached(search, f"t{number}", 1, 0.1 + heads[-1] / 100, **numbers)
-        search.on_trial_complete(f"t{number}", reached(search, f"t{number}", 2, 0.1 + heads[-1] / 100, **numbers))
-    return sum(heads[15:]) / 15
-
-
-def test_the_sampler_learns_from_all_aims_and_to_keep_limits(tmp_path: Path) -> None:
-    one = mean_heads(tmp_path / "one", "tpe")
-    assert mean_heads(tmp_path / "aims", "tpe", aims=AIMS) < one
-    limited = mean_heads(tmp_path / "limits", "tpe", limits=(Limit.parse("coverage@10 > 0.75"),))
-    assert limited < min(one, 3)
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS[:3])
-def test_every_sampler_proposes_with_several_aims_after_faults_and_stops(tmp_path: Path, sampler: str) -> None:
-    search = make(tmp_path, sampler=sampler, aims=AIMS, limits=(Limit.parse("parameters < 100"),), trials=8)
-    for number in range(8):
-        assert isinstance(search.suggest(f"t{number}"), dict)
-        if number % 3 == 0:
-            search.on_trial_complete(
-                f"t{number}", end(Fault(kind="limit", reason="x"), 0, METRIC) | {"parameters": 200}
-            )
-        elif number != 7:
-            numbers = {"coverage@10": number / 10, "parameters": 50}
-            epochs = 1 if number % 3 == 1 else 2
-            search.on_trial_complete(f"t{number}", reached(search, f"t{number}", epochs, 0.1 * number, **numbers))
-    assert {"stopped", "failed", "finished", "running"} == {trial.state for trial in search.record.trials()}

@@ -10,8 +10,8 @@ import yaml
 
 from fame.config.tree import experiment_from_dict, write_yaml
 from fame.errors import UserError
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import Plan
 from tuning.results.by_model import by_model

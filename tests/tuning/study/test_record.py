@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from fame.errors import UserError
-from tests.tuning.search.test_study_search import METRIC, TREE
+from tests.tuning.search.studies import METRIC, TREE
 from tuning.faults import Fault
 from tuning.space.file import space_from_dict
 from tuning.study.record import Record

@@ -10,8 +10,8 @@ import pytest
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from tests.tuning.search.test_study_search import METRIC, make
 from tuning.faults import Fault, end
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.plan.sweep_plan import Plan
 from tuning.storage.layout import Storage
 from tuning.study.sanity import judgement
