@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from fame.datasets.encode import IdEncoder, parse_ratings
 from fame.datasets.tables import Rows
-from fame.datasets.times import TimeParser
 from fame.errors import UserError
+from tests.fame.datasets.files import BEGIN, histories, jsonl, load, rows, text
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
 
@@ -73,51 +72,67 @@ def test_negative_ids_are_ids():
     assert encoder.ids().tolist() == ["x", "-7", "-0"]
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
-        pa.array([3, 1, 2]),
-        pa.array([3.5, 1.5, 2.5]),
-        pa.array(["30", "1", "2"]),
-        pa.array(["3e9", "-1.5", "2"]),
-        pa.array(["2020-01-03", "2020-01-01T23:00:00Z", "2020-01-02 00:30:00+01:00"]),
-        pa.array(["2020-01-03 10:00:00.5", "2020-01-03 10:00:00", "2020-01-03 10:00:00.25"]),
-        pa.array([datetime.datetime(2020, 1, day) for day in (3, 1, 2)]),
-        pa.array([datetime.date(2020, 1, day) for day in (3, 1, 2)]),
-    ],
-)
-def test_times_of_every_kind_sort(column):
-    assert np.argsort(TimeParser().parse(column, Rows())).tolist() == [1, 2, 0]
-
-
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        (pa.array(["yesterday", "today"]), "time 'yesterday' in row 1 is not a number .* or an ISO date"),
-        (pa.array(["5", "today"]), "time 'today' in row 2 is not a number as in the rows before it"),
-        (pa.array(["2020-01-01", "7th"]), "time '7th' in row 2 is not a date as in the rows before it"),
-        (pa.array(["5", "nan"]), "row 2"),
-        (pa.array(["5", ""]), "time '' in row 2"),
-        (pa.array([5.0, float("inf")]), "row 2"),
-        (pa.array([5, None]), "row 2"),
-        (pa.array([True, False]), "times must be numbers"),
-    ],
-)
-def test_times_that_do_not_parse(column, words):
-    with pytest.raises(UserError, match=words):
-        TimeParser().parse(column, Rows())
-
-
-def test_the_first_chunk_decides_what_times_are():
-    parser = TimeParser()
-    parser.parse(pa.array(["1", "2"]), Rows())
-    with pytest.raises(UserError, match=r"time '2020-01-01' in row 3 is not a number"):
-        parser.parse(pa.array(["2020-01-01"]), Rows(first=3))
-
-
 def test_a_missing_rating_is_named():
     assert parse_ratings(pa.array(["4", "4.5"]), Rows()).tolist() == [4.0, 4.5]
     with pytest.raises(UserError, match=r"rating 'good' in row 6"):
         parse_ratings(pa.array(["4", "good"]), Rows(first=5))
     with pytest.raises(UserError, match=r"rating '' in row 6"):
         parse_ratings(pa.array([4.0, None]), Rows(first=5))
+
+
+def test_words_for_nothing_are_ids_where_the_format_says_text(tmp_path):
+    words = ["NULL", "Nan", "None", "NA", "nan", "null"]
+    records = [{"user": u, "item": i, "time": t} for u, i, t in rows(ids=words)]
+    (tmp_path / "quoted.csv").write_text(text([(u, f'"{i}"', t) for u, i, t in rows(ids=words)]))
+    jsonl(tmp_path / "a.jsonl", records)
+    parquet.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    for name in ("quoted.csv", "a.jsonl", "a.parquet"):
+        dataset, said = load(tmp_path / name)
+        assert histories(dataset)["u"] == words
+        assert (
+            len(said) == 3
+            and "2 of 12 rows (16.7%) have the item id 'NULL'; if it stands for a missing value" in said[0]
+        )
+
+
+@pytest.mark.parametrize("word", ["NULL", "NaN", "None", "NA", "\\N", "", "<NA>"])
+def test_such_a_word_without_marks_in_a_text_file_is_a_missing_id(word, tmp_path):
+    (tmp_path / "a.csv").write_text(text([*rows(), (word, "a", 1)]))
+    with pytest.raises(UserError, match=r"user id in row 9 is missing \(nothing, or an unquoted word such as NULL\)"):
+        load(tmp_path / "a.csv")
+    dataset, said = load(tmp_path / "a.csv", where="user is not null")
+    assert dataset.statistics["users"] == 2
+    assert said == ["own: 8 of 9 rows kept where user is not null"]
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_null_is_a_missing_id_in_every_format(value, tmp_path):
+    records = [{"user": u, "item": i, "time": t} for u, i, t in [*rows(), (value, "a", BEGIN)]]
+    jsonl(tmp_path / "a.jsonl", records)
+    parquet.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        with pytest.raises(UserError, match="user id in row 9 is missing"):
+            load(tmp_path / name)
+
+
+def test_one_user_of_nobody_is_a_warning_with_its_count(tmp_path):
+    (tmp_path / "a.csv").write_text(text([*rows(), *rows(users=("undefined",)), *rows(users=("undefined",))]))
+    said = load(tmp_path / "a.csv", repeats="keep")[1]
+    assert said == ["warning: 8 of 16 rows (50.0%) have the user id 'undefined'; if it stands for a missing value, leave these rows out with --where"]  # fmt: skip
+
+
+def test_signed_hashes_are_ids_and_come_back(tmp_path):
+    hashes = [-7919000000000000, 7919000000000001, -(2**63), 2**63 - 1]
+    (tmp_path / "a.csv").write_text(text(rows(users=hashes)))
+    dataset, said = load(tmp_path / "a.csv")
+    assert list(histories(dataset)) == sorted(hashes) and not said
+
+
+def test_ids_written_in_two_ways_and_blanks_around_ids_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text(text(rows(ids=("1", "1.0", " 2", "3 "))))
+    dataset, said = load(tmp_path / "a.csv")
+    assert histories(dataset)["u"] == ["1", "1.0", "2", "3"]
+    assert said[0] == "blanks around 2 item ids are left out"
+    assert said[1].startswith("warning: 1 item ids are written in two ways, such as 1 and 1.0, and count as different")
+    path = jsonl(tmp_path / "a.jsonl", [{"user": u, "item": i, "time": t} for u, i, t in rows(ids=("a ", "b", "c"))])
+    assert load(path)[1] == ["warning: 1 item ids have blanks around them, such as 'a '"]

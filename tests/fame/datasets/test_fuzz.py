@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from fame.config import DataConfig
 from fame.config.tree import apply_overrides, experiment_from_dict, parse_yaml
 from fame.datasets import load_dataset
 from fame.errors import UserError
+from tests.fame.datasets.files import dataset_of
 from tuning.space.file import space_from_dict
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -158,3 +160,15 @@ def test_spaces(tree):
 def test_yaml(content):
     with contextlib.suppress(UserError):
         parse_yaml(content if isinstance(content, bytes) else content.encode("utf-8", "replace"), "file")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet", "a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize("size", [0, 100, 10_000_000])
+def test_random_bytes(name, size, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(random.Random(size).randbytes(size))
+    with pytest.raises(UserError, match=name) as caught:
+        dataset_of(str(path), columns={"user": "user", "item": "item", "time": "time"})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+    assert str(caught.value).isprintable()

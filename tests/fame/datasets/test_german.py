@@ -9,7 +9,6 @@ import pytest
 from fame.config import DataConfig
 from fame.datasets import load_dataset
 from fame.datasets.__main__ import main
-from fame.datasets.dataset import roles
 from fame.errors import UserError
 from tests.commands import call
 
@@ -78,10 +77,3 @@ def test_the_command_shows_facets_and_reads_decimal_commas(shop):
     options = ["--columns", ",".join(f"{role}={name}" for role, name in COLUMNS.items()), "--time-format", WRITTEN]
     done = call(main, "--data", shop / "buys.csv", *options, "--items", shop / "items.csv", "--facets", "price €:2")
     assert done.code == 0 and "facet        price €:2: " in done.out
-
-
-def test_it_is_said_which_columns_are_what(shop):
-    figures = load_dataset(config(shop)).statistics
-    assert roles(figures) == "user = Kunde, item = Article No., time = Zeitpunkt, title = Product Name"
-    without = load_dataset(config(shop, items=None)).statistics
-    assert roles(without) == "user = Kunde, item = Article No., time = Zeitpunkt"

@@ -3,79 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
-from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config import DataConfig, SplitConfig
-from fame.datasets.entry import Chunk, ItemTable, Raw
+from fame.config import DataConfig
+from fame.datasets import load_dataset
+from fame.datasets.entry import ItemTable, Raw
 from fame.datasets.prepare import prepare
 from fame.errors import UserError
-
-Row = tuple[object, object, int, float]
-
-
-def config(**changes) -> DataConfig:
-    plain = {"min_rating": 0.0, "core": 1, "min_history": 3, "max_history": 0, "repeats": "keep"}
-    return DataConfig(name="test", **{**plain, **changes})
-
-
-def raw(rows: list[Row], chunk_rows: int = 7) -> Raw:
-    def chunks(with_rating: bool):
-        for begin in range(0, len(rows), chunk_rows):
-            user, item, time, rating = zip(*rows[begin : begin + chunk_rows], strict=True)
-            yield Chunk(
-                user=np.array(user),
-                item=np.array(item),
-                time=np.array(time),
-                rating=np.array(rating) if with_rating else None,
-            )
-
-    return Raw(interactions=chunks, items=lambda: None)
-
-
-def histories(rows: list[Row], settings_: DataConfig) -> dict[object, list[object]]:
-    """The result by user id, or UserError."""
-    result = prepare(raw(rows), settings_)
-    bounds = zip(result.offsets, result.offsets[1:], strict=False)
-    return {
-        user: result.item_ids[result.values[a:b] - 1].tolist()
-        for user, (a, b) in zip(result.user_ids.tolist(), bounds, strict=True)
-    }
-
-
-def naive(rows: list[Row], c: DataConfig) -> dict[object, list[object]]:
-    rows = [row for row in rows if row[3] >= c.min_rating]
-    rows = sorted(rows, key=lambda row: row[2])
-    if c.repeats == "drop":
-        seen: set[tuple[object, object]] = set()
-        rows = [row for row in rows if row[:2] not in seen and not seen.add(row[:2])]
-    while True:
-        users, items = Counter(row[0] for row in rows), Counter(row[1] for row in rows)
-        kept = [row for row in rows if users[row[0]] >= c.core and items[row[1]] >= c.core]
-        if len(kept) == len(rows):
-            break
-        rows = kept
-    result = defaultdict(list)
-    for user, item, *_ in rows:
-        result[user].append(item)
-    return {
-        user: result[user]
-        for user in sorted(result)
-        if len(result[user]) >= c.min_history and (c.max_history == 0 or len(result[user]) <= c.max_history)
-    }
-
-
-rows_strategy = st.lists(
-    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 20), st.sampled_from([1.0, 3.0, 4.5, 5.0])),
-    min_size=1,
-    max_size=120,
-)
+from tests.fame.datasets.files import GOOD, dataset_of, own
+from tests.fame.datasets.filters import config, histories, naive, raw, rows_strategy
 
 
 @settings(max_examples=150, deadline=None)
@@ -102,53 +41,6 @@ def test_order_of_rows_with_different_times_does_not_matter(rows, seed):
     rows = [(*row[:2], time, row[3]) for time, row in enumerate(rows)] + [(99, i, 1000 + i, 5.0) for i in range(3)]
     shuffled = random.Random(seed).sample(rows, len(rows))
     assert histories(rows, config()) == histories(shuffled, config())
-
-
-@pytest.fixture
-def on_disk(monkeypatch, tmp_path):
-    """Few rows are many, so that they go to disk; returns the folder where they go."""
-    monkeypatch.setattr("fame.datasets.buckets.ROWS_IN_MEMORY", 9)
-    monkeypatch.setattr("fame.datasets.buckets.BUCKETS", 3)
-    monkeypatch.setenv("FAME_DATA", str(tmp_path))
-    return tmp_path
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=rows_strategy, core=st.integers(1, 4), repeats=st.sampled_from(["keep", "drop"]))
-def test_on_disk_it_equals_the_naive_filters_and_leaves_no_file(rows, core, repeats, on_disk):
-    chosen = config(core=core, min_rating=3.0, repeats=repeats)
-    wanted = naive(rows, chosen)
-    if wanted:
-        assert histories(rows, chosen) == wanted
-    assert list(on_disk.iterdir()) == []
-
-
-@pytest.mark.parametrize("by", ["time", "files"])
-def test_on_disk_each_split_is_the_same(by, on_disk, monkeypatch):
-    def chunks(with_rating: bool):
-        draw = np.random.default_rng(0)
-        for part in (0, 1, 2):
-            for unit, kind in (("s", np.int64), ("us", np.int64)):
-                user, item, time = (draw.integers(high, size=40) for high in (6, 20, 99))
-                times = (10**9 + time).astype(kind) * (1 if unit == "s" else 10**6)
-                yield Chunk(user=user, item=item, time=pa.array(times, pa.timestamp(unit)), part=part)
-
-    split = {"by": by, "validation": 0.2, "test": 0.2} if by == "time" else {"by": by, "validation": "v", "test": "t"}
-    chosen = config(split=SplitConfig(**split), min_history=1, path="train.csv")
-    spread = prepare(Raw(interactions=chunks, items=lambda: None), chosen)
-    monkeypatch.setattr("fame.datasets.buckets.ROWS_IN_MEMORY", 1 << 20)
-    whole = prepare(Raw(interactions=chunks, items=lambda: None), chosen)
-    for name in ("values", "offsets", "validation", "test", "user_ids", "item_ids"):
-        assert getattr(spread, name).tolist() == getattr(whole, name).tolist(), name
-    assert (spread.begins, spread.notes, spread.steps) == (whole.begins, whole.notes, whole.steps)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_one_line(on_disk, monkeypatch):
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: SIM115
-    rows = [(user, item, item, 5.0) for user in range(9) for item in range(9)]
-    with pytest.raises(UserError, match=r"cannot write to the cache .*: No space left on device; set FAME_DATA"):
-        prepare(raw(rows), config())
 
 
 def test_ties_keep_the_order_of_the_file():
@@ -198,3 +90,22 @@ def test_items_without_interactions_stay_only_in_a_whole_catalogue():
     assert result.item_ids.tolist() == list(range(1, 8))
     assert result.values.tolist() == [2, 4, 6]
     assert prepare(raw(rows), config()).item_ids.tolist() == [2, 4, 6]
+
+
+def test_repeats_are_dropped_unless_kept(write):
+    path = write("a.csv", "user,item,time", *(f"1,{i % 4},{i}" for i in range(8)))
+    assert dataset_of(path).sequences[0].tolist() == [1, 2, 3, 4]
+    assert dataset_of(path, repeats="keep").sequences[0].tolist() == [1, 2, 3, 4] * 2
+
+
+def test_users_that_cannot_be_split_are_reported(write):
+    lines: list[str] = []
+    path = own(write, *GOOD, "2,0,0")
+    dataset = load_dataset(DataConfig(name="own", path=path, core=1), report=lines.append)
+    assert dataset.statistics["users"] == 1
+    assert lines == ["own: 1 of 2 users left out by: users with ≥ 3"]
+
+
+def test_nothing_left_after_the_core(write):
+    with pytest.raises(UserError, match=r"data.core = 5 leaves nothing of own: before it there were 1 users, 3 items"):
+        dataset_of(own(write, *GOOD), core=5)

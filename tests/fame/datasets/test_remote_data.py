@@ -13,7 +13,7 @@ from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.remote import open_uri
 from tests.commands import call
-from tests.fame.datasets.test_forms import FORMS, columns
+from tests.fame.datasets.forms import FORMS, columns
 from tests.tuning.object_stores import BUCKET, S3, gcs_server, s3_server
 
 

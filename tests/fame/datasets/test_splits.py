@@ -14,7 +14,6 @@ import pytest
 from fame.config import DataConfig, SplitConfig
 from fame.config.tree import section_from_dict, to_dict
 from fame.datasets import Dataset, load_dataset
-from fame.datasets.options import parse_split
 from fame.errors import UserError
 
 START = 1_700_000_000
@@ -181,9 +180,3 @@ def test_prepared_files_are_split_by_their_timestamps_if_they_have_any(tmp_path)
     assert set(parts(found)[0][1]) == {7, 8} and parts(found)[5][2] == [9]
     with pytest.raises(UserError, match=r"beauty has no times, only the order of each history"):
         load_dataset(DataConfig(name="beauty", dir=str(tmp_path / "empty"), core=1, split=split), report=len)
-
-
-@pytest.mark.parametrize("text", ["day", "files,test=a.csv", "time,tset=0.1", "time,test", "time,test=1,test=2"])
-def test_an_option_that_names_no_split_is_one_line(text):
-    with pytest.raises(UserError, match=r"--split '.*': must"):
-        parse_split(text)

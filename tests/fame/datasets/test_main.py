@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 
 import pytest
 
+from fame.datasets import __main__ as datasets
 from fame.datasets.__main__ import main
-from fame.datasets.options import add_data_options, data_settings
-from fame.errors import UserError, run_command
+from fame.errors import run_command
+from tests.commands import call
+from tests.fame.datasets.files import BEGIN, rows, text
 
 
 @dataclass
@@ -32,12 +34,6 @@ def run(monkeypatch, capsys):
         return Done(left.value.code, *capsys.readouterr())
 
     return command
-
-
-def settings(*args: str) -> dict:
-    parser = argparse.ArgumentParser()
-    add_data_options(parser)
-    return data_settings(parser.parse_args(args))
 
 
 def test_prints_statistics_recipe_and_fingerprint():
@@ -94,16 +90,25 @@ def test_errors_are_one_line_and_exit_code_2(run, args, words):
     assert done.stdout == ""
 
 
-def test_options_become_configuration_keys():
-    assert settings() == {}
-    assert settings("--dataset", "beauty", "--data-dir", "d") == {"data.name": "beauty", "data.dir": "d"}
-    own = settings("--data", "x/clicks.csv.gz", "--columns", "user=u, item=i,time=t", "--items", "i.csv")
-    assert own == {
-        "data.name": "clicks",
-        "data.path": "x/clicks.csv.gz",
-        "data.columns": {"user": "u", "item": "i", "time": "t"},
-        "data.items": "i.csv",
-    }
-    for text in ("user", "user=", "=a", "user=a,user=b"):
-        with pytest.raises(UserError, match=r"must look like user=NAME"):
-            settings("--data", "a.csv", "--columns", text)
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
+def test_a_console_of_any_encoding(encoding, tmp_path):
+    (tmp_path / "a.csv").write_text(text([*rows(), ("ж", "ж", BEGIN)]))
+    done = subprocess.run(
+        [sys.executable, "-m", "fame.datasets", "--data", tmp_path / "a.csv", "--set", "data.core=1"],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "FAME_DATA": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert ("≥" if encoding == "utf-8" else ">=") in done.stdout.decode(encoding)
+
+
+def test_the_command_takes_every_option(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAME_DATA", str(tmp_path / "cache"))
+    (tmp_path / "a.txt").write_bytes(text([*rows(users=("é", "v")), ("x", "y", 1)], "|").encode("latin-1"))
+    (tmp_path / "items.csv").write_text("sku,Title\na,A\nb,B\nc,C\nd,D\n")
+    done = call(datasets.main, "--data", tmp_path / "a.txt", "--separator", "pipe", "--encoding", "latin-1", "--where", "user <> 'x'",
+                "--items", tmp_path / "items.csv", "--item-id", "sku", "--mixed-times", "convert", "--set", "data.core=1")  # fmt: skip
+    assert done.code == 0
+    assert done.err == "a: 8 of 9 rows kept where user <> 'x'\n"
+    assert "item columns title" in done.out
