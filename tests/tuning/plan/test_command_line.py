@@ -9,10 +9,13 @@ import pytest
 
 from fame.errors import UserError
 from tuning.plan.command_line import parse, parser
+from tuning.plan.mlflow_defaults import EXPERIMENT_NAME, TRACKING_URI
 from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options
 
 
-def test_nothing_given_is_every_default():
+def test_nothing_given_is_every_default(monkeypatch):
+    for name in (TRACKING_URI, EXPERIMENT_NAME):
+        monkeypatch.delenv(name, raising=False)
     assert parse([]) == (DEFAULTS, {})
 
 
