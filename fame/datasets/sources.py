@@ -21,7 +21,7 @@ from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, Raw, Recipe, Rep
 from fame.datasets.item_tables import guessed_title, item_id_column, read_items
 from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
 from fame.datasets.places import DataFile, find_files
-from fame.datasets.readers import ROLES, choose_columns, find_column, open_table, read_interactions
+from fame.datasets.readers import ITEM_ROLES, ROLES, choose_columns, find_column, open_table, read_interactions
 from fame.datasets.sequences import PARTS
 from fame.datasets.tables import Table
 from fame.datasets.where import Condition
@@ -143,8 +143,7 @@ class OwnFiles:
         item_files = [] if config.items is None else find_files("--items", config.items)
 
         def read() -> Raw:
-            named = dict(config.columns or {})
-            title, item_id = named.pop("title", None), named.pop("item_id", config.item_id)
+            named = {role: name for role, name in (config.columns or {}).items() if role not in ITEM_ROLES}
             parts = [_Part.open(found, places[number][0], number, config, named) for number, found in files.items()]
             notes = list(dict.fromkeys(note for part in parts for note in part.table.notes))
             columns = {role: name for role, name in parts[0].columns.items() if role != "rating" or config.min_rating}
@@ -152,18 +151,11 @@ class OwnFiles:
             def items() -> ItemTable | None:
                 if config.items is None:
                     return None
-                wanted = [name for name in (item_id, title) if name is not None]
-                item_table = open_table(item_files, "--items", Reading(encoding=config.encoding), wanted)
-                notes.extend(note for note in item_table.notes if note not in notes)
-                found = read_items(item_table, item_id_column(item_table, parts[0].columns["item"], item_id))
-                chosen = guessed_title(found.columns) if title is None else find_column(item_table, title, "title")
-                if chosen is not None:
-                    columns["title"] = chosen
-                    if title is None:
-                        notes.append(
-                            f"{config.name}: titles are in {chosen!r}; name another column with --columns title=NAME"
-                        )
-                return _usual_names(found, chosen)
+                found = own_items(item_files, config, parts[0].columns["item"])
+                notes.extend(note for note in found.notes if note not in notes)
+                if found.title is not None:
+                    columns["title"] = found.title
+                return found.table
 
             def all_notes() -> list[str]:
                 if config.where is None:
@@ -223,6 +215,29 @@ class _Part:
     def chunks(self, with_rating: bool) -> Iterator[Chunk]:
         for chunk in read_interactions(self.table, self.columns, with_rating, self.condition):
             yield replace(chunk, part=self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnItems:
+    """An item table of the user's."""
+
+    table: ItemTable
+    title: str | None
+    """The column that holds the titles, where it is not called so."""
+    notes: list[str]
+
+
+def own_items(files: list[DataFile], config: DataConfig, item_column: str) -> OwnItems:
+    """Read an item table. `item_column`: what the interactions call the ids. Raises `UserError`."""
+    named = config.columns or {}
+    title, item_id = named.get("title"), named.get("item_id", config.item_id)
+    wanted = [name for name in (item_id, title) if name is not None]
+    table = open_table(files, "--items", Reading(encoding=config.encoding), wanted)
+    found = read_items(table, item_id_column(table, item_column, item_id))
+    chosen = guessed_title(found.columns) if title is None else find_column(table, title, "title")
+    guess = f"{config.name}: titles are in {chosen!r}; name another column with --columns title=NAME"
+    notes = [*table.notes, *([guess] if title is None and chosen is not None else [])]
+    return OwnItems(table=_usual_names(found, chosen), title=chosen, notes=notes)
 
 
 def _usual_names(table: ItemTable, title: str | None) -> ItemTable:

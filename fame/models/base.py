@@ -150,6 +150,14 @@ class SequentialModel(nn.Module):
         assert embedding is not None, f"{type(self).__name__} has no item embedding to start from text"
         embedding.weight[1:][known_V] = table_VD[known_V]
 
+    @torch.no_grad()
+    def add_items(self, table_ND: Tensor) -> None:
+        """Know N more items, after the last one, by their rows of the item table.
+
+        A model whose `Config.item_blocks` says how items are made up implements it.
+        """
+        raise NotImplementedError
+
     def start_from_labels(self, labels_VM: np.ndarray) -> None:
         """Begin with vectors for these labels of items 1 to V: numbers from 1, at most M an item, 0 for none.
 

@@ -65,6 +65,11 @@ class MemoryFacet:
             setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def add_items(self, table_ND: Tensor) -> None:
+        """Nothing has followed the new items yet, nor they anything."""
+        super().add_items(table_ND)
+        self.offsets_V1 = torch.cat([self.offsets_V1, self.offsets_V1[-1:].expand(len(table_ND))])
+
     def start_epoch(self, epoch: EpochStart) -> None:
         super().start_epoch(epoch)
         if not len(self.items_E):

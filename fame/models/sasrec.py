@@ -125,6 +125,14 @@ class SASRec(SequentialModel):
     def text_embedding(self) -> nn.Embedding:
         return self.items
 
+    @torch.no_grad()
+    def add_items(self, table_ND: Tensor) -> None:
+        rows_VD = torch.cat([self.items.weight, table_ND.to(self.items.weight)])
+        self.items = nn.Embedding.from_pretrained(rows_VD, freeze=False, padding_idx=0)
+        if self.labels is not None:
+            self.labels.add_items(len(table_ND))
+        self.item_count += len(table_ND)
+
     def start_from_labels(self, labels_VM: np.ndarray) -> None:
         assert self.labels is not None, "model.labels is off"
         self.labels.start(labels_VM, self.config.init_std)

@@ -1,7 +1,7 @@
 """The folder that a training leaves: a configuration that repeats it and a model that serves.
 
     config.yaml          the complete experiment; `python -m fame.train --config` repeats it
-    model.safetensors    weights of the best epoch
+    model.safetensors    weights of the best epoch, and where new items go by their text, if items started from text
     items.json           ids and titles of the catalogue, popularity in training, columns to filter by
     users.safetensors    what each user has done, to recommend to users without the original data
     metrics.json         validation, test (computed once, here), history, provenance
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint, with_prefix
 from fame.config import Experiment
 from fame.config.paths import near
 from fame.config.tree import read_experiment, to_dict, write_yaml
@@ -42,8 +42,9 @@ from fame.runtime.parallel import Workers
 from fame.runtime.provenance import provenance
 from fame.serving.card import model_card
 from fame.serving.columns import LONGEST_LABEL
-from fame.serving.exported import EVALUATED, WEIGHTS
+from fame.serving.exported import EVALUATED, TEXT_MAP, WEIGHTS
 from fame.serving.histories import USERS, histories_of, write_histories
+from fame.text.mapping import TextMap
 from fame.training.fit import Trained
 from fame.training.refit import Refit, everything
 
@@ -71,6 +72,7 @@ def export_model(
     }
     ours = found[experiment.seed]
     facets = _disentanglement(experiment, dataset, weights)
+    text_map = _text_map(experiment, dataset, weights)
     last = trained.history[-1]
     metrics = {
         "metric": experiment.train.metric,
@@ -109,7 +111,7 @@ def export_model(
     )
     with writing(folder), replacing(folder) as temporary:
         (temporary / "config.yaml").write_text(write_yaml(near(to_dict(experiment), folder)), encoding="utf-8")
-        save_checkpoint(temporary / WEIGHTS, weights, header)
+        save_checkpoint(temporary / WEIGHTS, weights | text_map, header)
         ranks.write(temporary / RANKS)
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         write_histories(temporary / USERS, histories_of(dataset))
@@ -126,19 +128,20 @@ def export_refit(folder: Path, refit: Refit, dataset: Dataset) -> dict[str, Any]
     Metrics, ranks and the experiment stay; the card says so. Returns what `metrics.json` holds. Raises `UserError` if
     the folder cannot be written.
     """
+    experiment = read_experiment(folder / "config.yaml")
+    text_map = _text_map(experiment, dataset, refit.weights)
     with writing(folder), replacing(folder) as temporary:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
         (temporary / INDEX).unlink(missing_ok=True)
         os.replace(temporary / WEIGHTS, temporary / EVALUATED)
         _, header = load_checkpoint(temporary / EVALUATED)
-        save_checkpoint(temporary / WEIGHTS, refit.weights, header)
+        save_checkpoint(temporary / WEIGHTS, refit.weights | text_map, header)
         catalogue = json.loads((temporary / "items.json").read_text(encoding="utf-8"))
         catalogue["counts"] = train_counts(everything(dataset.sequences))[1:].tolist()
         (temporary / "items.json").write_text(json.dumps(catalogue, ensure_ascii=False), encoding="utf-8")
         metrics = json.loads((temporary / "metrics.json").read_text(encoding="utf-8")) | {"refit": refit.to_dict()}
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        card = model_card(read_experiment(temporary / "config.yaml"), metrics)
-        (temporary / "README.md").write_text(card, encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(experiment, metrics), encoding="utf-8")
     return cast(dict[str, Any], metrics)
 
 
@@ -173,3 +176,15 @@ def _disentanglement(experiment: Experiment, dataset: Dataset, weights: dict[str
     with torch.no_grad():
         table_VD = build_model(experiment, dataset.sequences.item_count, weights).item_facets()
     return measure(experiment.text, dataset, table_VD, heads)
+
+
+def _text_map(experiment: Experiment, dataset: Dataset, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that place new items by their text; none for a model that did not start from text."""
+    if not experiment.text.enabled:
+        return {}
+    from fame.text.pretrain import text_vectors_of
+
+    known, e_NE = text_vectors_of(experiment.text, dataset.items, torch.device("cpu"), lambda line: None)
+    with torch.no_grad():
+        table_VD = build_model(experiment, dataset.sequences.item_count, weights).item_table()
+    return with_prefix(TEXT_MAP, TextMap.fit(e_NE, table_VD[known]).tensors)

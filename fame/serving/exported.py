@@ -11,17 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fame.artifacts.checkpoint import load_checkpoint
+from fame.artifacts.checkpoint import load_checkpoint, without_prefix
 from fame.config import Experiment
 from fame.config.tree import read_experiment
 from fame.errors import UserError
 from fame.models.base import SequentialModel
 from fame.models.build import build_model
+from fame.text.mapping import TextMap
 
 WEIGHTS = "model.safetensors"
 """Weights that an exported folder serves."""
 EVALUATED = "evaluated.safetensors"
 """Weights that were evaluated, where those that serve were trained once more on everything."""
+TEXT_MAP = "text_map."
+"""Prefix, in both files, of the map that places new items by their text (`fame.text.mapping`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class ExportedModel:
     catalogue: Catalogue
     facets: tuple[tuple[str, ...], ...] = ()
     """Names of the facets that each head learned from text; empty without that stage."""
+    text_map: TextMap | None = None
+    """Places new items by their text; None for a model that did not start from text."""
 
 
 def load_model(folder: Path, weights: str = WEIGHTS) -> ExportedModel:
@@ -65,14 +70,18 @@ def load_model(folder: Path, weights: str = WEIGHTS) -> ExportedModel:
                 f"{folder / weights} has {key} {header.get(key)}, but the files beside it say {value}; "
                 "export the model again"
             )
+    text_map = without_prefix(TEXT_MAP, tensors)
     try:
-        model = build_model(experiment, len(catalogue.ids), tensors)
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEXT_MAP)}
+        model = build_model(experiment, len(catalogue.ids), own)
     except RuntimeError:  # of `load_state_dict`
         raise UserError(
             f"{folder / weights} does not fit the model in {folder / 'config.yaml'}; export the model again"
         ) from None
     facets = tuple(map(tuple, header.get("facets", ())))
-    return ExportedModel(model=model, experiment=experiment, catalogue=catalogue, facets=facets)
+    return ExportedModel(
+        model=model, experiment=experiment, catalogue=catalogue, facets=facets, text_map=TextMap.read(text_map)
+    )
 
 
 def load_catalogue(folder: Path) -> Catalogue:

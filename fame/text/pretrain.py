@@ -53,6 +53,14 @@ def text_stage(
 
 def encoded_items(config: TextConfig, items: Items, device: torch.device, report: Report) -> tuple[np.ndarray, Tensor]:
     """Indices of the items that have text, [N], and their centred text vectors, [N, E]."""
+    known, e_NE = text_vectors_of(config, items, device, report)
+    return known, e_NE - e_NE.mean(0)
+
+
+def text_vectors_of(
+    config: TextConfig, items: Items, device: torch.device, report: Report
+) -> tuple[np.ndarray, Tensor]:
+    """Indices of the items that have text, [N], and their text vectors, [N, E]."""
     texts = item_texts(items, config.columns)
     known = np.flatnonzero([bool(text) for text in texts])
     if not len(known):
@@ -67,8 +75,7 @@ def encoded_items(config: TextConfig, items: Items, device: torch.device, report
     report(
         f"text: {found.encoded:,} texts encoded in {time.perf_counter() - began:.1f} s, the others were in the cache"
     )
-    e_NE = found.vectors.to(device)
-    return known, e_NE - e_NE.mean(0)
+    return known, found.vectors.to(device)
 
 
 def item_vectors(

@@ -19,10 +19,8 @@ from fame.datasets import Dataset
 from fame.errors import UserError
 from fame.models.base import SequentialModel
 from fame.registry import models
+from fame.text.mapping import ridge
 from fame.text.start import ItemStart
-
-PENALTY = 0.01
-"""Ridge penalty of the map from text to trained vectors, as a share of the text vectors' mean variance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,13 +66,6 @@ class Earlier:
         if both_V.any():
             text.table_VD = text.table_VD @ ridge(text.table_VD[both_V], rows_VD[both_V])
         model.start_from_items(text.table_VD, text.known_V & ~self.known_V)
-
-
-def ridge(x_ND: Tensor, y_NK: Tensor) -> Tensor:
-    """Return W, [D, K], that minimises |x W − y|² + λ |W|²."""
-    gram_DD = x_ND.T @ x_ND
-    gram_DD.diagonal().add_(PENALTY * gram_DD.diagonal().mean().clamp(min=1e-12))
-    return torch.linalg.solve(gram_DD, x_ND.T @ y_NK)
 
 
 def match(

@@ -17,9 +17,12 @@ class MaskReader(SASRec):
 
     def __init__(self, config, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
-        self.mask_number = item_count + 1
         self.mask_D = nn.Parameter(torch.empty(config.dim).normal_(std=config.init_std))
         self.generator = torch.Generator()
+
+    @property
+    def mask_number(self) -> int:
+        return int(self.item_count + 1)
 
     def start_epoch(self, epoch: EpochStart) -> None:
         self.generator = epoch.torch_generator()

@@ -37,6 +37,10 @@ class LabelEmbedding(nn.Module):
         weight[0] = 0
         self.weight, self._items_of = nn.Parameter(weight), None
 
+    def add_items(self, count: int) -> None:
+        """Know so many more items, without labels."""
+        self.numbers_VM, self._items_of = F.pad(self.numbers_VM, (0, 0, 0, count)), None
+
     def forward(self, items: Tensor) -> Tensor:
         """The part of item numbers, [..., D]."""
         numbers_RM = self.numbers_VM[items.flatten()]
