@@ -52,9 +52,7 @@ class MeanText(SequentialModel):
 class Ranking:
     """The newest items of all users, in the numbers of one model."""
 
-    def __init__(
-        self, data: fame.Dataset, hidden_V: np.ndarray, numbers_V: np.ndarray, settings: Experiment
-    ) -> None:
+    def __init__(self, data: fame.Dataset, hidden_V: np.ndarray, numbers_V: np.ndarray, settings: Experiment) -> None:
         values, self.workers = np.append(0, numbers_V)[data.sequences.values], Workers.current()
         sequences = Sequences(
             values=values.astype(np.int32),

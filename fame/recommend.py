@@ -3,6 +3,7 @@
 python -m fame.recommend --model DIR --history ID[,ID…]
 python -m fame.recommend --model DIR --user ID
 python -m fame.recommend --model DIR --all-users --out recs.parquet
+python -m fame.recommend --model DIR --user ID --items NEW.csv
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from fame.command_line import CommandParser, typed
 from fame.datasets.options import add_reading_options, reading_settings
 from fame.errors import UserError, nearest, run_command
-from fame.serving.options import add_history_options, add_request_options, request_fields
+from fame.serving.options import add_history_options, add_request_options, model_folder, request_fields
 
 if TYPE_CHECKING:
     from fame.serving.bulk import Engine
@@ -39,14 +40,15 @@ def main() -> None:
     from fame.serving.request import Request
 
     request = Request(**request_fields(args))
-    recommender = load_recommender(args.model)
-    _check_request(recommender, request)
-    if many:
-        _write(args, recommender, request)
-    elif args.history is not None:
-        _print(recommender, {None: split_ids(args.history)}, request)
-    else:
-        _print(recommender, dict.fromkeys(split_ids(args.user)), request)
+    with model_folder(args, reading_settings(args)) as folder:
+        recommender = load_recommender(folder)
+        _check_request(recommender, request)
+        if many:
+            _write(args, folder, recommender, request)
+        elif args.history is not None:
+            _print(recommender, {None: split_ids(args.history)}, request)
+        else:
+            _print(recommender, dict.fromkeys(split_ids(args.user)), request)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     table = parser.add_argument_group("many users")
     table.add_argument("--out", type=Path, metavar="FILE", help="table to write: .parquet or .csv")
     table.add_argument("--address", metavar="ADDRESS", help="Ray cluster to compute on: auto or HOST:6379")
-    add_reading_options(parser.add_argument_group("how to read --users and --histories"))
+    add_reading_options(parser.add_argument_group("how to read --users, --histories and --items"))
     return parser
 
 
@@ -71,9 +73,9 @@ def _check_options(args: argparse.Namespace, many: bool) -> None:
         for option in ("out", "address"):
             if getattr(args, option) is not None:
                 raise UserError(f"--{option} {getattr(args, option)}: needs --all-users, --users or --histories")
-    if args.users is None and args.histories is None and (given := reading_settings(args)):
+    if args.users is args.histories is args.items is None and (given := reading_settings(args)):
         raise UserError(
-            f"--{next(iter(given)).removeprefix('data.')}: says how to read --users or --histories; give one"
+            f"--{next(iter(given)).removeprefix('data.')}: says how to read --users, --histories or --items; give one"
         )
 
 
@@ -118,13 +120,13 @@ def _print_items(answer: Answer) -> None:
         print(f"{place:3d}  {score:>8s}  {printable(str(item.id))}  {item.title}")
 
 
-def _write(args: argparse.Namespace, recommender: Recommender, request: Request) -> None:
+def _write(args: argparse.Namespace, folder: Path, recommender: Recommender, request: Request) -> None:
     from tqdm import tqdm
 
     from fame.serving.bulk import Job, check_out, here, write_recommendations
 
     check_out(args.out)
-    job = Job(folder=args.model, histories=_histories(args, recommender), request=request)
+    job = Job(folder=folder, histories=_histories(args, recommender), request=request)
     if not len(job.histories):
         raise UserError("there are no users to recommend to")
     items = len(recommender.exported.catalogue.ids)

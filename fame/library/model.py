@@ -7,7 +7,9 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import warnings
+import weakref
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +18,13 @@ from typing import TYPE_CHECKING, Any, cast
 from fame.config import Experiment
 from fame.config.paths import near
 from fame.config.tree import read_experiment, to_dict, write_yaml
-from fame.datasets import Dataset, load_dataset
+from fame.datasets import Dataset, load_dataset, print_to_stderr
+from fame.datasets.kept import keep_table
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
 from fame.packages import optional
 from fame.runtime.files import replacing, writing
+from fame.serving.new_items import with_new_items
 from fame.serving.other_data import evaluate_on
 from fame.serving.recommender import Recommender, history_of_user, load_recommender
 from fame.serving.request import Request
@@ -148,6 +152,42 @@ class Model:
             for rank, item in enumerate(answer.items, start=1)
         ]
         return pd.DataFrame(rows, columns=["user", "rank", "item", "title", "score"])
+
+    def with_items(
+        self, items: Any, *, item_id: str | None = None, folder: str | os.PathLike[str] | None = None
+    ) -> Model:
+        """Return a copy of a model that started from text, which knows new items by their text, too.
+
+        `items` is a table like the one that the model was trained with, or the path of a file: new ids and the columns
+        that make the text. `item_id` names its column of ids. The copy lies in `folder`; without one it goes when the
+        model does, and `save` keeps it.
+
+        Raises `UserError` for a model that did not start from text, and for items that are known, repeated or without text.
+
+            >>> import fame, pandas
+            >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+            >>> model = fame.fit(data, model="sasrec", epochs=1, dim=16)
+            >>> model.with_items(pandas.DataFrame({"item_id": [31], "title": ["a new one"]}))
+            Traceback (most recent call last):
+            fame.errors.UserError: ... did not start from text, so new items have no vectors; ...
+        """
+        place, target = items, Path(folder).expanduser() if folder is not None else None
+        if not isinstance(items, str | os.PathLike):
+            with optional():
+                place = keep_table(items, print_to_stderr, named=[item_id] if item_id else [])
+        settings = {} if item_id is None else {"data.item_id": item_id}
+        if target is not None:
+            with_new_items(self.folder, os.fspath(place), settings, target, print_to_stderr)
+            return Model(target, self._data)
+        work = Path(tempfile.mkdtemp(prefix="fame-model-"))
+        try:
+            with_new_items(self.folder, os.fspath(place), settings, work / "best", print_to_stderr)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        found = Model(work / "best", self._data)
+        weakref.finalize(found, shutil.rmtree, work, ignore_errors=True)
+        return found
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the model's folder, in place of a model that is there, and return its path. `load` reads it.

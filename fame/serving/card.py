@@ -42,7 +42,7 @@ def model_card(experiment: Experiment, metrics: dict[str, Any]) -> str:
 A sequential recommender: given the items a user has interacted with, oldest first, it scores every
 item of the catalogue as the next one. Epoch {metrics["best_epoch"]} of {metrics["epochs"]} was the best on
 validation {metrics["metric"]} and {_exported(metrics)}
-
+{_new_items(metrics)}
 | metric | validation | test |
 | --- | ---: | ---: |
 {results}
@@ -98,6 +98,15 @@ def _exported(metrics: dict[str, Any]) -> str:
 
 **The model was then trained once more on everything**, the held-out items included: {refit["interactions"]:,} interactions, epochs:
 {epochs}. `model.safetensors` is this model. Nothing was left to evaluate it by."""
+
+
+def _new_items(metrics: dict[str, Any]) -> str:
+    """The items that were added after the training, if there are any."""
+    if "new_items" not in metrics:
+        return ""
+    return f"""
+**{metrics["new_items"]["count"]:,} items were added after the training**, each placed by its text. The metrics are those without them.
+"""
 
 
 def _over_seeds(metrics: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ STALE = (INDEX, "model.pt2", "model.onnx", "model.onnx.data")
 def with_new_items(folder: Path, place: str, settings: Mapping[str, Any], target: Path, report: Report) -> int:
     """Write an exported folder with the items of a table added, in place of one that is there; how many these are.
 
-    `settings` are `data.columns`, `data.item_id` and `data.encoding`, where the table is not read like the model's own.
+    `settings` are those of `data` that say how to read it, where it is not read like the model's own item table.
     Raises `UserError` for a model that did not start from text, a table that cannot be read, and items that are known
     already, stand there twice, or have no text.
     """

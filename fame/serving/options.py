@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +19,12 @@ FILTER = re.compile(r"(?P<column>[^=<>]+)(?P<sign>>=|<=|=)(?P<value>.*)", re.DOT
 
 
 def add_history_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """--model, and whose next items: --history or --user, to which a command may add."""
+    """--model, with --items, and whose next items: --history or --user, to which a command may add."""
     parser.add_argument("--model", type=Path, required=True, help="folder that a training or a sweep exported")
+    parser.add_argument(
+        "--items", metavar="FILE", help="new items that the model places by their text: a table with ids"
+    )
+    parser.add_argument("--item-id", metavar="NAME", help="id column of --items (default: guessed)")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--history", metavar="ID,…", help="item ids, oldest first, separated by commas")
     who.add_argument("--user", metavar="ID", help="a user of the dataset that the model was trained on")
@@ -30,10 +37,32 @@ def asked(args: argparse.Namespace) -> tuple[Recommender, list[int]]:
         raise UserError(f"--top {args.top}: must be at least 1")
     from fame.serving.recommender import history_of_ids, history_of_user, load_recommender, split_ids
 
-    recommender = load_recommender(args.model)
-    if args.user is None:
-        return recommender, history_of_ids(recommender, split_ids(args.history))
-    return recommender, history_of_user(recommender, args.user)[1]
+    with model_folder(args, {}) as folder:
+        recommender = load_recommender(folder)
+        if args.user is None:
+            return recommender, history_of_ids(recommender, split_ids(args.history))
+        return recommender, history_of_user(recommender, args.user)[1]
+
+
+@contextlib.contextmanager
+def model_folder(args: argparse.Namespace, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder that --model names, or a copy that knows the items of --items; `settings` say how to read these.
+
+    Raises `UserError` for items that the model cannot place.
+    """
+    if args.item_id is not None and args.items is None:
+        raise UserError(f"--item-id {args.item_id}: says how to read --items; give it, too")
+    if args.items is None:
+        yield args.model
+        return
+    from fame.datasets import print_to_stderr
+    from fame.serving.new_items import with_new_items
+
+    with tempfile.TemporaryDirectory(prefix="fame-model-") as work:
+        given = {**settings, **({} if args.item_id is None else {"data.item_id": args.item_id})}
+        count = with_new_items(args.model, args.items, given, Path(work) / "best", print_to_stderr)
+        print_to_stderr(f"{count:,} new items, placed by their text")
+        yield Path(work) / "best"
 
 
 def add_request_options(parser: argparse.ArgumentParser) -> None:

@@ -71,6 +71,11 @@ class Rated:
         """Return the validation metric."""
         return self.metrics.get(metric_name(metric))
 
+    @property
+    def trained(self) -> str | None:
+        """Hash of the weights that were trained, before items were added."""
+        return self.tags.get("trained_weights", self.tags.get("weights"))
+
     def cannot_compare(self, other: Rated, metric: str) -> str | None:
         """Return why the two cannot be compared; None if they can."""
         for what, words in {"fingerprint": "on other data", "rules": "evaluated by other rules"}.items():
@@ -106,7 +111,7 @@ def verdict(ours: Rated, champion: Rated | None, challenger: Rated | None) -> tu
         return CHAMPION, f"{about}, the first of its kind"
     if champion.version == ours.version:
         return CHAMPION, f"{about}, as before"
-    if champion.tags.get("weights") == ours.tags["weights"]:
+    if champion.trained == ours.trained:
         return CHAMPION, f"{about}, the weights of version {champion.version}"
     why = ours.cannot_compare(champion, metric)
     if why is None:

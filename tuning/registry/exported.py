@@ -52,6 +52,7 @@ class Exported:
                 "weights": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
                 **{key: metrics[key] for key in ("sweep", "trial") if key in metrics},
                 **({"users": "yes"} if users else {}),
+                **({"trained_weights": metrics["new_items"]["weights"]} if "new_items" in metrics else {}),
             }
             found, params = exported_metrics(metrics), texts(settings(experiment), PARAM_LENGTH)
             return cls(folder=folder, tags=tags, metrics=found, params=params)

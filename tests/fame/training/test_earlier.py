@@ -12,7 +12,6 @@ import torch
 import fame
 from fame import train
 from fame.serving.exported import EVALUATED, load_model
-from fame.training.earlier import ridge
 from tests.commands import Done, call, write_config, write_lines
 
 ITEMS = [f"i{n:02}" for n in range(1, 21)]
@@ -101,8 +100,3 @@ def test_python_goes_on_from_a_model(work):
     strangers = fame.Dataset.from_pandas(clicks([f"x{n}" for n in range(20)]), name="x", core=1)
     with pytest.raises(fame.UserError, match="none of the"):
         fame.fit(strangers, start=model)
-
-
-def test_a_ridge_finds_the_map():
-    x_ND, w_DK = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8.0).view(4, 2)
-    assert torch.allclose(ridge(x_ND, x_ND @ w_DK), w_DK, atol=0.2)
