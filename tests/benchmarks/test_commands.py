@@ -13,7 +13,7 @@ from benchmarks.__main__ import SETS
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(
     {name for names in SETS.values() for name in names}
-    | {"all_users", "models", "prepare_large", "recbole", "sweep_scale", "text_start"}
+    | {"all_users", "cold_items", "models", "prepare_large", "recbole", "sweep_scale", "text_start"}
 )
 
 
@@ -46,7 +46,7 @@ def results() -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"gpu", "recbole", "text_start"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"cold_items", "gpu", "recbole", "text_start"}))
 def test_every_benchmark_runs_to_its_end_at_a_tiny_size_and_keeps_no_result(name: str) -> None:
     before = results()
     done = python(f"benchmarks.{name}", "--tiny", *(["--models", "fame"] if name == "models" else []))
@@ -55,10 +55,13 @@ def test_every_benchmark_runs_to_its_end_at_a_tiny_size_and_keeps_no_result(name
 
 
 @pytest.mark.slow
-def test_so_does_that_of_starts_from_text(tmp_path: Path) -> None:
-    done = python("benchmarks.text_start", "--tiny", "--output", str(tmp_path))
+@pytest.mark.parametrize(
+    ("name", "row"), [("text_start", "fame+: test, all"), ("cold_items", "hidden targets among all items, text cosine")]
+)
+def test_so_do_those_that_train_from_text(tmp_path: Path, name: str, row: str) -> None:
+    done = python(f"benchmarks.{name}", "--tiny", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "fame+: test, all" in done.stdout
+    assert row in done.stdout
 
 
 def test_the_benchmarks_against_recbole_run_with_a_stand_in_for_it(tmp_path: Path) -> None:

@@ -208,6 +208,23 @@ def items_start_from_text(name: str, folder: Path) -> None:
     torch.testing.assert_close(model.item_table(), torch.where(known[:, None], given, before))
 
 
+def items_are_added(name: str, folder: Path) -> None:
+    """If items can start from text: the scores of the others stay, and a new item is known by its row of the table."""
+    model, rows = new(name), random_rows(8, LENGTH, ITEMS, seed=6)
+    layout = models.get(name).Config().item_blocks()
+    if layout is None:
+        return
+    before, given = scores(model, *rows), torch.randn(3, layout[1])
+    model.add_items(given)
+    assert torch.equal(model.item_table()[ITEMS:], given)
+    torch.testing.assert_close(scores(model, *rows)[:, :ITEMS], before)
+    read = [scores(model, torch.tensor([[1, ITEMS + n]]), torch.tensor([2])) for n in (1, 3)]
+    assert read[0].isfinite().all() and not torch.allclose(*read)
+    larger = models.get(name)(models.get(name).Config(), ITEMS + 3, LENGTH).eval()
+    larger.load_state_dict(model.state_dict())
+    assert torch.equal(scores(larger, *rows), scores(model, *rows))
+
+
 def evaluation_is_naive_evaluation(name: str, folder: Path) -> None:
     model, sequences = new(name), data()
     config = experiment_from_dict({"model": {"name": name}}).evaluate
@@ -274,6 +291,7 @@ MODEL_CHECKS: tuple[Callable[[str, Path], None], ...] = (
     padding_never_matters,
     save_and_load_give_the_same_scores,
     items_start_from_text,
+    items_are_added,
     evaluation_is_naive_evaluation,
     an_exported_model_recommends,
 )

@@ -15,9 +15,8 @@ from pyarrow import parquet
 import fame
 from fame import explain, export, recommend, train
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
-from fame.config import Experiment
 from fame.config.tree import experiment_from_dict
-from fame.registry import models
+from fame.models.sasrec import SASRec
 from fame.serving.exported import EVALUATED, TEXT_MAP, WEIGHTS, load_model
 from fame.serving.recommender import load_recommender
 from tests.commands import Done, call, write_config, write_lines
@@ -30,7 +29,6 @@ WORDS = {
 }
 ITEMS = [f"{kind}-{n:02}" for kind in KINDS for n in range(10)]
 NEW = ["tea-new", "soap-new", "lamp-new"]
-WITH_TEXT = [name for name in models.names() if models.get(name).Config().item_blocks() is not None]
 
 
 def item_line(item: str, n: int) -> str:
@@ -191,28 +189,11 @@ def test_options_of_the_export_that_do_not_go_together(best, options):
     assert done.code == 2 and ("export as what?" if not options else "export that one afterwards") in done.err
 
 
-@pytest.mark.parametrize("name", WITH_TEXT)
-def test_every_model_that_starts_from_text_takes_more_items(name):
-    """The scores of the others stay, and a new item's is the product with its row."""
-    tree = {"name": name, "dim": 8, "heads": 2, "blocks": 1, "inner": 2}
-    for labels in (False, True):
-        experiment: Experiment = experiment_from_dict({"model": {**tree, "labels": labels}, "data": {"max_length": 5}})
-        torch.manual_seed(0)
-        model = models.get(name)(experiment.model, 9, 5).eval()
-        if labels:
-            model.start_from_labels(np.array([[n % 3 + 1] for n in range(9)]))
-        items_BT, lengths_B = torch.tensor([[3, 9, 1, 0], [5, 5, 2, 8]]), torch.tensor([3, 4])
-        rows_ND = torch.randn(2, 8)
-        with torch.no_grad():
-            before_BV = model.scorer().scores(model.encode(items_BT, lengths_B))
-            model.add_items(rows_ND)
-            queries_BD = model.encode(items_BT, lengths_B)
-            after_BV = model.scorer().scores(queries_BD)
-        assert model.item_table().shape == (11, 8) and model.item_count == 11
-        assert torch.allclose(after_BV[:, :9], before_BV, atol=1e-6)
-        assert torch.allclose(after_BV[:, 9:], queries_BD[:, :8] @ rows_ND.T, atol=1e-6)
-        read = model.encode(torch.tensor([[3, 11]]), torch.tensor([2]))
-        assert read.isfinite().all() and not torch.allclose(read, model.encode(torch.tensor([[3]]), torch.tensor([1])))
-        other = models.get(name)(experiment.model, 11, 5)
-        other.load_state_dict(model.state_dict())
-        assert torch.equal(other.item_table(), model.item_table())
+def test_new_items_have_no_labels(tmp_path):
+    tree = {"name": "sasrec", "dim": 8, "heads": 2, "blocks": 1, "inner": 2, "labels": True}
+    model = SASRec(experiment_from_dict({"model": tree}).model, 9, 5).eval()
+    model.start_from_labels(np.array([[n % 3 + 1] for n in range(9)]))
+    before_VD, rows_ND = model.item_table().detach(), torch.randn(2, 8)
+    model.add_items(rows_ND)
+    assert torch.equal(model.item_table(), torch.cat([before_VD, rows_ND]))
+    assert torch.equal(model.item_rows(torch.tensor([3, 11])), torch.stack([before_VD[2], rows_ND[1]]))

@@ -21,6 +21,7 @@ def rated(version: str, value: float | None, **changed: object) -> Rated:
     [
         (None, None, CHAMPION, "validation ndcg@10 0.2500, the first of its kind"),
         (rated("1", 0.25, weights="3"), None, CHAMPION, "0.2500, the weights of version 1"),
+        (rated("1", 0.25, trained_weights="3"), None, CHAMPION, "the weights of version 1"),  # with more items
         (rated("1", 0.2), None, CHAMPION, "0.2500 beats 0.2000 of version 1"),
         (rated("1", 0.25), None, CHALLENGER, "0.2500 does not beat 0.2500 of version 1, the champion"),
         (rated("1", 0.3), rated("2", 0.2), CHALLENGER, "0.2500 does not beat 0.3000"),
