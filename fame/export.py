@@ -19,7 +19,7 @@ def main() -> None:
     args = parser().parse_args()
     others = args.torch_export or args.onnx or args.hub
     if not others and args.items is None:
-        raise UserError("export as what? Give --torch-export, --onnx, --hub, or several of them, or --items")
+        raise UserError("export as what? Give --torch-export, --onnx, --hub, or --items")
     if args.items is None and not args.hub and (args.out is not None or args.license is not None):
         raise UserError("--out and --license are those of --hub; give --hub, too")
     if args.items is None and args.item_id is not None:

@@ -70,7 +70,7 @@ def test_a_model_is_pushed_and_pulled(best, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ([], "export as what? Give --torch-export, --onnx, --hub, or several of them"),
+        ([], "export as what? Give --torch-export, --onnx, --hub, or --items"),
         (["--onnx", "--out", "x"], "--out and --license are those of --hub; give --hub, too"),
         (["--hub"], "nowhere holds no exported model (no model.safetensors); give the folder that a training wrote"),
         (["--onnx"], "nowhere holds no exported model (no model.safetensors); give the folder that a training wrote"),
