@@ -163,7 +163,10 @@ def test_chosen_users(lines, folder, tmp_path):
         (["--all-users", "--out", "recs.xlsx"], "--out recs.xlsx: the name must end in .parquet or .csv"),
         (["--user", "u01", "--out", "recs.csv"], "--out recs.csv: needs --all-users, --users or --histories"),
         (["--user", "u01", "--address", "auto"], "--address auto: needs --all-users, --users or --histories"),
-        (["--all-users", "--out", "r.csv", "--separator", ";"], "--separator: says how to read --users, --histories or --items"),
+        (
+            ["--all-users", "--out", "r.csv", "--separator", ";"],
+            "--separator: says how to read --users, --histories or --items",
+        ),
         (["--users", "none.csv", "--out", "r.csv"], "no such file: "),
         (
             ["--users", "strangers.csv", "--out", "r.csv"],
