@@ -22,6 +22,9 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_UNREAD = 141
 
+LISTED = 40
+"""Most choices that a hint lists."""
+
 
 class UserError(ValueError):
     """Input that cannot be used; the message is one line for a person."""
@@ -32,12 +35,11 @@ class DivergedError(ArithmeticError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint such as ``did you mean 'heads'?``, or the list of choices if nothing is near."""
-    choices = sorted(map(str, choices))
+    """A hint such as ``did you mean 'heads'?``, with the list of choices unless they are too many for a line."""
+    choices = sorted(set(map(str, choices)))
+    known = f"known: {', '.join(choices)}" if len(choices) <= LISTED else f"{len(choices)} are known"
     match = difflib.get_close_matches(str(name), choices, n=1)
-    if match:
-        return f"did you mean '{match[0]}'? (known: {', '.join(choices)})"
-    return f"known: {', '.join(choices)}"
+    return f"did you mean '{match[0]}'? ({known})" if match else known
 
 
 def run_command(main: Callable[[], int | None]) -> None:

@@ -49,7 +49,7 @@ def main() -> None:
     output = args.output or Path("runs/train") / _name(experiment, earlier)
     where = _where(workers, experiment.train.threads)
     print(f"{experiment.model.name} on {dataset.config.name}: {_size(dataset)}; {where}; → {output}")
-    for line in filter(None, (roles(dataset.statistics), dropped(dataset.statistics))):
+    for line in filter(None, (roles(dataset, experiment.text.facets), dropped(dataset.statistics))):
         print(f"data: {line}")
     for part, path in chosen.items():
         print(f"{part}: {path}")

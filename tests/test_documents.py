@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 import re
 import shlex
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +18,7 @@ from fame import evaluate, explain, recommend, train
 from fame.datasets import __main__ as datasets
 from fame.errors import UserError
 from fame.text import __main__ as text_stage
-from tests.tuning.mlflow_server import free_port
+from tests.walkthrough import blocks, copy_program, follow, not_printed, section
 from tuning import compare
 from tuning.dashboards import __main__ as dashboards
 from tuning.plan import options
@@ -241,65 +235,15 @@ def test_the_code_of_the_page_on_python_runs(tmp_path, monkeypatch):
 
 # The tutorial.
 
-TUTORIAL = (ROOT / "docs" / "TUTORIAL.md").read_text(encoding="utf-8").partition("\n## 1.")[2]
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TUTORIAL, re.MULTILINE | re.DOTALL)
-PATIENT = " --fail --silent --retry 120 --retry-connrefused --retry-delay 1"
-"""Options of curl: the server takes seconds to start."""
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """A copy of the program in which the tutorial is followed, with its script."""
-    for package in ("fame", "tuning"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # says which versions a sweep needs
-    (script,) = [text for language, text in BLOCKS if language == "python"]
-    (tmp_path / "shop.py").write_text(script, encoding="utf-8")
-    return tmp_path
+TUTORIAL = section("TUTORIAL.md", "1.", "10.")
 
 
 @pytest.mark.slow
-def test_the_tutorial_runs_and_prints_what_it_says(folder):
-    port = str(free_port())
-    texts = [text.replace("\\\n", " ").replace("5001", port) for language, text in BLOCKS if language == "bash"]
-    printed, served = "", None
-    with tempfile.TemporaryDirectory(prefix="fr-", dir="/tmp") as ray:  # Ray's sockets need short paths
-        environment = {**os.environ, "FAME_DATA": str(folder / "cache"), "RAY_TMPDIR": ray, "PYTHONPATH": ""}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        try:
-            for line in [line for text in texts for line in text.splitlines()]:
-                if line.startswith("export "):
-                    key, _, value = line.removeprefix("export ").partition("=")
-                    environment[key] = value
-                elif line.endswith(" &"):
-                    served = start(line.removesuffix(" &"), folder, environment)
-                else:
-                    printed += run(line + PATIENT * line.startswith("curl "), folder, environment)
-        finally:
-            if served is not None:
-                os.killpg(served.pid, signal.SIGKILL)
-                served.wait()
-    known = set(map(without_numbers, printed.splitlines()))
-    shown = [line for language, text in BLOCKS if not language for line in text.splitlines() if line]
-    assert [line for line in shown if without_numbers(line) not in known] == []
-    assert "tea-" in printed.splitlines()[-1], "the served answer"
-
-
-def start(command: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    with open(folder / "served.log", "wb") as log:
-        return subprocess.Popen(
-            shlex.split(command), cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-
-def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def without_numbers(line: str) -> str:
-    """A line of output without what differs between machines: numbers, names of trials, widths of columns."""
-    return " ".join(re.sub(r"\b[0-9a-f]{8}\b|\d[\d.,]*", "N", line).split())
+def test_the_tutorial_runs_and_prints_what_it_says(tmp_path):
+    copy_program(tmp_path)
+    (script,) = blocks(TUTORIAL, "python")
+    (tmp_path / "shop.py").write_text(script, encoding="utf-8")
+    printed = follow(TUTORIAL, tmp_path)
+    assert not_printed(TUTORIAL, printed) == []
+    assert not [line for line in printed if line.startswith("error: ")]
+    assert "tea-" in printed[-1], "the served answer"

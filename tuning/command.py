@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from fame import __version__
-from fame.command_line import typed
+from fame.command_line import CommandParser, typed
 from fame.errors import UserError, run_command
 from fame.packages import optional
 
@@ -78,7 +78,7 @@ def module_of(command: str) -> Module:
 
 def parser(program: str = "fame") -> argparse.ArgumentParser:
     """Return the options of `fame` itself; subcommands have no options here."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=program,
         usage="%(prog)s COMMAND [OPTIONS]",
         description="Tune, train and use sequential recommenders.",

@@ -83,7 +83,7 @@ def _print(dataset: Dataset, entry: DatasetEntry, facets: list[str], seconds: fl
         for key in ("min_rating", "core", "min_history", "max_history", "repeats")
     )
     print(f"preparation  {settings}")
-    if used := roles(figures):
+    if used := roles(dataset, facets):
         print(f"columns      {used}")
     print(f"fingerprint  {dataset.fingerprint} (items {dataset.items_fingerprint})")
     print()

@@ -155,6 +155,13 @@ class Dataset:
         return self.user_ids
 
     @property
+    def recipe(self) -> str:
+        """The recipe of the preparation, and what was set otherwise: `5-core, but core 1`."""
+        from fame.datasets import find_entry  # it makes datasets
+
+        return find_entry(self.config).recipe_text(self.config)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings of an experiment on this data: `data.*`, and `text.facets` where facets of own data were named."""
         from fame.config.tree import to_dict  # reads every model's settings
@@ -208,9 +215,12 @@ def statistics(sequences: Sequences, steps: list[dict[str, Any]]) -> dict[str, A
     }
 
 
-def roles(statistics: Mapping[str, Any]) -> str:
-    """Which columns of own data are used as what, such as `user = customer, item = sku`."""
-    return ", ".join(f"{role} = {name}" for role, name in statistics.get("columns", {}).items())
+def roles(dataset: Dataset, facets: Sequence[str] | None = None) -> str:
+    """Which columns of own data are used as what, such as `user = customer, item = sku; of items: title, category`."""
+    columns = ", ".join(f"{role} = {name}" for role, name in dataset.statistics.get("columns", {}).items())
+    items = f"; of items: {', '.join(dataset.items.columns)}" if dataset.items.columns else ""
+    named = f"; facets: {', '.join(facets or dataset.facets)}" if facets or dataset.facets else ""
+    return f"{columns}{items}{named}" if columns else ""
 
 
 def dropped(statistics: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ how to find the data. Whatever differs between datasets is a value or an object 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fame.config import DataConfig
@@ -140,9 +140,18 @@ class DatasetEntry:
         name = config.recipe or next(iter(self.recipes))
         if name not in self.recipes:
             raise UserError(f"data.recipe = {name!r}: unknown for {config.name}; {nearest(name, self.recipes)}")
-        recipe = self.recipes[name]
-        fields = ("min_rating", "core", "min_history", "max_history", "repeats")
-        chosen = {key: getattr(recipe, key) if getattr(config, key) is None else getattr(config, key) for key in fields}
-        if config.min_history is None:
-            chosen["min_history"] = max(chosen["min_history"], config.split.shortest)
+        usual = self._usual(name, config)
+        chosen = {key: value if getattr(config, key) is None else getattr(config, key) for key, value in usual.items()}
         return self.origin.resolve(replace(config, recipe=name, **chosen))
+
+    def recipe_text(self, config: DataConfig) -> str:
+        """The recipe of `config`, and what is prepared otherwise: `5-core, but core 1`."""
+        name = config.recipe or next(iter(self.recipes))
+        usual = self._usual(name, config)
+        changed = [f"{key} {value}" for key in usual if (value := getattr(config, key)) not in (None, usual[key])]
+        return f"{name}, but {', '.join(changed)}" if changed else name
+
+    def _usual(self, name: str, config: DataConfig) -> dict[str, Any]:
+        """The preparation fields as the recipe has them, for the split of `config`."""
+        usual = {one.name: getattr(self.recipes[name], one.name) for one in fields(Recipe) if one.name != "note"}
+        return usual | {"min_history": max(usual["min_history"], config.split.shortest)}

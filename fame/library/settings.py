@@ -56,5 +56,5 @@ def dotted(model: str, settings: Mapping[str, Any], others: Iterable[str] = ()) 
         elif name in keys or "." in name:
             found[keys.get(name, name)] = value
         else:
-            raise UserError(f"unknown setting {name!r}: {nearest(name, [*keys, *others])}")
+            raise UserError(f"unknown setting {name!r}: {nearest(name, [*keys, *others])}; docs/SETTINGS.md lists them")
     return found

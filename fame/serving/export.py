@@ -86,7 +86,7 @@ def export_model(
         "train_seconds": sum(report.train_seconds for report in trained.history),
         "dataset": {
             "name": dataset.config.name,
-            "recipe": dataset.config.recipe,
+            "recipe": dataset.recipe,
             "fingerprint": dataset.fingerprint,
             "items_fingerprint": dataset.items_fingerprint,
             "statistics": dict(dataset.statistics),

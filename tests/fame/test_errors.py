@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fame.errors import UserError, run_command
+from fame.errors import UserError, nearest, run_command
 
 
 def raises(error: BaseException):
@@ -58,3 +58,13 @@ def test_output_that_nobody_reads_is_no_defect_but_another_broken_pipe_is(body, 
     assert done.returncode == code
     assert message in done.stderr
     assert message or not done.stderr
+
+
+def test_a_hint_lists_the_choices_unless_they_are_too_many_for_a_line():
+    assert nearest("head", ["heads", "dim", "heads"]) == "did you mean 'heads'? (known: dim, heads)"
+    assert nearest("x", ["heads"]) == "known: heads"
+    many = [f"setting_{number}" for number in range(50)]
+    assert (
+        nearest("setting_7x", many) == "did you mean 'setting_7'? (50 are known)"
+        and nearest("?", many) == "50 are known"
+    )

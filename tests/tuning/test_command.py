@@ -41,7 +41,10 @@ def test_version_and_help_name_the_program_and_every_command():
 def test_no_command_and_an_unknown_one_are_refused_with_the_list():
     assert call(command.main).err.startswith("error: which command? Give one of sweep, train, ")
     done = call(command.main, "trian")
-    assert done.code == 2 and "invalid choice: 'trian'" in done.err
+    assert done.code == 2 and done.err.startswith(
+        "error: COMMAND trian: did you mean 'train'? (known: compare, dashboards, "
+    )
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -45,7 +45,7 @@ class NamedStudy(JournalStorage):
             if (id := trial.user_attrs.get(RAY_ID)) is not None:
                 text = f"**{run_name(trial.params, id)}** · {id}"
                 if place is not None:
-                    text += f" · [MLflow]({self.runs}{place.trial(id)})"
+                    text += f" · [MLflow]({self.runs}{place.trial(id, self.metric)})"
                 notes |= note(trial._trial_id, text)
         return notes
 

@@ -90,7 +90,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
             if not interrupted:
                 best = export_final(final, again.record.trials(), storage, dataset)
         best = best or export_best(trials, storage, dataset, options.refit == "all" and not interrupted)
-    try_report(plan, storage, search.study, dataset.statistics)
+    try_report(plan, storage, search.study, dataset.statistics, picture=True)
     sanity = sanity_of(search.study)
     end_run(projection, plan, storage, best, interrupted, total_uses(trials), sanity, plan.front(trials))
     registered = None

@@ -29,12 +29,14 @@ def at_start(plan: Plan, storage: Storage, place: Place) -> str:
 def at_end(
     plan: Plan, storage: Storage, place: Place, best: Best | None, interrupted: bool, front: Sequence[SweepTrial] = ()
 ) -> str:
-    """Return the description of a sweep that has ended: the result, the charts, the commands and all metrics.
+    """Return the description of a sweep that has ended: the result, the curves, the commands and all metrics.
 
     MLflow folds all but the first lines, so these have the result and the links.
     """
     commands = {"look": pages_command(plan, storage)}
     lines, table = [f"{_title(plan)}{': interrupted' if interrupted else ''}.", _links(plan, storage, place)], []
+    if storage.curves.exists():
+        lines.append(f"![Learning curves](get-artifact?path={storage.curves.name}&run_uuid={place.run_id})")
     if best is not None:
         metric = plan.metric
         result = " · ".join(f"{part} {metric} **{shown(best.metrics, part, metric)}**" for part in PARTS)

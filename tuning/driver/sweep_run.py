@@ -13,8 +13,10 @@ from fame.serving.histories import USERS
 from tuning.driver import sweep_note
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best
+from tuning.space.space import plain
 from tuning.storage.layout import Storage
 from tuning.study import sanity
+from tuning.study.aims import UNTRAINED
 from tuning.study.stage_uses import Uses, to_metrics
 from tuning.study.trials import SweepTrial
 from tuning.tracking.inputs import dataset_input
@@ -49,6 +51,8 @@ def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projectio
         },
         dataset=dataset_input(dataset),
         note=lambda place: sweep_note.at_start(plan, storage, place),
+        numbers=[name for name in plan.shown_numbers if name not in UNTRAINED],
+        searched=list(dict.fromkeys(map(plain, plan.space.search))),
         machine=options.address is None,  # on a cluster, most trials run elsewhere
         resume=options.resume,
     )
@@ -82,7 +86,7 @@ def end_run(
     """End the sweep's run: the report, the exported model, its metrics, the uses of shared stages, the sanity lines, the
     Pareto front of several aims.
     """
-    files: list[tuple[Path, str | None]] = [(storage.report, None)] if storage.report.exists() else []
+    files: list[tuple[Path, str | None]] = [(p, None) for p in (storage.report, storage.curves) if p.exists()]
     metrics, tags = to_metrics(uses) | sanity.to_metrics(lines, plan.metric), {}
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir()) if path.name != USERS]

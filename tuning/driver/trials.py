@@ -163,7 +163,7 @@ class Trials:
                 callbacks=[
                     FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
                     TrackingCallback(self.projection),
-                    ProgressCallback(self.search, self.plan.planned, self.plan.epochs, options.budget_seconds),
+                    ProgressCallback(self.search, self.plan.planned, self.plan.epochs_of, options.budget_seconds),
                     *self._time_budget(),
                     WaitingCallback(self.share),
                     *self._report(),

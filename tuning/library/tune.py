@@ -16,7 +16,7 @@ from fame.packages import optional
 from tuning.library.run import carry_out, planned
 from tuning.library.sweep import Sweep
 from tuning.plan.command_line import parse
-from tuning.plan.options import DATA_OPTIONS, DEFAULTS, Options
+from tuning.plan.options import DATA_OPTIONS, DEFAULTS, REMOVED, Options
 
 OPTIONS = {field.name for field in dataclasses.fields(Options)} - {"data", "set", "dry_run"}
 """Options of the command that `tune` takes as keywords."""
@@ -67,6 +67,8 @@ def options_of(data: Dataset, keywords: dict[str, Any]) -> tuple[Options, dict[s
 
     A sweep that goes on has its data and settings from its record.
     """
+    for key in REMOVED.keys() & keywords.keys():
+        raise UserError(f"{key}: there is no such option any more; {REMOVED[key]}")
     words = [word for key in OPTIONS & keywords.keys() for word in _words(key, keywords[key])]
     rest = {key: value for key, value in keywords.items() if key not in OPTIONS}
     settings = dotted(keywords.get("model") or DEFAULTS.model, rest, OPTIONS)

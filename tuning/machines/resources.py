@@ -30,6 +30,7 @@ from tuning.machines.local_ray import (
 from tuning.plan.options import Options
 from tuning.plan.size import TrialShare
 from tuning.ray_internals.addresses import head_address
+from tuning.ray_internals.plain_output import print_without_colours
 from tuning.storage.layout import root
 from tuning.storage.remote_folder import open_folder
 from tuning.trial.scratch import remove_when_left
@@ -146,8 +147,8 @@ def cluster(address: str | None, folder: Path, verbose: bool = False) -> Iterato
         raise UserError(
             "this process is connected to Ray already, and a sweep connects itself; call ray.shutdown() first"
         )
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):  # a file or pipe: Ray would colour the lines of processes
-        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):  # a file or pipe
+        print_without_colours()
     quiet = {} if verbose else {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         with local_ray(folder, quiet):

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 from fame.command_line import CommandParser, Removed, typed
 from fame.datasets.options import add_data_options, data_settings
 from tuning.plan.credentials import without_credentials
-from tuning.plan.options import HOW, LOUDNESS, SEEN, WHAT, WHERE, Options, flag
+from tuning.plan.options import HOW, LOUDNESS, REMOVED, SEEN, WHAT, WHERE, Options, flag
 
 
 def parse(arguments: list[str] | None = None) -> tuple[Options, dict[str, Any]]:
@@ -49,10 +49,6 @@ def parser() -> argparse.ArgumentParser:
         elif number := {int, float} & {hints[f.name], *get_args(hints[f.name])}:
             kind = {"type": number.pop()}
         groups[f.metadata["group"]].add_argument(flag(f.name), *f.metadata["also"], **kind, **f.metadata["argument"])
-    groups[WHERE].add_argument(
-        "--trainer",
-        action=Removed,
-        const="leave it out: every sweep keeps the processes of its trials now",
-        help=argparse.SUPPRESS,
-    )
+    for key, instead in REMOVED.items():
+        groups[WHERE].add_argument(flag(key), action=Removed, const=instead, help=argparse.SUPPRESS)
     return parser

@@ -255,6 +255,8 @@ def _check_final(options: Options) -> None:
 
 DEFAULTS = Options(tracking_uri=LOCAL_STORE, experiment=None)
 """Without the environment, which is asked when an option is read."""
+REMOVED = {"trainer": "leave it out: every sweep keeps the processes of its trials now"}
+"""Options of earlier versions, and what to do in their place."""
 PLACE = ("name", "storage", "address", "hang_after", "resume", "dry_run", "dashboard", "quiet", "verbose")
 """Options for the place and the output of a sweep. They do not define the sweep."""
 LIMITS = ("trials", "epochs", "time_budget", "trial_time", "stop_after")

@@ -6,13 +6,10 @@ import dataclasses
 from typing import Any
 
 from fame.errors import UserError
-from tuning.plan.options import DATA_OPTIONS, LIMITS, PLACE, Options, flag
+from tuning.plan.options import DATA_OPTIONS, LIMITS, PLACE, REMOVED, Options, flag
 from tuning.plan.sweep_plan import Plan
 from tuning.space.file import space_from_dict
 from tuning.study.lessons import Lesson
-
-REMOVED = ("trainer",)
-"""Options in the records of earlier versions that change nothing any more."""
 
 
 def plan_from_record(record: dict[str, Any], options: Options, given: dict[str, Any]) -> Plan:

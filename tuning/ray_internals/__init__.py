@@ -5,6 +5,7 @@
     hyperband.py           Ray's HyperBand, corrected
     key_value.py           the key-value store in Ray's head
     memory_monitor.py      trials that Ray's memory monitor kills
+    plain_output.py        lines of other processes without colours
     slot_trainer.py        a TorchTrainer within one actor of Tune
     train_checkpoints.py   Ray Train's list of checkpoints
     train_errors.py        errors of Ray Train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import fields
@@ -102,6 +103,7 @@ def add_version(client: MlflowClient, experiment_id: str, exported: Exported, ru
     A model without a run gets one.
     """
     from mlflow.entities import LoggedModelOutput
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     from tuning.registry.package import package
 
@@ -120,7 +122,7 @@ def add_version(client: MlflowClient, experiment_id: str, exported: Exported, ru
         raise
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     _log_metrics(client, run_id, exported, logged.model_id)
-    return client.create_model_version(
+    version = client.create_model_version(
         exported.name,
         f"{MODELS}{logged.model_id}",
         run_id=run_id,
@@ -128,6 +130,10 @@ def add_version(client: MlflowClient, experiment_id: str, exported: Exported, ru
         description=str(exported),
         model_id=logged.model_id,
     )
+    # MLflow's page of the logged model goes by this tag, and `mlflow.register_model` writes it, too.
+    versions = json.dumps([{"name": version.name, "version": version.version}])
+    client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: versions})
+    return version
 
 
 def _own_run(client: MlflowClient, experiment_id: str, exported: Exported) -> str:

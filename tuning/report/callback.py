@@ -15,6 +15,8 @@ from fame.errors import UserError
 from tuning.plan.sweep_plan import Plan
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
+from tuning.study.sanity import sanity_of
+from tuning.study.trials import trials_of
 
 EVERY_SECONDS = 30.0
 """Least seconds between two reports."""
@@ -44,12 +46,21 @@ class ReportCallback(Callback):
         self.due = now + max(EVERY_SECONDS, (now - began) / SHARE) if written else float("inf")
 
 
-def try_report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any]) -> bool:
-    """Write the report and return whether it was written. A failure is printed, and the sweep goes on."""
+def try_report(
+    plan: Plan, storage: Storage, study: optuna.Study, statistics: Mapping[str, Any], picture: bool = False
+) -> bool:
+    """Write the report, also its `picture` if asked for, and return whether it was written.
+
+    A failure is printed, and the sweep goes on.
+    """
     from tuning.report.page import write_report  # plotly takes a second to import
 
     try:
         write_report(plan, storage, study, statistics)
+        if picture:
+            from tuning.report.curves import draw_curves
+
+            draw_curves(trials_of(study), sanity_of(study), plan.metric, storage.curves)
     except UserError as error:
         print(f"no report: {error}", file=sys.stderr)
         return False

@@ -8,6 +8,7 @@
     (after each extension of the sweep tune/ and final/ have folders of their own: <name>-1, final-1)
     <storage>/<name>/best/         the exported model
     <storage>/<name>/report.html   the sweep as a page (with a URI it stays in `runs/<name>`, and is in MLflow)
+    <storage>/<name>/curves.png    the learning curves as a picture, also in MLflow
     <storage>/stages/              results of stages that all sweeps share; may be removed at any time
 
 With a URI (`s3://…`, `gs://…`) all of it lies there. The driver works on a copy of the study and of the exported model in
@@ -78,6 +79,10 @@ class Storage:
     @property
     def report(self) -> Path:
         return self.local / "report.html"
+
+    @property
+    def curves(self) -> Path:
+        return self.local / "curves.png"
 
     @property
     def final(self) -> Storage:

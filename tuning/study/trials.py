@@ -102,6 +102,11 @@ class SweepTrial:
         """The last epoch that was reported; 0 before the first one."""
         return max(self.stored.intermediate_values, default=0)
 
+    @property
+    def epochs_before(self) -> int:
+        """Epochs of the backbone before the model's own. 0 while the backbone trains."""
+        return max(0, self.stored.user_attrs.get(MODEL_FROM, 1) - 1)
+
     @cached_property
     def own_curve(self) -> dict[int, float]:
         """Validation metric of the model's own epochs. Epochs of its backbone are left out."""

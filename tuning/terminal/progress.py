@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from fame.training.stages import BACKBONE
 from tuning.faults import FAULT, Fault
 from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
@@ -16,6 +17,8 @@ from tuning.study.trials import ranked, run_name, setting, trials_of
 from tuning.terminal.view import VERBOSE, Row, ViewState, view
 from tuning.trial.restart import fault_noted, point_of
 
+MostEpochs = Callable[[Mapping[str, Any]], tuple[int, int]]
+"""Returns the most epochs of the backbone and of the model itself, of a trial at a point."""
 PACE_TRIALS = 2
 """Trials after whose end the number of trials that fit into the time budget is estimated."""
 EVERY_SECONDS = 10.0
@@ -25,8 +28,8 @@ EVERY_SECONDS = 10.0
 class ProgressCallback(Callback):
     """Shows events on the view. Counts and the best value come from the study, which survives a restart."""
 
-    def __init__(self, search: StudySearch, trials: int | None, epochs: int, budget: float | None = None) -> None:
-        self.search, self.planned, self.epochs, self.budget = search, trials, epochs, budget
+    def __init__(self, search: StudySearch, trials: int | None, most: MostEpochs, budget: float | None = None) -> None:
+        self.search, self.planned, self.most, self.budget = search, trials, most, budget
 
     def setup(self, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
@@ -36,12 +39,13 @@ class ProgressCallback(Callback):
             planned=self.planned,
             ended=ended,
             ended_before=ended,
-            epochs=self.epochs,
             best=self._leader(),
             began=now,
             deadline=None if self.budget is None else now + self.budget - self.search.record.spent,
         )
         self.said, self.paced = now, False
+        self.before: dict[str, int] = {}
+        """Epochs of the backbone of trials that are past it."""
         self.values: dict[str, set[str]] = {}
         """Values of each searched key among the trials. Keys with several ones are shown."""
         for trial in trials_of(self.search.study):
@@ -56,11 +60,11 @@ class ProgressCallback(Callback):
     ) -> None:
         self._show_running(trials, {trial.trial_id: result})
         if view().mode == VERBOSE:
-            view().line(f"{_name(trial)} {self._epoch(result)}")
+            view().line(f"{_name(trial)} {self._at(trial, result)}")
         elif view().live is None and time.monotonic() - self.said >= EVERY_SECONDS:
             self.said = time.monotonic()
             cells = (
-                f"{row.trial} ({row.setting}) {_reached(row.epoch, row.best)}" for row in view().state.rows if row.epoch
+                f"{row.trial} ({row.setting}) {_at(row.reached, row.best)}" for row in view().state.rows if row.share
             )
             view().line(f"running: {'  '.join(cells)}")
 
@@ -87,7 +91,7 @@ class ProgressCallback(Callback):
         self.said = time.monotonic()
         left = state.left()
         view().line(
-            f"{state.count()} {_name(trial)} {how} at {self._epoch(trial.last_result or {})}"
+            f"{state.count()} {_name(trial)} {how} at {self._at(trial, trial.last_result or {})}"
             f"{f'  {state.best}' if state.best else ''}{f'  about {clock(left)} left' if left is not None else ''}"
         )
         found = self.search.record.find(trial.trial_id)
@@ -105,7 +109,8 @@ class ProgressCallback(Callback):
             Row(
                 trial=t.trial_id,
                 setting=self._setting(t),
-                epoch=latest[t.trial_id].get("epoch", 0),
+                reached=self._reached(t, latest[t.trial_id]),
+                share=latest[t.trial_id].get("epoch", 0) / sum(self.most(point_of(t.config))),
                 best=self._best(latest[t.trial_id]),
             )
             for t in running
@@ -131,12 +136,21 @@ class ProgressCallback(Callback):
     def _best(self, result: dict[str, Any]) -> float | None:
         return None if FAULT in result else result.get(f"best_{self.search.metric}")
 
-    def _epoch(self, result: dict[str, Any]) -> str:
-        return _reached(result.get("epoch", 0), self._best(result))
+    def _at(self, trial: Trial, result: dict[str, Any]) -> str:
+        return _at(self._reached(trial, result), self._best(result))
+
+    def _reached(self, trial: Trial, result: dict[str, Any]) -> str:
+        (backbone, own), epoch = self.most(point_of(trial.config)), result.get("epoch", 0)
+        if backbone and (not epoch or result.get("stage") == BACKBONE):
+            return f"backbone {epoch}/{backbone}"
+        if epoch and trial.trial_id not in self.before:
+            found = self.search.record.find(trial.trial_id)
+            self.before[trial.trial_id] = 0 if found is None else found.epochs_before
+        return f"{epoch - self.before.get(trial.trial_id, 0)}/{own}"
 
 
-def _reached(epoch: int, best: float | None) -> str:
-    return f"epoch {epoch} {f'{best:.4f}' if best is not None else '-'}"
+def _at(reached: str, best: float | None) -> str:
+    return f"{'' if reached.startswith(BACKBONE) else 'epoch '}{reached} {f'{best:.4f}' if best is not None else '-'}"
 
 
 def _name(trial: Trial) -> str:

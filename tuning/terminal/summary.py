@@ -45,13 +45,13 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     """Print the data, space, trials and resources."""
     options, statistics = plan.options, dataset.statistics
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("data", f"{dataset.config.name}, recipe {dataset.config.recipe}, fingerprint {dataset.fingerprint}")
+    table.add_row("data", f"{dataset.config.name}, recipe {dataset.recipe}, fingerprint {dataset.fingerprint}")
     table.add_row(
         "",
         f"{statistics['users']:,} users, {statistics['items']:,} items, {statistics['actions']:,} "
         f"interactions, {statistics['average_length']:.1f} a user",
     )
-    for line in filter(None, (roles(statistics), dropped(statistics))):
+    for line in filter(None, (roles(dataset, plan.experiment.text.facets), dropped(statistics))):
         table.add_row("", line)
     table.add_row("space", f"{plan.space.source}: {plan.space.size_text()}")
     if plan.demonstrates:

@@ -36,7 +36,10 @@ class Row:
 
     trial: str
     setting: str
-    epoch: int
+    reached: str
+    """The epoch of the present stage, of how many: `backbone 2/3`, `5/6`."""
+    share: float
+    """Epochs of all stages, as a share of the most."""
     best: float | None
 
 
@@ -48,8 +51,6 @@ class ViewState:
     planned: int | None = 0
     """None if a limit ends the sweep, and no number of trials."""
     ended: int = 0
-    epochs: int = 1
-    """Most epochs of a trial."""
     began: float = field(default_factory=time.monotonic)
     ended_before: int = 0
     """Trials that had ended before this process began."""
@@ -80,7 +81,7 @@ class ViewState:
         return str(self.ended) if self.planned is None else f"{self.ended}/{self.planned}"
 
     def _under_way(self) -> float:
-        return sum(min(1.0, row.epoch / self.epochs) for row in self.rows)
+        return sum(min(1.0, row.share) for row in self.rows)
 
     def _seconds_each(self) -> float | None:
         """Return the time of the sweep for each trial. None before an epoch has ended."""
@@ -127,7 +128,7 @@ class View:
         shown = state.rows if len(state.rows) <= room else state.rows[: room - 1]
         for row in shown:
             best = "" if row.best is None else f"{row.best:.4f}"
-            table.add_row(row.trial, row.setting, f"{row.epoch}/{state.epochs}", best)
+            table.add_row(row.trial, row.setting, row.reached, best)
         if len(shown) < len(state.rows):
             table.add_row("…", f"and {len(state.rows) - len(shown)} more", "", "")
         lines = [f"{state.count()} trials ended, {len(state.rows)} running; {state.time_text()}"]

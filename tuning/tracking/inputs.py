@@ -33,7 +33,7 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
         *(ColSpec(DataType.string, f"item.{name}", required=False) for name in dataset.items.columns),
     ]
     place = mask_credentials(config.path or dataset.source)
-    profile = {"num_rows": counts["actions"], "recipe": config.recipe}
+    profile = {"num_rows": counts["actions"], "recipe": dataset.recipe}
     profile |= {key: counts[key] for key in ("users", "items", "longest")}
     profile |= {"average_length": round(counts["average_length"], 2), "density": float(f"{counts['density']:.4g}")}
     entity = Entity(

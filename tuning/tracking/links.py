@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import quote, urlencode
 
-from tuning.tracking.vocabulary import metric_name
+from tuning.tracking.views import filter_of, order_of
 
 PORT = 5000
 """The port of `mlflow server` unless another one is given."""
@@ -21,6 +21,8 @@ class Place:
 
     experiment_id: str
     run_id: str
+    view: str = ""
+    """Key of the view of the trials that the experiment has (`views.py`). Sweeps of earlier versions have none."""
 
     @classmethod
     def of(cls, values: Mapping[str, str] | None) -> Place | None:
@@ -37,15 +39,18 @@ class Place:
 
     def trials(self, sweep: str, metric: str, **more: str) -> str:
         """Return the fragment of the sweep's trials, best first. `more` are further parameters of MLflow's page."""
-        order = {"orderByKey": f"metrics.`{metric_name(f'best_{metric}')}`", "orderByAsc": "false"}
-        return self._runs(f"tags.sweep = '{sweep}'", **order, **more)  # names of sweeps have no quotes
+        # MLflow ignores the view if the link has a search, too.
+        query = (
+            {"viewStateShareKey": self.view} if self.view else {"searchFilter": filter_of(sweep), **order_of(metric)}
+        )
+        return self._runs(**query, **more)
 
-    def trial(self, id: str) -> str:
-        """Return the fragment of one trial's run."""
-        return self._runs(f"tags.trial = '{id}'")
+    def trial(self, id: str, metric: str) -> str:
+        """Return the fragment of one trial's run. Without an order by a metric, MLflow folds it below the sweep's run."""
+        return self._runs(searchFilter=f"tags.trial = '{id}'", **order_of(metric))
 
-    def _runs(self, filter: str, **more: str) -> str:
-        query = {"workflowType": "machine_learning", "searchFilter": filter, **more}
+    def _runs(self, **more: str) -> str:
+        query = {"workflowType": "machine_learning", **more}
         return f"#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 

@@ -76,13 +76,15 @@ class Projection:
         params: Mapping[str, object],
         dataset: DatasetInput | None = None,
         note: Callable[[Place], str] | None = None,
+        numbers: Sequence[str] = (),
+        searched: Sequence[str] = (),
         machine: bool = False,
         resume: bool = False,
     ) -> Projection:
         """Connect, and make the store, the experiment and the sweep's run if they are missing.
 
-        `dataset` is the input of all runs, `note` writes the description of the sweep's run. With `machine`, the load of this
-        machine is recorded.
+        `dataset` is the input of all runs, `note` writes the description of the sweep's run. The page of the trials shows
+        `numbers` of their reports and the `searched` settings. With `machine`, the load of this machine is recorded.
 
         Raises `UserError` if the address cannot be used, if nobody answers there (a resumed sweep then goes on), or
         if the experiment has a sweep of this name with trials and the sweep is not resumed.
@@ -92,7 +94,12 @@ class Projection:
         from tuning.tracking.writer import Writer  # MLflow takes seconds to import
 
         wanted = WantedSweep(
-            tags=texts(tags, TAG_LENGTH), params=texts(params, PARAM_LENGTH), dataset=dataset, note=note
+            tags=texts(tags, TAG_LENGTH),
+            params=texts(params, PARAM_LENGTH),
+            dataset=dataset,
+            note=note,
+            numbers=numbers,
+            searched=searched,
         )
         projection = cls(Writer(uri, experiment, sweep, metric), where, metric, wanted)
         try:

@@ -93,6 +93,9 @@ class WantedSweep:
     """Input of the sweep's run and of its trials' runs."""
     note: Callable[[Place], str] | None = None
     """Writes the run's description, in Markdown."""
+    numbers: Sequence[str] = ()
+    searched: Sequence[str] = ()
+    """Numbers of reports and settings that the page of the trials shows."""
     status: Status = "running"
     metrics: dict[str, float] = field(default_factory=dict)
     end_tags: dict[str, str] = field(default_factory=dict)

@@ -26,6 +26,8 @@ from tuning.tracking.runs import (
     shortened,
 )
 from tuning.tracking.store import connect, first_line, in_one_line
+from tuning.tracking.views import TAG as VIEW
+from tuning.tracking.views import view_of
 from tuning.tracking.vocabulary import metric_name
 from tuning.tracking.wanted import WantedRun, WantedSweep
 
@@ -119,7 +121,7 @@ class Writer:
         parent = find(client, experiment_id, query, {"sweep": self.sweep})
         if parent is None:
             parent = client.create_run(experiment_id, tags={"sweep": self.sweep, "kind": "sweep"}, run_name=self.sweep)
-        place = Place(experiment_id=experiment_id, run_id=parent.info.run_id)
+        place = Place(experiment_id=experiment_id, run_id=parent.info.run_id, view=parent.info.run_id)
         connection = Connection(client=client, place=place, began=parent.info.start_time)
         for run in children(client, experiment_id, place.run_id):
             trial = run.data.tags.get("trial")
@@ -202,6 +204,8 @@ class Writer:
         RunBatch(params=params, tags=tags).send(client, run_id)
         if wanted.dataset is not None and not (run.inputs and run.inputs.dataset_inputs):
             client.log_inputs(run_id, [wanted.dataset])
+        view = view_of(self.sweep, self.metric, wanted.numbers, wanted.searched)
+        client.set_experiment_tag(connection.place.experiment_id, f"{VIEW}{connection.place.view}", view)
 
     def write_machine(self, connection: Connection, samples: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Write samples of the driver's machine. Their step is the second of the sweep."""

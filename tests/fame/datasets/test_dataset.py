@@ -59,7 +59,13 @@ def config(shop: Path, **settings: object) -> DataConfig:
 
 
 def test_it_is_said_which_columns_are_what(shop):
-    figures = load_dataset(config(shop)).statistics
-    assert roles(figures) == "user = Kunde, item = Article No., time = Zeitpunkt, title = Product Name"
-    without = load_dataset(config(shop, items=None)).statistics
-    assert roles(without) == "user = Kunde, item = Article No., time = Zeitpunkt"
+    columns = "user = Kunde, item = Article No., time = Zeitpunkt"
+    whole = load_dataset(config(shop))
+    assert roles(whole) == f"{columns}, title = Product Name; of items: title, Category, price €"
+    assert roles(whole, ["Category"]).endswith("price €; facets: Category")
+    assert roles(load_dataset(config(shop, items=None))) == columns
+
+
+def test_the_recipe_is_said_with_what_was_set_otherwise(shop):
+    assert load_dataset(config(shop, core=None)).recipe == "5-core"
+    assert load_dataset(config(shop, core=1, repeats="keep")).recipe == "5-core, but core 1, repeats keep"

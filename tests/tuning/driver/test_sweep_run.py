@@ -50,13 +50,14 @@ def test_the_end_has_the_model_its_metrics_and_the_uses_of_stages(plan: Plan, st
     storage.best.mkdir(parents=True)
     (storage.best / "config.yaml").write_text("seed: 0")
     storage.report.write_text("<html>")
+    storage.curves.write_bytes(b"PNG")
     projection = SimpleNamespace(finish=lambda status, **more: told.update(status=status, **more))
     uses = {"backbone": Uses(computed=1, seconds_saved=2.0)}
     lists = {part: {"coverage@10": 0.5} for part in ("validation", "test")}
     end_run(projection, plan, storage, best(seeds=SEEDS, lists=lists), False, uses, SANITY)
     assert told["status"] == "finished" and told["tags"]["best_trial"] == "a"
     assert parse_yaml(told["tags"]["best_params"].encode(), "params") == {"train.lr": 0.1}
-    assert told["files"] == [(storage.report, None), (storage.best / "config.yaml", "best")]
+    assert told["files"] == [(storage.report, None), (storage.curves, None), (storage.best / "config.yaml", "best")]
     assert told["metrics"]["test/ndcg_10"] == 0.25 and told["metrics"]["validation/ndcg_10_sd"] == 0.1
     assert told["metrics"]["stage_backbone_seconds_saved"] == 2.0
     assert told["metrics"]["sanity/popularity_test_ndcg@10"] == 0.01 and told["metrics"]["test/coverage_10"] == 0.5
@@ -82,6 +83,14 @@ def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, 
     for command in ("-m tuning.dashboards --name mine", "-m fame.train --config ", "--history 2,3,4"):
         assert command in note
     assert "8 trials of at most " in sweep_note.at_start(plan, storage, PLACE)
+
+
+def test_the_description_shows_the_curves_as_a_picture(plan: Plan, storage: Storage) -> None:
+    picture = "![Learning curves](get-artifact?path=curves.png&run_uuid=abc)"
+    storage.best.mkdir(parents=True)
+    assert picture not in sweep_note.at_end(plan, storage, PLACE, best(), False)
+    storage.curves.write_bytes(b"PNG")
+    assert sweep_note.at_end(plan, storage, PLACE, best(), False).split("\n\n")[3] == picture
 
 
 def test_the_runs_have_the_user_and_the_program_and_no_commit_of_another_repository(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def test_a_model_is_registered_once_and_keeps_or_takes_the_title(store, best, ot
     assert aliases(client) == {CHAMPION: "2"}
     (logged,) = [m for m in client.search_logged_models([experiment_id]) if m.source_run_id == run.info.run_id]
     assert str(logged.status) == "READY" and logged.params == Exported.read(best).params
+    (version,) = json.loads(logged.tags["mlflow.modelVersions"])  # else MLflow's page says "Not registered"
+    assert version["name"] == Exported.read(best).name
     metrics = {metric.key: metric for metric in logged.metrics}
     found = {key: metric.value for key, metric in metrics.items()}
     assert found | {NDCG: 0} == Exported.read(best).metrics | {NDCG: 0}

@@ -16,8 +16,11 @@ def terminal(width: int = 80, height: int = 24) -> Console:
 
 
 def state(running: int, **changes: object) -> ViewState:
-    rows = [Row(trial=f"{n:08x}", setting="H2 N4 D64 " * 9, epoch=n, best=0.1 + n) for n in range(running)]
-    settings = {"metric": "ndcg@10", "planned": 8, "ended": 2, "epochs": 40, "rows": rows, "best": "best 0.0732 (abc)"}
+    rows = [
+        Row(trial=f"{n:08x}", setting="H2 N4 D64 " * 9, reached=f"{n}/40", share=n / 40, best=0.1 + n)
+        for n in range(running)
+    ]
+    settings = {"metric": "ndcg@10", "planned": 8, "ended": 2, "rows": rows, "best": "best 0.0732 (abc)"}
     return ViewState(**settings | changes)
 
 
@@ -45,7 +48,7 @@ def test_the_time_left_is_by_what_has_been_done_since_this_process_began():
     assert state(0, ended=4, planned=12, began=now - 100).left() == pytest.approx(200, rel=0.05)
     # Resumed: what ended before took no time of this process.
     assert state(0, ended=8, ended_before=4, planned=12, began=now - 100).left() == pytest.approx(100, rel=0.05)
-    half = [Row(trial="a", setting="", epoch=20, best=None)]
+    half = [Row(trial="a", setting="", reached="20/40", share=0.5, best=None)]
     assert state(0, ended=0, rows=half, planned=1, began=now - 100).left() == pytest.approx(100, rel=0.05)
     assert state(0, ended=8, planned=8, began=now - 100).left() == 0
 

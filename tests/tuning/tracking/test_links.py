@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from urllib.parse import parse_qs, unquote
 
 from tuning.tracking.links import Place, address
@@ -19,6 +20,16 @@ def test_the_trials_are_filtered_and_best_first_on_the_page_for_training() -> No
         "orderByAsc": "false",
         "compareRunsMode": "CHART",
     }
+
+
+def test_the_trials_of_a_sweep_with_a_view_are_shown_by_it() -> None:
+    _, _, query = dataclasses.replace(PLACE, view="abc").trials("mine", "ndcg@10").partition("?")
+    assert query == "workflowType=machine_learning&viewStateShareKey=abc", "MLflow ignores the view beside a search"
+
+
+def test_a_trial_is_not_folded_below_its_sweep() -> None:
+    query = parse_qs(PLACE.trial("f00", "ndcg@10").partition("?")[2])
+    assert query["searchFilter"] == ["tags.trial = 'f00'"] and query["orderByKey"] == ["metrics.`best/ndcg_10`"]
 
 
 def test_a_place_is_kept_as_plain_values() -> None:

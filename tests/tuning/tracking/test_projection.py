@@ -418,6 +418,15 @@ def test_the_description_says_the_news_and_what_a_user_wrote_stays(open_sweep: O
     assert seen.parent.data.tags["mlflow.note.content"] == "mine"
 
 
+def test_the_experiment_has_a_view_of_the_sweeps_trials(open_sweep: Open, uri: str, experiment: str) -> None:
+    sweep = open_sweep("seen", numbers=["coverage@10"], searched=["train.lr"])
+    assert sweep.projection.finish("finished")
+    client, place = Seen(uri, experiment, "seen").client, sweep.projection.place
+    assert place is not None and f"viewStateShareKey={place.view}" in place.trials("seen", METRIC)
+    view = json.loads(client.get_experiment(place.experiment_id).tags[f"mlflow.sharedViewState.{place.view}"])
+    assert view["searchFilter"] == "tags.sweep = 'seen'" and "params.`train.lr`" in view["selectedColumns"]
+
+
 def test_the_drivers_machine_is_sampled_and_outages_keep_the_samples(
     open_sweep: Open, experiment: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
