@@ -21,7 +21,7 @@ from fame.text import __main__ as text_stage
 from tests.walkthrough import blocks, copy_program, follow, not_printed, section
 from tuning import compare
 from tuning.dashboards import __main__ as dashboards
-from tuning.plan import options
+from tuning.plan import command_line
 from tuning.plan.new_plan import make_plan
 from tuning.registry import __main__ as registry
 
@@ -75,7 +75,7 @@ def _problem(words: list[str]) -> str | None:
         unknown = [word for word in words[1:] if "=" not in word and word not in targets]
         return f"the Makefile has no target {unknown[0]}" if unknown else None
     if words[1] == "tuning/sweep.py" or words[1:3] == ["-m", "tuning.sweep"]:
-        chosen, _ = options.parse(words[3 if words[1] == "-m" else 2 :])
+        chosen, _ = command_line.parse(words[3 if words[1] == "-m" else 2 :])
         if not chosen.resume and (chosen.space is None or "." not in chosen.space):
             make_plan(chosen)
         return None

@@ -17,5 +17,5 @@ def print_without_colours() -> None:
         ray_logging._color = _plain
 
 
-def _plain(text: str) -> str:
-    return text
+def _plain(msg: str) -> str:
+    return msg
