@@ -26,7 +26,7 @@ from fame.config import (
 from fame.config.ranges import ranges
 from fame.config.recipes import RECIPES
 from fame.registry import models
-from tuning.plan import options
+from tuning.plan import command_line
 
 PAGE = Path(__file__).parent / "SETTINGS.md"
 SECTIONS = {
@@ -171,7 +171,7 @@ def _recipes() -> str:
 def _options() -> str:
     """Return the sweep's options by group, as its help says them."""
     lines = []
-    for group in options.parser()._action_groups:
+    for group in command_line.parser()._action_groups:
         actions = [action for action in group._group_actions if not isinstance(action, (argparse._HelpAction, Removed))]
         if not actions:
             continue
