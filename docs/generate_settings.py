@@ -47,8 +47,9 @@ An experiment is one YAML file. Every section below is a section of the file. Th
 - on the command line: `--set SECTION.KEY=VALUE`
 - in a search space: as a fixed value in `base`, or as a range in `search`
 
-A search may vary every setting that leaves trials comparable. It may not vary `model.name`, `train.metric`, `evaluate` and
-`data`; of `data` only `data.max_length` may vary. An unknown key is an error that names the nearest known key.
+A search may vary every setting that leaves trials comparable. It may not vary `model.name`, `train.metric`,
+`train.validation_users`, `evaluate` and `data`; of `data` only `data.max_length` may vary. An unknown key is an error that names
+the nearest known key.
 """
 
 

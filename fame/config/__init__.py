@@ -11,6 +11,7 @@ from fame.config.data import DataConfig, SplitConfig
 from fame.config.ranges import Count, Fraction, NotNegative, Positive, Range, Rate, Share, require
 from fame.config.sections import (
     CHANGEABLE,
+    DEFAULT_NEGATIVES,
     SAMPLED_LOSSES,
     BackboneConfig,
     EvaluateConfig,
@@ -22,6 +23,7 @@ from fame.config.sections import (
 
 __all__ = [
     "CHANGEABLE",
+    "DEFAULT_NEGATIVES",
     "SAMPLED_LOSSES",
     "BackboneConfig",
     "Count",

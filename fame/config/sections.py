@@ -23,6 +23,8 @@ from fame.registry import models
 
 SAMPLED_LOSSES = ("sampled_softmax", "gbce", "bpr_max", "top1_max")
 """Values of `train.loss` that read a sample of the items."""
+DEFAULT_NEGATIVES = 1024
+"""Items that a step of a sampled loss draws."""
 
 CHANGEABLE = ("train.lr", "train.weight_decay", "train.clip_norm", "model.dropout", "model.attention_dropout")
 """Settings that may change between two epochs of a training: neither a weight's shape nor a stage depends on them."""
@@ -58,6 +60,8 @@ class TrainConfig(Section):
     """Stop after this many epochs without a better validation metric; 0 never stops."""
     metric: str = "ndcg@10"
     """Validation metric that early stopping, checkpoints and the search look at."""
+    validation_users: Natural = 0
+    """Users that are validated after each epoch, always the same random ones; 0 is all. The final evaluation has all."""
     loss: Literal["softmax", "sampled_softmax", "gbce", "bpr_max", "top1_max"] = "softmax"
     """Against all items; or against a sample of them, for catalogues of which a step should not read
     every item: softmax with the sampling's correction, calibrated binary cross entropy (gBCE), or GRU4Rec's

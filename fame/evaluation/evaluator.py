@@ -11,6 +11,7 @@ below it and c others tied with it, V = a + b + c + 1 and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,6 +32,8 @@ from fame.runtime.parallel import Workers
 
 FREQUENCIES = {"0-5": 5, "6-20": 20, "21+": np.inf}
 """Groups of `Evaluator.by_frequency`: the largest number of occurrences that belongs to each."""
+SAMPLE_SEED = 0
+"""Seed of the users that are sampled: trainings with other seeds are compared on the same users."""
 RANK_USERS, SEVERAL = 1024, 128
 """Users that are ranked together: with one target each, and where some have several."""
 CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 4096, 1 << 18
@@ -40,7 +43,8 @@ CPU_ENCODE_ITEMS, GPU_ENCODE_ITEMS = 4096, 1 << 18
 class Evaluator:
     """Ranks the held-out items of a set of sequences; made once, asked every epoch.
 
-    values: `device_values(sequences, device)`; names: the metrics to return, by default those of every epoch.
+    values: `device_values(sequences, device)`; names: the metrics to return, by default those of every epoch; sample: so
+    many users at random in place of all (0).
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Evaluator:
         config: EvaluateConfig,
         workers: Workers,
         names: Sequence[str] | None = None,
+        sample: int = 0,
     ) -> None:
         self.sequences, self.config, self.workers, self.part = sequences, config, workers, part
         self.names = config.names(config.metrics) if names is None else tuple(names)
@@ -65,6 +70,10 @@ class Evaluator:
         (asked,) = np.nonzero(self.counts)
         if not len(asked):
             raise UserError(f"no user has a {part} item and a history before it; choose another split with data.split")
+        self.left_users = max(0, len(asked) - sample) if sample else 0
+        """Users that are not in the sample."""
+        if self.left_users:
+            asked = np.random.default_rng(SAMPLE_SEED).choice(asked, sample, replace=False)
         self.user_count = len(asked)
         users = asked[np.argsort(self.batcher.windows.lengths[asked], kind="stable")]
         self.users = users[workers.rank :: workers.size]
@@ -75,8 +84,25 @@ class Evaluator:
 
         Raises `DivergedError` if a score is not a number: after the sum, so that all workers do.
         """
+        return self._metrics(model, self.ranks(model))
+
+    def metrics_and_error(self, model: SequentialModel, name: str) -> tuple[dict[str, float], float | None]:
+        """`metrics`, and the standard error of one of accuracy, as an estimate of that of all users; None if all are ranked.
+
+        With s the standard deviation over the n sampled of N users it is s/√n · √(1 − n/N).
+        """
+        ranks_N = self.ranks(model)
+        metrics = self._metrics(model, ranks_N)
+        if not self.left_users:
+            return metrics, None
+        counts = None if self.single else torch.from_numpy(self.counts[self.users])
+        values_U, n = user_metrics(ranks_N, [name], counts)[name] - metrics[name], self.user_count
+        variance = float(self.workers.sum(values_U.square().sum().to(self.workers.device))) / max(1, n - 1)
+        return metrics, math.sqrt(variance / n * self.left_users / (n + self.left_users))
+
+    def _metrics(self, model: SequentialModel, ranks_N: Tensor) -> dict[str, float]:
         lists = [name for name in self.names if name.partition("@")[0] in LISTS]
-        return self.means(self.ranks(model)) | self.lists(model, lists)
+        return self.means(ranks_N) | self.lists(model, lists)
 
     def means(self, ranks_N: Tensor) -> dict[str, float]:
         """The metrics of accuracy from the `ranks` of a model."""

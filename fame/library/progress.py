@@ -43,7 +43,8 @@ class Lines:
     def epoch(self, report: EpochReport, metric: str) -> None:
         self.bar.clear()
         print(
-            f"epoch {report.epoch:3d} {report.stage:8s} loss {report.loss:.4f}  {metric} {report.validation[metric]:.4f}  "
+            f"epoch {report.epoch:3d} {report.stage:8s} loss {report.loss:.4f}  {metric} {report.validation[metric]:.4f}"
+            f"{'' if report.standard_error is None else f' ± {report.standard_error:.4f}'}  "
             f"best {report.best:.4f} (epoch {report.best_epoch})  {report.train_seconds + report.evaluate_seconds:.1f} s  "
             f"{report.items_per_second:,.0f} items/s  padding {report.padding:.1%}",
             flush=True,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fame.config import TrainConfig
+from fame.config import DEFAULT_NEGATIVES, TrainConfig
 from fame.datasets.sequences import Sequences, target_counts
 from fame.losses.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sampled_softmax, top1_max
 from fame.losses.softmax import linear_cross_entropy, product_dtype
@@ -32,7 +32,6 @@ class ScoresItems(Protocol):
     def item_rows(self, items: Tensor) -> Tensor: ...
 
 
-DEFAULT_NEGATIVES = 1024
 DEFAULT_T = 0.75
 DEFAULT_PENALTY = 1.0
 

@@ -58,6 +58,8 @@ class EpochReport:
     """Share of padded positions in the batches."""
     finished: bool
     """Whether the training ended with this epoch."""
+    standard_error: float | None = None
+    """Standard error of `validation[train.metric]` for a sample of the users; None if all were validated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,8 @@ class StageRun:
         self.batcher = Batcher(self.values, windows, workers.share)
         self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
         self.padding = self.batcher.padding(stage.train.batch_size)
-        self.settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics)
+        sample = stage.train.validation_users
+        self.settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics, sample)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -166,7 +169,7 @@ class StageRun:
             began = time.perf_counter()
             loss, targets = self.train_epoch(state.epoch + 1, index)
             trained = time.perf_counter()
-            validation = self.evaluator.metrics(self.model)
+            validation, error = self.evaluator.metrics_and_error(self.model, config.metric)
             evaluated = time.perf_counter()
             value = validation[config.metric]
             before = state.history[-1] if index else None
@@ -188,6 +191,7 @@ class StageRun:
                 items_per_second=targets / (trained - began),
                 padding=self.padding,
                 finished=stage_ends and last_stage,
+                standard_error=error,
             )
             state.history.append(report)
             if stage_ends and not last_stage:

@@ -20,7 +20,7 @@ from fame.training.fit import fit, read_trained
 from fame.training.loop import StageRun, State
 from fame.training.stages import stages
 from tests.fame.helpers import CPU, timeless
-from tests.fame.training.test_fit import TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
+from tests.fame.training.test_fit import SAMPLE, TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 
 
 def main(folder: Path, rank: int) -> None:
@@ -38,6 +38,10 @@ def main(folder: Path, rank: int) -> None:
     for part in ("validation", "test"):
         evaluator = Evaluator(sequences, device_values(sequences, CPU), part, 5, settings.evaluate, workers)
         results[f"evaluate {part}"] = evaluator.metrics(model)
+    sample = Evaluator(
+        sequences, device_values(sequences, CPU), "validation", 5, settings.evaluate, workers, ["ndcg@10"], SAMPLE
+    )
+    results["sample"] = sample.metrics_and_error(model, "ndcg@10")
 
     run = StageRun(settings, stages(settings)[0], sequences, workers, {}, None)
     list(run.epochs(State(), last_stage=True))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from fame.config import Experiment, TextConfig
+from fame.config import DEFAULT_NEGATIVES, SAMPLED_LOSSES, Experiment, TextConfig
 from fame.config.tree import apply_overrides, experiment_from_dict, flatten, section_from_dict, set_key
 from fame.errors import UserError
 from fame.text.encoder import encoder_folder
@@ -214,7 +214,16 @@ class Plan:
         limit = self.options.budget_seconds
         modes = self._values("train.mode")
         prefixes = sum(mode == "prefix" for mode in modes) / len(modes)
-        return size_of(model | {"max_length": known["data.max_length"]}, prefixes, dataset.statistics, share, limit)
+        model["max_length"], validated = known["data.max_length"], self.validated
+        sampled = all(loss in SAMPLED_LOSSES for loss in self._values("train.loss"))
+        scored = max(count or DEFAULT_NEGATIVES for count in self._values("train.negatives")) if sampled else None
+        statistics = dataset.statistics
+        return size_of(model, prefixes, statistics, share, limit, scored=scored, validated=validated)
+
+    @property
+    def validated(self) -> int:
+        """Users that are validated after each epoch; 0 is all."""
+        return self._most("train.validation_users")
 
     @property
     def searches_text(self) -> bool:

@@ -111,7 +111,7 @@ def _cards(
             ", ".join(f"{n} {how}" for how, n in counts.items()),
         ),
         (
-            "–" if best is None else f"{best.value:.4f}",
+            "–" if best is None else best.value_text,
             f"best validation {metric}",
             "" if best is None else best.name,
         ),
@@ -140,7 +140,7 @@ def _best_trials(plan: Plan, trials: list[SweepTrial]) -> Table | None:
     rows = [
         [
             trial.id,
-            f"{trial.value:.4f}",
+            trial.value_text,
             trial.name,
             trial.word,
             str(trial.epoch),

@@ -29,7 +29,7 @@ from tuning.study.aims import Limit, watched
 from tuning.study.lessons import Lesson
 from tuning.study.record import Record
 from tuning.study.stage_uses import from_metrics, to_metrics
-from tuning.study.trials import SweepTrial, without_progress
+from tuning.study.trials import STANDARD_ERROR, SweepTrial, without_progress
 
 
 def point_alone(point: Mapping[str, Any], epoch: int) -> dict[str, Any]:
@@ -165,7 +165,8 @@ class StudySearch(Searcher):
         if value is not None and not math.isfinite(value):
             value = None
         uses = to_metrics(from_metrics(result))
-        numbers = {name: float(result[name]) for name in self.watched if math.isfinite(result.get(name, math.nan))}
+        names = (*self.watched, STANDARD_ERROR)
+        numbers = {name: float(result[name]) for name in names if math.isfinite(result.get(name, math.nan))}
         backbone = result.get("stage") == BACKBONE
         self.record.report(trial_id, epoch, value, backbone=backbone, uses=uses, numbers=numbers)
 

@@ -17,7 +17,7 @@ DRAWS = 5_000
 COMPLETIONS = 200
 """Random configurations around a value among which the experiment must accept one."""
 
-INCOMPARABLE = ("model.name", "train.metric", "evaluate.", "data.")
+INCOMPARABLE = ("model.name", "train.metric", "train.validation_users", "evaluate.", "data.")
 """Keys (or sections) that decide what a trial is measured by."""
 COMPARABLE = ("data.max_length",)
 """Keys below INCOMPARABLE that do not: the same targets are ranked whatever part of a history is seen."""

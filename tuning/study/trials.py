@@ -35,6 +35,8 @@ MODEL_FROM = "model_from"
 A trial without the attribute trains the model from its first epoch."""
 NUMBERS, BROKEN = "numbers", "broken"
 """Attributes of a trial: its numbers beside the metric at its best epoch, and the limits that they break."""
+STANDARD_ERROR = "standard_error"
+"""The number of a trial whose metric is that of a sample of the users."""
 LETTERS = {"model.heads": "H", "model.experts": "N", "model.dim": "D", "model.blocks": "L", "seed": "seed "}
 """Searched keys that a trial's name shows, with the paper's letters."""
 
@@ -127,6 +129,12 @@ class SweepTrial:
     def numbers(self) -> dict[str, float]:
         """The other aims and the limited numbers at the best epoch so far."""
         return self.stored.user_attrs.get(NUMBERS, {})
+
+    @property
+    def value_text(self) -> str:
+        """The value for people, with its standard error if it is that of a sample of the users."""
+        error = f" ± {self.numbers[STANDARD_ERROR]:.4f}" if STANDARD_ERROR in self.numbers else ""
+        return number(self.value) + (error if self.value is not None else "")
 
     @property
     def broken(self) -> list[str]:

@@ -20,7 +20,7 @@ from fame.evaluation.seeds import mean_sd
 from tuning.faults.halt import finished_early, halted
 from tuning.machines.resources import Resources
 from tuning.pages.tables import clock
-from tuning.plan.size import spoken
+from tuning.plan.size import SAMPLE, spoken
 from tuning.plan.sweep_plan import Plan
 from tuning.registry import Registered
 from tuning.results.best import Best
@@ -89,6 +89,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
             else ""
         )
         table.add_row("", f"{spoken(lasts)} on these machines, within a factor of two{ends}")
+    if advice := validated_text(plan, dataset, share):
+        table.add_row("", advice)
     if options.trial_time is not None:
         table.add_row("", f"a trial ends after the epoch with which it has trained for {options.trial_time}")
     for stage in plan.shared_stages():
@@ -105,6 +107,16 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     table.add_row("resources", str(share))
     table.add_row("sweep", f"{storage.name} → {shown(storage.shared)}")
     Console().print(table, highlight=False, soft_wrap=True)
+
+
+def validated_text(plan: Plan, dataset: Dataset, share: Resources) -> str:
+    """Say how many users are validated, or that all of them cost more than the training."""
+    users = dataset.statistics["users"]
+    if 0 < plan.validated < users:
+        return f"each epoch is validated on {plan.validated:,} of the users, the final model on all"
+    if users > 2 * SAMPLE and plan.size(dataset, share.share).evaluation > 1 / 2:
+        return f"validating all users takes longer than an epoch; --set train.validation_users={SAMPLE} takes a sample"
+    return ""
 
 
 def _how_many(plan: Plan) -> str:
@@ -151,7 +163,7 @@ def print_results(
         table.add_row(
             trial.id,
             setting(trial.point, trial.point) or trial.name,
-            number(trial.value),
+            trial.value_text,
             *(number(trial.numbers.get(name)) for name in shown_numbers),
             *(["front" if trial in front else ""] if front else []),
             str(trial.epoch),

@@ -33,6 +33,7 @@ SECTIONS = {
     "train_seconds": "time",
     "evaluate_seconds": "time",
     "items_per_second": "time",
+    "standard_error": "validation",
 }
 """The section of a report's number, if its name does not say it."""
 

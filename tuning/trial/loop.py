@@ -29,6 +29,7 @@ from tuning.storage.layout import below
 from tuning.storage.remote_folder import open_folder
 from tuning.study.aims import broken
 from tuning.study.stage_uses import reported_uses
+from tuning.study.trials import STANDARD_ERROR
 from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.measure import measured
 from tuning.trial.plan import TrialPlan, trial_experiment
@@ -180,6 +181,7 @@ def restore(
 
 def reported_metrics(report: EpochReport, metric: str) -> dict[str, Any]:
     """Return an epoch's report as the flat result for Tune, the search and MLflow."""
+    error = {} if report.standard_error is None else {STANDARD_ERROR: report.standard_error}
     return {
         **report.validation,
         f"best_{metric}": report.best,
@@ -192,4 +194,5 @@ def reported_metrics(report: EpochReport, metric: str) -> dict[str, Any]:
         "items_per_second": report.items_per_second,
         "padding": report.padding,
         "finished": report.finished,
+        **error,
     }

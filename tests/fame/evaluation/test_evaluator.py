@@ -18,6 +18,7 @@ from fame.datasets.batches import device_values
 from fame.datasets.sequences import Sequences
 from fame.errors import DivergedError, UserError
 from fame.evaluation.evaluator import Evaluator
+from fame.evaluation.metrics import user_metrics
 from fame.models.base import SequentialModel
 from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU, jagged, sequences_of, split_sequences
@@ -172,6 +173,40 @@ def test_among_the_items_known_before_a_part_later_items_are_neither_ranked_nor_
     ours = Evaluator(sequences, device_values(sequences, CPU), part, 50, config, workers)
     assert ours.by_target(ours.ranks(LastItemModel(scores))).tolist() == several_ranks(kept, part, worst)
     assert not set(ours.top(LastItemModel(scores), 9).flatten().tolist()) & {item - 1 for item in late}
+
+
+def sampled(sequences: Sequences, sample: int, workers: Workers) -> Evaluator:
+    values, config = device_values(sequences, CPU), EvaluateConfig(cutoffs=CUTOFFS)
+    return Evaluator(sequences, values, "validation", 9, config, workers, ("ndcg@5",), sample)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_sample_of_users_is_always_the_same_and_has_a_standard_error(several, single):
+    rng = np.random.default_rng(0)
+    parts = (2, 3 if several else 1, 1)
+    users = [[rng.permutation(30)[:n] + 1 for n in parts] for _ in range(400)]
+    sequences, model = split_sequences(users, 30), LastItemModel(tied_scores(30, 1))
+    whole, part = sampled(sequences, 0, single), sampled(sequences, 100, single)
+    assert part.user_count == len(set(part.users)) == 100
+    assert (np.sort(part.users) == np.sort(sampled(sequences, 100, single).users)).all()
+    values = user_metrics(part.ranks(model), ["ndcg@5"], torch.from_numpy(part.counts[part.users]))["ndcg@5"]
+    metrics, error = part.metrics_and_error(model, "ndcg@5")
+    assert metrics == {"ndcg@5": pytest.approx(float(values.mean()))}
+    assert error == pytest.approx(float(values.std()) / 10 * math.sqrt(1 - 100 / 400))
+    all_metrics, no_error = whole.metrics_and_error(model, "ndcg@5")
+    assert abs(metrics["ndcg@5"] - all_metrics["ndcg@5"]) < 4 * error and no_error is None
+    assert sampled(sequences, 400, single).metrics_and_error(model, "ndcg@5") == (all_metrics, None)
+
+
+def test_the_standard_error_is_as_large_as_samples_differ(single, monkeypatch):
+    rng = np.random.default_rng(1)
+    sequences = split_sequences([[rng.permutation(30)[:n] + 1 for n in (2, 1, 1)] for _ in range(300)], 30)
+    model, found = LastItemModel(tied_scores(30, 2)), []
+    for seed in range(60):
+        monkeypatch.setattr(fame.evaluation.evaluator, "SAMPLE_SEED", seed)
+        found.append(sampled(sequences, 75, single).metrics_and_error(model, "ndcg@5"))
+    spread = np.std([metrics["ndcg@5"] for metrics, _ in found])
+    assert np.mean([error for _, error in found]) == pytest.approx(spread, rel=0.25)
 
 
 def test_a_part_without_anyone_to_ask_is_an_error():

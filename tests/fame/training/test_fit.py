@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from fame.datasets.batches import Batcher, device_values
 from fame.datasets.sequences import Sequences, training_windows
 from fame.errors import DivergedError, UserError
 from fame.evaluation.evaluator import Evaluator
+from fame.evaluation.final import evaluate_weights
 from fame.losses.objective import Softmax
 from fame.registry import models
+from fame.runtime.parallel import Workers
 from fame.training.fit import CHECKPOINT, can_go_on, experiment_key, fit, read_trained
 from fame.training.loop import EpochReport, StageRun
 from fame.training.shared_stages import read_uses
@@ -416,6 +419,10 @@ def worker_data() -> Sequences:
     return sequences_of(lists, 20)
 
 
+SAMPLE = 15
+"""Users of `worker_data` that are sampled."""
+
+
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory) -> tuple[Path, list[dict]]:
     """What two gloo processes made (`two_workers.py`): their folder, and the results of each rank."""
@@ -447,6 +454,34 @@ def test_two_workers_evaluate_the_same_weights_to_the_same_number_as_one(two_wor
         ).metrics(model)
         for result in results:
             assert result[f"evaluate {part}"] == pytest.approx(alone, abs=1e-12)
+
+
+def test_two_workers_validate_the_same_sample_to_the_same_error_as_one(two_workers, single):
+    folder, results = two_workers
+    model = models.get("fame")(WORKER_RUNS["all"].model, 20, 5)
+    model.load_state_dict(read_trained(folder / "all").weights)
+    values, config = device_values(worker_data(), CPU), WORKER_RUNS["all"].evaluate
+    alone = Evaluator(worker_data(), values, "validation", 5, config, single, ["ndcg@10"], SAMPLE)
+    metrics, error = alone.metrics_and_error(model, "ndcg@10")
+    for result in results:
+        assert result["sample"] == [pytest.approx(metrics, abs=1e-12), pytest.approx(error, abs=1e-12)]
+
+
+def test_epochs_validate_a_sample_whatever_the_seed_and_the_export_has_all_users(start, tmp_path):
+    data, users = worker_data(), []
+    for seed in (0, 1):
+        settings = experiment(train={"epochs": 2, "validation_users": SAMPLE}, seed=seed)
+        reports = list(start(settings, tmp_path / str(seed), data))
+        assert all(report.standard_error > 0 for report in reports)
+        assert read_trained(tmp_path / str(seed)).history == reports
+        run = StageRun(settings, stages(settings)[0], data, Workers(device=CPU), {}, None)
+        users.append(run.evaluator.users.tolist())
+    assert users[0] == users[1] and len(users[0]) == SAMPLE
+    weights = read_trained(tmp_path / "1").weights
+    final = evaluate_weights(settings, Mock(sequences=data), weights, Workers(device=CPU), lists=False)
+    assert {part: len(ranks) for part, ranks in final.ranks.items()} == {"validation": 37, "test": 37}
+    (report,) = start(experiment(train={"epochs": 1}), tmp_path / "all", data)
+    assert report.standard_error is None
 
 
 def test_workers_agree_on_weights_and_reports(two_workers):

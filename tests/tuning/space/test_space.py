@@ -243,6 +243,7 @@ def test_fixing_what_cannot_be(space, settings, message):
         ({"search": {"model.heads": {"choices": [1, 5]}}}, "search.model.heads: model.heads = 5: must divide"),
         (searching(**{"model.blocks": {"choices": [1, "two"]}}), "model.blocks = 'two': must be of type int"),
         (searching(**{"train.metric": {"choices": ["hr@5"]}}), "search.train.metric: trials that differ"),
+        (searching(**{"train.validation_users": {"choices": [0, 9]}}), "search.train.validation_users: trials that"),
         (searching(**{"data.core": {"choices": [1, 5]}}), "search.data.core: trials that differ in it cannot"),
         (searching(**{"train.lr": {"choices": [1], "when": {"trai.lr": 1}}}), "unknown key 'trai.lr'"),
         (searching(**{"train.lr": {"choices": [1], "when": {"train.lr": 1}}}), "'train.lr' must come .*: move it"),

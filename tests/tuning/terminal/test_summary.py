@@ -52,6 +52,17 @@ def test_the_table_shows_the_value_of_the_model_and_the_word_of_each_trial(plan,
     assert [trial for trial in rows if trial] == ["finished", "stopped", "broken"] and "diverged" in rows["broken"]
 
 
+def test_a_value_of_sampled_users_has_the_standard_error_of_its_epoch(plan, storage, tmp_path, capsys) -> None:
+    search = make(tmp_path)
+    search.suggest("a")
+    search.on_trial_result("a", report(1, 0.4123, "fame", standard_error=0.0021))
+    search.on_trial_complete("a", report(2, 0.3928, "fame", standard_error=0.0019))
+    (trial,) = search.record.trials()
+    assert trial.value_text == "0.4123 ± 0.0021"
+    summary.print_results(plan, storage, [trial], None, THERE, None, {})
+    assert "0.4123 ± 0.0021" in capsys.readouterr().out
+
+
 def test_a_store_that_is_behind_is_said_with_the_command_that_helps(plan, storage) -> None:
     away = SimpleNamespace(is_complete=False, where="http://mlflow", behind=3, away="refused", place=PLACE)
     (line,) = summary.mlflow_lines(plan, storage, away)

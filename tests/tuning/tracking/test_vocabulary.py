@@ -15,6 +15,7 @@ NAMES = {
     "best_epoch": "best/epoch",
     "loss": "train/loss",
     "train_seconds": "time/train_seconds",
+    "standard_error": "validation/standard_error",
     "items_per_second": "time/items_per_second",
     "stage_backbone_seconds_saved": "stage/backbone_seconds_saved",
     "system/cpu_utilization_percentage": "system/cpu_utilization_percentage",
