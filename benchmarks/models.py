@@ -18,7 +18,7 @@ import torch
 from benchmarks import beauty
 from benchmarks.fixtures import RECBOLE_SEQUENCES, epoch_share, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
-from benchmarks.recbole import recbole, write
+from benchmarks.peers.ask import ask, write
 from fame.datasets.sequences import Sequences
 from fame.registry import models
 from fame.training.loop import StageRun
@@ -68,9 +68,8 @@ def beside_recbole(sequences: Sequences, names: list[str], args: argparse.Namesp
     with tempfile.TemporaryDirectory() as folder:
         write(sequences, Path(folder))
         for name in names:
-            theirs = recbole(args.python, Path(folder), args.threads, args.steps, RECBOLE[name])[
-                "train_seconds_per_epoch"
-            ]
+            found = ask("recbole", args.python, Path(folder), args.threads, args.steps, "--model", RECBOLE[name])
+            theirs = found["train_seconds_per_epoch"]
             ours = epochs_of({name: stage_run(sequences, model={"name": name}, train=train)}, args.rounds)[name]
             rows.append(Row(what=f"{name} epoch of RecBole", value=theirs, unit="s"))
             rows.append(Row(what=f"{name}: RecBole ÷ ours, as many pairs a step", value=theirs / ours))

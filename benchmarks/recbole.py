@@ -1,6 +1,6 @@
 """RecBole's SASRec against ours: `python -m benchmarks.recbole --python VENV/bin/python [--data-dir FOLDER]`.
 
-VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_epoch.py` says how to
+`python -m benchmarks.peers` has other libraries beside it. VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_epoch.py` says how to
 make it. Both train on the same 131,413 (history → next item) pairs with the same threads, D 64, 2 blocks,
 2 heads and about 2,048 pairs a step (RecBole's default), and rank all items for all users. RecBole and ours
 take turns; its training is timed on some steps of a shuffled epoch.
@@ -9,25 +9,18 @@ take turns; its training is timed on some steps of a shuffled epoch.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks import beauty
 from benchmarks.fixtures import RECBOLE_SEQUENCES, sample_batches, stage_run, steps
 from benchmarks.harness import Row, in_turns, publish
-from fame.datasets.sequences import Sequences
+from benchmarks.peers.ask import ask, write
 from fame.training.loop import StageRun
-
-PEER = Path(__file__).parent / "peers" / "recbole_epoch.py"
 
 
 def main() -> None:
@@ -48,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write(data.sequences, Path(folder))
         for _ in range(args.rounds):
-            theirs.append(recbole(args.python, Path(folder), args.threads, args.steps))
+            theirs.append(ask("recbole", args.python, Path(folder), args.threads, args.steps))
             measured.append(one_round(ours))
     epoch = {key: statistics.median(seconds[key] for seconds in measured) for key in ours}
     evaluation = statistics.median(seconds["evaluation"] for seconds in measured)
@@ -75,25 +68,6 @@ def one_round(ours: dict[Any, StageRun]) -> dict[Any, float]:
         seconds |= in_turns({key: lambda run=run: run.train_epoch(1, 0)}, rounds=1, warmup=0)
     fame = ours["fame", RECBOLE_SEQUENCES]
     return seconds | in_turns({"evaluation": lambda: fame.evaluator.metrics(fame.model)}, rounds=3)
-
-
-def recbole(python: Path, folder: Path, threads: int, steps: int, model: str = "SASRec") -> dict[str, Any]:
-    """What the peer prints."""
-    command = [str(python), "-W", "ignore", str(PEER), "--data", str(folder), "--threads", str(threads)]
-    command += ["--model", model]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    environment.pop("PYTHONPATH", None)  # an environment of its own
-    done = subprocess.run(
-        [*command, "--train-steps", str(steps)], capture_output=True, text=True, check=False, env=environment
-    )
-    if done.returncode:
-        sys.exit(f"RecBole failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def write(sequences: Sequences, folder: Path) -> None:
-    np.save(folder / "values.npy", sequences.values)
-    np.save(folder / "offsets.npy", sequences.offsets)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-import psutil
 import torch
 
 from benchmarks.harness import Row, add_tiny, in_own_process, publish
+from benchmarks.processor_time import ProcessorTime
 from fame.config.tree import experiment_from_dict, write_yaml
 from fame.datasets import load_dataset
 from fame.runtime.parallel import Workers
@@ -42,10 +40,6 @@ SHARES = {1: 0.88, 2: 0.85}
 """Wanted share of the sweep spent on training, by the workers of a trial."""
 CPU = 1.2
 """Wanted CPU time against the bare loop."""
-SUBREAPER = 36
-"""Option of `prctl`: orphans below this process become its children, so that their CPU time counts."""
-WATCH = 0.2
-"""Seconds between two looks at the processes' CPU times."""
 QUICK = {"trials": 4, "seconds": 6.0}
 
 
@@ -71,7 +65,6 @@ def epoch_seconds(folder: Path) -> float:
 
 def run_sweep(folder: Path, name: str, trials: int, epochs: int, *options: str) -> Sweep:
     """Run `tuning/sweep.py` from start to end, in a process that has no other children (`in_own_process`)."""
-    ctypes.CDLL(None).prctl(SUBREAPER, 1)
     space = {
         "base": {**BASE, "train": {**BASE["train"], "epochs": epochs}},
         "search": {"train.lr": {"low": 1e-4, "high": 1e-2, "log": True}},
@@ -82,35 +75,17 @@ def run_sweep(folder: Path, name: str, trials: int, epochs: int, *options: str) 
         *("--dataset", DATA["name"], "--set", f"data.size={json.dumps(DATA['size'])}"),
         *("--trials", str(trials), "--sampler", "random", "--scheduler", "none", "--seed", "1", *options),
     ]
-    began, over = time.perf_counter(), threading.Event()
-    seconds: dict[psutil.Process, float] = {}
-    watch = threading.Thread(target=watch_processes, args=(seconds, over))
-    watch.start()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    wall = time.perf_counter() - began
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
-    over.set()
-    watch.join()
+    began = time.perf_counter()
+    with ProcessorTime() as used:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        wall = time.perf_counter() - began
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
     trained = trial_seconds(folder / "runs" / name / "tune" / name)
-    return Sweep(wall_seconds=wall, cpu_seconds=sum(seconds.values()), trial_seconds=trained)
-
-
-def watch_processes(seconds: dict[psutil.Process, float], over: threading.Event) -> None:
-    """Note the CPU seconds of every process below this one, until `over`.
-
-    The system does not add them up by itself: Ray's node ignores the ends of its workers, so their CPU time is lost to
-    `getrusage`. A process's last `WATCH` seconds may be missed.
-    """
-    this = psutil.Process()
-    while not over.wait(WATCH):
-        for process in this.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                used = process.cpu_times()
-                seconds[process] = used.user + used.system
+    return Sweep(wall_seconds=wall, cpu_seconds=used.seconds, trial_seconds=trained)
 
 
 def bare_loop(folder: Path, trials: int, epochs: int) -> float:
