@@ -88,3 +88,25 @@ def measure(work: Callable[[], Any]) -> tuple[Any, float, float]:
     began, began_cpu = time.perf_counter(), time.process_time()
     result = work()
     return result, time.perf_counter() - began, time.process_time() - began_cpu
+
+
+def meter(callback: type, steps: list[tuple[float, float]]) -> Any:
+    """Return a callback of Lightning that notes the seconds and CPU seconds of each step; `callback` is its base class.
+
+    It has no list of its own: RecTools trains with a copy of it.
+    """
+
+    class Meter(callback):  # type: ignore[misc]
+        def on_train_batch_start(self, *_: Any) -> None:
+            self.began = time.perf_counter(), time.process_time()
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            steps.append((time.perf_counter() - self.began[0], time.process_time() - self.began[1]))
+
+    return Meter()
+
+
+def epoch_of(steps: list[tuple[float, float]], count: int) -> tuple[float, float]:
+    """Return seconds and CPU seconds of an epoch of `count` steps. The first step pays for allocations and does not count."""
+    seconds, cpu_seconds = (sum(values) / len(steps[1:]) for values in zip(*steps[1:], strict=True))
+    return seconds * count, cpu_seconds * count

@@ -1,13 +1,13 @@
 """A TorchTrainer that runs within one actor of Tune: its controller in this process, its workers on Tune's resources.
 
-Ray's own TorchTrainer starts up to five more processes for a run: its controller, a barrier, a manager of datasets, a watcher
-of preemptions, and one that gives resources back. It also reserves its workers' resources beside Tune's. If a trial is killed, nobody gives those back without Ray's dashboard (ray#65443). Here
+Ray's own TorchTrainer starts up to six more processes for a run: its controller, a barrier, a manager of datasets, a watcher
+of preemptions, one that gives resources back, and one that asks the autoscaler for resources, which it waits for. It also reserves its workers' resources beside Tune's. If a trial is killed, nobody gives those back without Ray's dashboard (ray#65443). Here
 they are part of the placement group that Tune made for the trial's actor, and takes back.
 
 Assumptions: `fit` calls `_initialize_and_run_controller` with the arguments of `TrainController`, whose `run` needs an
 event loop and no actor. A `WorkerGroup` takes its placement group from `_create_placement_group`, and the bundles
 from 0 on. The barrier, `SynchronizationActor`, serves `ray.train.report` and collectives alone, and is made and killed by the
-names patched below. A worker's `execute` runs a function beside the training function.
+names patched below. A `ScalingPolicy` talks to the autoscaler in the two methods overridden below alone. A worker's `execute` runs a function beside the training function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2._internal.execution.controller.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy.fixed import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import state, worker_group
 from ray.train.v2._internal.execution.worker_group.placement_group_handle import (
     DefaultPlacementGroupHandle,
@@ -78,11 +80,22 @@ async def _run(group: PlacementGroup, arguments: dict[str, Any]) -> Result:
     os.environ.update(ENVIRONMENT)
     setattr(worker_group, "SynchronizationActor", _NoBarrier)  # noqa: B010 - mypy refuses what it takes for a type
     setattr(state, "_shutdown_sync_actor", lambda barrier: None)  # noqa: B010
+    arguments["scaling_policy"] = _LentWorkers(arguments["scaling_policy"].scaling_config)
     controller: Any = TrainController(**arguments)
     controller.worker_group_cls = type("SlotWorkerGroup", (_LentWorkerGroup,), {"lent": group})
     await controller.run()
     result: Result = controller.get_result()
     return result
+
+
+class _LentWorkers(FixedScalingPolicy):
+    """As many workers as the resources that Tune has asked the autoscaler for."""
+
+    def after_controller_start(self, train_run_context: TrainRunContext) -> None:
+        pass
+
+    def _maybe_send_resource_request(self) -> None:
+        pass
 
 
 class _LentWorkerGroup(WorkerGroup):

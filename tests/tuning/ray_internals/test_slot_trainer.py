@@ -19,6 +19,8 @@ from ray.train.v2._internal import constants
 from ray.train.v2._internal.execution import checkpoint
 from ray.train.v2._internal.execution.controller import controller
 from ray.train.v2._internal.execution.controller.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy import create_scaling_policy, scaling_policy
+from ray.train.v2._internal.execution.scaling_policy.fixed import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import state, worker_group
 from ray.train.v2._internal.execution.worker_group.worker_group import WorkerGroup
 
@@ -66,8 +68,10 @@ def test_a_controller_runs_in_an_event_loop_of_this_process_with_another_kind_of
         monkeypatch.setattr(module, name, getattr(module, name))  # so that it comes back
     for name in ENVIRONMENT:
         monkeypatch.setenv(name, "before")
-    assert asyncio.run(slot_trainer._run("the group", {"a": 1})) is made[0].get_result()
-    assert made[0].arguments == {"a": 1} and made[0].worker_group_cls.lent == "the group"
+    policy = create_scaling_policy(train.ScalingConfig(num_workers=3))
+    assert asyncio.run(slot_trainer._run("the group", {"a": 1, "scaling_policy": policy})) is made[0].get_result()
+    assert made[0].arguments["a"] == 1 and made[0].worker_group_cls.lent == "the group"
+    assert made[0].arguments["scaling_policy"].make_decision_for_non_running_worker_group().num_workers == 3
     assert {name: os.environ[name] for name in ENVIRONMENT} == ENVIRONMENT
 
 
@@ -84,6 +88,18 @@ def test_the_barrier_is_made_and_ended_by_the_names_that_are_replaced() -> None:
     assert "SynchronizationActor.options(" in inspect.getsource(WorkerGroup._start_impl)
     assert "_shutdown_sync_actor(self.sync_actor)" in inspect.getsource(state.WorkerGroupState.shutdown)
     assert isinstance(slot_trainer._NoBarrier.options(label_selector={}).remote(), slot_trainer._NoBarrier)
+
+
+def test_a_policy_talks_to_the_autoscaler_in_the_overridden_methods_alone() -> None:
+    assert type(create_scaling_policy(train.ScalingConfig(num_workers=1))) is FixedScalingPolicy
+    lent = slot_trainer._LentWorkers(train.ScalingConfig(num_workers=1))
+    with mock.patch.object(scaling_policy, "TrainAutoscalingCoordinatorClient") as client:
+        lent.after_controller_start(mock.Mock())
+        lent.make_decision_for_non_running_worker_group()
+        lent.make_decision_for_running_worker_group(mock.Mock(), mock.Mock())
+        for end in (lent.before_controller_shutdown, lent.before_controller_abort):
+            asyncio.run(end()) if inspect.iscoroutinefunction(end) else end()
+    assert not client.mock_calls
 
 
 def test_ray_reads_the_variables_where_the_controller_is_made() -> None:
@@ -111,8 +127,7 @@ def test_one_worker_has_no_process_group() -> None:
 
 
 REAL = """
-import json, sys, threading, warnings
-warnings.simplefilter("ignore")
+import json, sys, threading
 import ray
 from ray import train
 from ray._private import state
@@ -127,27 +142,35 @@ def loop():
     while not isinstance(mailbox.COMMANDS.get(), mailbox.End):
         mailbox.REPORTS.put({"rank": train.get_context().get_world_rank()})
 
-def living():
-    return sorted(a["ActorClassName"] for a in state.actors().values() if a["State"] == "ALIVE")
+@ray.remote(num_cpus=0)
+class Holder:  # in the place of Tune's actor
+    def begin(self, group, folder):
+        self.trainer = SlotTrainer(
+            loop, group, torch_config=LocalTorchConfig(),
+            scaling_config=train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
+            run_config=train.RunConfig(name="slot", storage_path=folder),
+        )
+        self.thread = threading.Thread(target=self.trainer.fit)
+        self.thread.start()
+        self.workers = self.trainer.workers.result(240)
+        answers = ray.get([call(worker, mailbox.exchange, mailbox.Go()) for worker in self.workers])
+        return {"answers": answers, "bundles": ray.get([call(worker, bundle) for worker in self.workers])}
 
-folder = sys.argv[1]
-ray.init(num_cpus=3, include_dashboard=False, logging_level="ERROR", log_to_driver=False, _temp_dir=folder)
+    def end(self):
+        for worker in self.workers:
+            call(worker, mailbox.send, mailbox.End())
+        self.thread.join(240)
+        return not self.thread.is_alive()
+
+def living():
+    return sorted(actor["ActorClassName"] for actor in state.actors().values() if actor["State"] == "ALIVE")
+
+session, results = sys.argv[1:]
+ray.init(num_cpus=3, include_dashboard=False, logging_level="ERROR", log_to_driver=False, _temp_dir=session)
 group = placement_group([{"CPU": 1}] * 3)
-ray.get(group.ready())
-trainer = SlotTrainer(
-    loop, group, torch_config=LocalTorchConfig(),
-    scaling_config=train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
-    run_config=train.RunConfig(name="slot", storage_path=folder + "-results"),
-)
-thread = threading.Thread(target=trainer.fit)
-thread.start()
-workers = trainer.workers.result(120)
-answers = ray.get([call(worker, mailbox.exchange, mailbox.Go()) for worker in workers])
-found = {"answers": answers, "bundles": ray.get([call(w, bundle) for w in workers]), "during": living()}
-for worker in workers:
-    call(worker, mailbox.send, mailbox.End())
-thread.join(120)
-found |= {"ended": not thread.is_alive(), "after": living(), "group": placement_group_table(group)["state"]}
+holder = Holder.remote()
+found = ray.get(holder.begin.remote(group, results)) | {"during": living()}
+found |= {"ended": ray.get(holder.end.remote()), "after": living(), "group": placement_group_table(group)["state"]}
 print(json.dumps(found))
 ray.shutdown()
 """
@@ -156,17 +179,19 @@ ray.shutdown()
 @pytest.mark.slow
 def test_on_real_ray_there_are_the_workers_alone_and_their_group_stays(tmp_path) -> None:
     session = f"/tmp/fame-ray-{os.getpid()}"
+    command, environment = (
+        [sys.executable, "-c", REAL, session, str(tmp_path)],
+        {**os.environ, "RAY_AUTH_MODE": "disabled"},
+    )
     try:
-        command, environment = [sys.executable, "-c", REAL, session], {**os.environ, "RAY_AUTH_MODE": "disabled"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     finally:
-        for folder in (session, f"{session}-results"):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(session, ignore_errors=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     # A function runs in a worker beside the training function, by rank.
     assert found["answers"] == [{"rank": 0}, {"rank": 1}]
     bundles = [next(name for name in names if name.count("_") == 3) for names in found["bundles"]]  # CPU_group_0_…
     assert {name.split("_")[2] for name in bundles} == {"0", "1"}
-    assert found["during"] == ["RayTrainWorker", "RayTrainWorker"] and found["after"] == []
+    assert found["during"] == ["Holder", "RayTrainWorker", "RayTrainWorker"] and found["after"] == ["Holder"]
     assert found["ended"] and found["group"] == "CREATED"
