@@ -34,8 +34,8 @@ from fame.datasets import load_dataset
 from fame.runtime.parallel import Workers
 from fame.training.fit import fit
 from fame.training.resolve import resolve
+from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
-from tuning.plan.options import parse
 from tuning.search.sampler import FeasibleSampler
 from tuning.study.trials import RAY_ID
 from tuning.trial.plan import trial_experiment
