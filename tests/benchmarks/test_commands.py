@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import SETS
+from benchmarks.peers.ask import LIBRARIES
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(
     {name for names in SETS.values() for name in names}
-    | {"all_users", "cold_items", "models", "prepare_large", "recbole", "sweep_scale", "text_start"}
+    | {"all_users", "cold_items", "models", "prepare_large", "recbole", "sweep_scale", "text_start", "time_to_quality"}
 )
 
 
@@ -36,9 +37,10 @@ def test_every_benchmark_explains_itself(name):
 PEER = """\
 import json
 print("a line of the library's own")
-print(json.dumps({"train_seconds_per_epoch": 1.0, "evaluate_seconds_all": 1.0}))
+seconds = {"train_seconds_per_epoch": 1.0, "train_cpu_seconds_per_epoch": 1.0, "unpadded_cpu_seconds_per_epoch": 0.5}
+print(json.dumps({**seconds, "padding": 0.8, "evaluate_seconds_all": 1.0}))
 """
-"""Stands in for RecBole, which needs an environment of its own."""
+"""Stands in for RecBole, RecTools and RePlay, which need environments of their own."""
 
 
 def results() -> dict[str, float]:
@@ -64,11 +66,17 @@ def test_so_do_those_that_train_from_text(tmp_path: Path, name: str, row: str) -
     assert row in done.stdout
 
 
-def test_the_benchmarks_against_recbole_run_with_a_stand_in_for_it(tmp_path: Path) -> None:
-    (tmp_path / "peer.py").write_text(PEER)
-    peer = tmp_path / "python"
-    peer.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tmp_path / 'peer.py'}'\n")
+def stand_in(folder: Path) -> Path:
+    """An interpreter that answers as a library's script does."""
+    (folder / "peer.py").write_text(PEER)
+    peer = folder / "python"
+    peer.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{folder / 'peer.py'}'\n")
     peer.chmod(0o755)
+    return peer
+
+
+def test_the_benchmarks_against_recbole_run_with_a_stand_in_for_it(tmp_path: Path) -> None:
+    peer = stand_in(tmp_path)
     for words in (
         ("benchmarks.recbole", "--rounds", "1"),
         ("benchmarks.models", "--models", "sasrec", "--rounds", "1"),
@@ -76,6 +84,19 @@ def test_the_benchmarks_against_recbole_run_with_a_stand_in_for_it(tmp_path: Pat
         done = python(*words, "--tiny", "--python", str(peer))
         assert done.returncode == 0, done.stderr
         assert "RecBole" in done.stdout
+
+
+def test_so_do_those_against_all_libraries(tmp_path: Path) -> None:
+    peer = stand_in(tmp_path)
+    done = python("benchmarks.peers", "--rounds", "1", "--tiny", *(f"--{name}={peer}" for name in LIBRARIES))
+    assert done.returncode == 0, done.stderr
+    for library in LIBRARIES.values():
+        assert f"{library}, padding" in done.stdout and f"{library} without padding in the loss ÷ ours" in done.stdout
+
+
+def test_peers_that_are_not_named_are_one_line() -> None:
+    done = python("benchmarks.peers")
+    assert done.returncode == 2 and "no library is named" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
