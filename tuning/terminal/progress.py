@@ -60,11 +60,13 @@ class ProgressCallback(Callback):
     ) -> None:
         self._show_running(trials, {trial.trial_id: result})
         if view().mode == VERBOSE:
-            view().line(f"{_name(trial)} {self._at(trial, result)}")
+            view().line(f"{self._name(trial)} {self._at(trial, result)}")
         elif view().live is None and time.monotonic() - self.said >= EVERY_SECONDS:
             self.said = time.monotonic()
             cells = (
-                f"{row.trial} ({row.setting}) {_at(row.reached, row.best)}" for row in view().state.rows if row.share
+                f"{_named(row.trial, row.setting)} {_at(row.reached, row.best)}"
+                for row in view().state.rows
+                if row.share
             )
             view().line(f"running: {'  '.join(cells)}")
 
@@ -91,7 +93,7 @@ class ProgressCallback(Callback):
         self.said = time.monotonic()
         left = state.left()
         view().line(
-            f"{state.count()} {_name(trial)} {how} at {self._at(trial, trial.last_result or {})}"
+            f"{state.count()} {self._name(trial)} {how} at {self._at(trial, trial.last_result or {})}"
             f"{f'  {state.best}' if state.best else ''}{f'  about {clock(left)} left' if left is not None else ''}"
         )
         found = self.search.record.find(trial.trial_id)
@@ -119,6 +121,9 @@ class ProgressCallback(Callback):
     def _learn(self, point: Mapping[str, Any]) -> None:
         for key, value in point.items():
             self.values.setdefault(key, set()).add(str(value))
+
+    def _name(self, trial: Trial) -> str:
+        return _named(trial.trial_id, self._setting(trial))
 
     def _setting(self, trial: Trial) -> str:
         """Return what distinguishes a trial from the others."""
@@ -153,5 +158,5 @@ def _at(reached: str, best: float | None) -> str:
     return f"{'' if reached.startswith(BACKBONE) else 'epoch '}{reached} {f'{best:.4f}' if best is not None else '-'}"
 
 
-def _name(trial: Trial) -> str:
-    return f"{trial.trial_id} ({run_name(trial.config, trial.trial_id)})"
+def _named(trial: str, setting: str) -> str:
+    return f"{trial} ({setting})" if setting else trial

@@ -82,6 +82,20 @@ def test_a_trial_that_ends_is_a_line_with_the_best_and_the_time_left(search, cap
     assert out.count("\n") == 1
 
 
+def test_a_trial_that_ends_is_named_by_what_differs(search, capsys):
+    """Also where neither heads nor experts nor width are searched."""
+    callback = ProgressCallback(search, 4, most)
+    one, two = trial("a", epoch=10, finished=True), trial("b", epoch=5)
+    one.config, two.config = {"train.lr": 0.01}, {"train.lr": 0.001}
+    with shown(NORMAL):
+        callback.setup()
+        for each in (one, two):
+            callback.on_trial_start(1, [one, two], each)
+        search.add("a", TrialState.COMPLETE, 0.25)
+        callback.on_trial_complete(2, [one, two], one)
+    assert "1/4 a (lr 0.01) finished" in capsys.readouterr().out
+
+
 def test_a_trial_that_went_wrong_comes_with_the_reason(search, capsys):
     callback = ProgressCallback(search, 4, most)
     with shown(NORMAL):
