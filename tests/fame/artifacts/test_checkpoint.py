@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
+from benchmarks.harness import peak_memory
 from fame.artifacts.checkpoint import (
+    DTYPES,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
     with_prefix,
     without_prefix,
+    write_tensors,
 )
 from fame.errors import UserError
 from tests.fame.helpers import same_tensors
@@ -38,6 +43,29 @@ def test_tensors_and_header_come_back_as_they_were(tmp_path):
     assert {key: value.dtype for key, value in tensors.items()} == {key: value.dtype for key, value in TENSORS.items()}
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_library_reads_every_kind_of_number(dtype, tmp_path):
+    tensors = {
+        "a": torch.arange(12).view(3, 4).to(dtype),
+        "none": torch.empty(0, 3, dtype=dtype),
+        "one": torch.ones((), dtype=dtype),
+    }
+    write_tensors(tmp_path / "c", {"byte": torch.ones(3, dtype=torch.uint8), **tensors}, {"k": "ü"})
+    assert same_tensors(
+        {key: value for key, value in safetensors.torch.load_file(tmp_path / "c").items() if key != "byte"}, tensors
+    )
+
+
+def test_writing_copies_no_tensor(tmp_path):
+    """Ten tensors of 8 MB: the library's own way takes 160 MB more."""
+    tensors = {str(number): torch.zeros(1 << 20, dtype=torch.float64) for number in range(10)}
+    tracemalloc.start()
+    before = peak_memory()
+    save_checkpoint(tmp_path / "c", tensors, {})
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20 and peak_memory() - before < 20 << 20
+    tracemalloc.stop()
+
+
 def test_tensors_that_share_memory_or_are_views_can_be_saved(tmp_path):
     whole = torch.arange(12.0).view(3, 4)
     save_checkpoint(tmp_path / "c", {"whole": whole, "turned": whole.T, "row": whole[1]}, {})
@@ -49,34 +77,28 @@ def test_a_crash_while_writing_leaves_the_old_file_whole_and_nothing_beside_it(t
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, TENSORS, HEADER)
 
-    def dies_halfway(tensors, target, metadata):
-        target.write_bytes(path.read_bytes()[:50])
-        raise OSError("No space left on device")
+    def dies_halfway(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(safetensors.torch, "save_file", dies_halfway)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", dies_halfway)
+    with pytest.raises(OSError, match=r"No space.*c\.safetensors"):
         save_checkpoint(path, {"other": torch.zeros(2)}, {"other": 1})
     assert load_checkpoint(path)[1] == HEADER
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(tmp_path, monkeypatch):
-    path, write, replace = tmp_path / "c.safetensors", safetensors.torch.save_file, os.replace
+    path, replace = tmp_path / "c.safetensors", os.replace
     save_checkpoint(path, TENSORS, HEADER)
     seen = []
-
-    def watched_write(tensors, target, metadata):
-        write(tensors, target, metadata=metadata)
-        seen.append(load_checkpoint(path)[1])
 
     def watched_replace(source, target):
         seen.append(load_checkpoint(path)[1])
         replace(source, target)
 
-    monkeypatch.setattr(safetensors.torch, "save_file", watched_write)
     monkeypatch.setattr(os, "replace", watched_replace)
     save_checkpoint(path, TENSORS, {"new": 1})
-    assert seen == [HEADER, HEADER]
+    assert seen == [HEADER]
     assert load_checkpoint(path)[1] == {"new": 1}
 
 
