@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.evaluation.evaluator import CPU_ENCODE_ITEMS, RANK_USERS
+from fame.evaluation.evaluator import CPU_ENCODE_ITEMS
 from fame.models.scoring import Scorer
 
 History = Sequence[int] | np.ndarray
 """Item numbers, oldest first."""
-TILE = 1 << 23
-"""Scores that are held at a time: 32 MB."""
+USERS, TILE = 64, 1 << 22
+"""Users that are ranked together, and scores that are held at a time: 16 MB. Long rows need the best of few tiles."""
 BLOCK = 64
 """Scores whose highest is looked at first."""
 NONE = -1
@@ -72,8 +72,8 @@ def best_items(
     among: indices (item numbers − 1), rising, of the only items to choose from.
     """
     parts = [
-        _best(scorer, queries, k, excluded[start : start + RANK_USERS], among)
-        for start, queries in zip(range(0, len(queries_BD), RANK_USERS), queries_BD.split(RANK_USERS), strict=True)
+        _best(scorer, queries, k, excluded[start : start + USERS], among)
+        for start, queries in zip(range(0, len(queries_BD), USERS), queries_BD.split(USERS), strict=True)
     ]
     return Best(
         items=np.concatenate([part.items for part in parts]), scores=np.concatenate([part.scores for part in parts])

@@ -154,7 +154,7 @@ def test_tiles_change_no_answer(monkeypatch):
     scorer, among = DotProducts(table), torch.arange(0, 3000, 3)
     whole, some = best_items(scorer, queries, 3, excluded), best_items(scorer, queries, 3, excluded, among)
     monkeypatch.setattr(ranking, "TILE", 200 * 7)
-    monkeypatch.setattr(ranking, "RANK_USERS", 2)
+    monkeypatch.setattr(ranking, "USERS", 2)
     for before, rest in ((whole, None), (some, among)):
         after = best_items(scorer, queries, 3, excluded, rest)
         assert np.array_equal(after.items, before.items) and np.allclose(after.scores, before.scores)
