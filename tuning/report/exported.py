@@ -49,4 +49,6 @@ class ModelOnPage:
         """Return its metrics, the one that was searched by first."""
         names = sorted(self.metrics["test"], key=lambda name: name != metric)
         rows = [[name, *(seeds.shown(self.metrics, part, name) for part in PARTS)] for name in names]
+        lists = self.metrics.get("lists", {})  # an early version measured none
+        rows += [[name, *(f"{lists[part][name]:.4f}" for part in PARTS)] for name in lists.get("test", ())]
         return Table(title="Metrics of the exported model", columns=columns(["metric"], PARTS), rows=rows)

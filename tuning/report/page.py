@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 
+from fame.datasets.sequences import PARTS
 from fame.evaluation import seeds
 from fame.evaluation.seeds import mean_sd
 from tuning.pages import render, write_page
@@ -181,15 +182,17 @@ def _sanity(plan: Plan, sanity: Sanity, trials: list[SweepTrial]) -> Table | Non
     if not sanity:
         return None
     metric, best = plan.metric, next(iter(ranked(trials)), None)
-    names = [(part, name) for part, values in next(iter(sanity.values())).items() for name in values]
-    names.sort(key=lambda name: name[1] != metric)
-    rows = [[model, *(f"{parts[part][name]:.4f}" for part, name in names)] for model, parts in sanity.items()]
+    names = sorted(next(iter(sanity.values()))["validation"], key=lambda name: name != metric)
+    measured = {
+        f"{model} {part}": values for part in PARTS for model, parts in sanity.items() for values in [parts[part]]
+    }
+    rows = [[name, *(f"{values[name]:.4f}" for values in measured.values())] for name in names]
     note = "These models count and train nothing. A search is worth its time if its best trial is clearly above them."
     if best is not None:
         note += f" The best trial has {best.value:.4f} by validation {metric}."
     return Table(
         title="Sanity: the same data without training",
-        columns=columns(["model"], [f"{part} {name}" for part, name in names]),
+        columns=columns(["metric"], list(measured)),
         rows=rows,
         note=note,
     )

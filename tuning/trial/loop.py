@@ -109,7 +109,10 @@ def _epochs(
     if not restart.seen:
         numbers = measured(plan.watched, experiment, dataset, workers)
         if over := broken(plan.limits, numbers):
-            values = ", ".join(f"{name} is {value:.4g}" for name, value in numbers.items())
+            values = ", ".join(
+                f"{name} is {value:,.0f}" if value >= 1000 else f"{name} is {value:.4g}"
+                for name, value in numbers.items()
+            )
             yield Report(
                 metrics=end(Fault(kind="limit", reason=f"{values}; not {', '.join(over)}"), 0, plan.metric) | numbers
             )

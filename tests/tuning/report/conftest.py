@@ -65,6 +65,7 @@ class Swept:
         self.storage.best.mkdir()
         parts = {part: {"hr@10": 0.3, "ndcg@10": value} for part, value in (("validation", 0.1123), ("test", 0.0987))}
         metrics = {"dataset": {"statistics": STATISTICS}, "trial": "00000003", **parts}
+        metrics["lists"] = {part: {"coverage@10": value} for part, value in (("validation", 0.25), ("test", 0.26))}
         catalogue = {"ids": [7, 8], "titles": ["a", "b"], "counts": [1, 2]}
         (self.storage.best / "metrics.json").write_text(json.dumps(metrics))
         (self.storage.best / "items.json").write_text(json.dumps(catalogue))

@@ -138,6 +138,16 @@ def test_the_exported_model_is_there_with_its_test_metric_configuration_place_an
         assert words in page
     rows = page[page.index("Metrics of the exported model") :]
     assert rows.index("ndcg@10") < rows.index("hr@10"), "the metric that was searched by comes first"
+    assert rows.index("hr@10") < rows.index("coverage@10") < rows.index("0.2600")
+
+
+def test_models_that_count_have_a_column_for_each_part_and_a_row_for_each_metric(swept: Swept):
+    swept.trials(4)
+    values = {"hr@10": 0.0345, "ndcg@10": 0.0123}
+    swept.search().record.note_sanity({"popularity": {"validation": values, "test": values}})
+    rows = report(swept.plan, swept.storage, swept.search().study, STATISTICS).partition("Sanity: the same data")[2]
+    assert rows.index("popularity validation") < rows.index("popularity test") < rows.index("ndcg@10")
+    assert rows.index("ndcg@10") < rows.index("hr@10") < rows.index("The best trial has")
 
 
 def test_the_trials_in_mlflow_are_one_click_away(swept: Swept):
