@@ -19,7 +19,7 @@ def at_start(plan: Plan, storage: Storage, place: Place) -> str:
     """Return the description of a sweep that runs."""
     trials = "as many trials as fit," if plan.planned is None else f"{plan.planned} trials"
     lines = [
-        f"{_title(plan)}: {trials} of {plan.epochs_text} each.",
+        f"{_title(plan)}: {trials} of {plan.epochs_text}.",
         _links(plan, storage, place),
         _commands({"look": pages_command(plan, storage), "continue": resume_command(plan, storage)}),
     ]

@@ -138,8 +138,8 @@ class Plan:
     def epochs_text(self) -> str:
         """The most epochs of a trial, with those of a backbone apart."""
         backbone = self._most("backbone.epochs")
-        before = f" after at most {backbone} of its backbone" if backbone else ""
-        return f"at most {self._most('train.epochs')} epochs{before}"
+        before = f", after at most {backbone} of their backbone" if backbone else ""
+        return f"at most {self._most('train.epochs')} epochs each{before}"
 
     @property
     def final_seeds(self) -> tuple[int, ...]:

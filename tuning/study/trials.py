@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -199,6 +199,28 @@ def setting(point: Mapping[str, Any], keys: Collection[str]) -> str:
         if key not in named
     ]
     return ", ".join([run_name(known, "")] * any(key in named for key in known) + others)
+
+
+@dataclass(frozen=True)
+class Varied:
+    """The searched keys that have several values among the points of trials."""
+
+    values: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def among(cls, trials: Iterable[SweepTrial]) -> Varied:
+        varied = cls()
+        for trial in trials:
+            varied.learn(trial.point)
+        return varied
+
+    def learn(self, point: Mapping[str, Any]) -> None:
+        for key, value in point.items():
+            self.values.setdefault(key, set()).add(str(value))
+
+    def setting(self, point: Mapping[str, Any]) -> str:
+        """Return what distinguishes a point from the others, in one line. A single point has its name."""
+        return setting(point, [key for key, values in self.values.items() if len(values) > 1]) or run_name(point, "")
 
 
 def number(value: float | None) -> str:

@@ -13,7 +13,7 @@ from fame.training.stages import BACKBONE
 from tuning.faults import FAULT, Fault
 from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
-from tuning.study.trials import ranked, run_name, setting, trials_of
+from tuning.study.trials import Varied, ranked, trials_of
 from tuning.terminal.view import VERBOSE, Row, ViewState, view
 from tuning.trial.restart import fault_noted, point_of
 
@@ -46,13 +46,10 @@ class ProgressCallback(Callback):
         self.said, self.paced = now, False
         self.before: dict[str, int] = {}
         """Epochs of the backbone of trials that are past it."""
-        self.values: dict[str, set[str]] = {}
-        """Values of each searched key among the trials. Keys with several ones are shown."""
-        for trial in trials_of(self.search.study):
-            self._learn(trial.point)
+        self.varied = Varied.among(trials_of(self.search.study))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._learn(point_of(trial.config))
+        self.varied.learn(point_of(trial.config))
         self._show_running(trials, {})
 
     def on_trial_result(
@@ -110,7 +107,7 @@ class ProgressCallback(Callback):
         view().state.rows = [
             Row(
                 trial=t.trial_id,
-                setting=self._setting(t),
+                setting=self.varied.setting(point_of(t.config)),
                 reached=self._reached(t, latest[t.trial_id]),
                 share=latest[t.trial_id].get("epoch", 0) / sum(self.most(point_of(t.config))),
                 best=self._best(latest[t.trial_id]),
@@ -118,18 +115,8 @@ class ProgressCallback(Callback):
             for t in running
         ]
 
-    def _learn(self, point: Mapping[str, Any]) -> None:
-        for key, value in point.items():
-            self.values.setdefault(key, set()).add(str(value))
-
     def _name(self, trial: Trial) -> str:
-        return _named(trial.trial_id, self._setting(trial))
-
-    def _setting(self, trial: Trial) -> str:
-        """Return what distinguishes a trial from the others."""
-        point = point_of(trial.config)
-        differing = [key for key, values in self.values.items() if len(values) > 1]
-        return setting(point, differing) or run_name(point, "")
+        return _named(trial.trial_id, self.varied.setting(point_of(trial.config)))
 
     def _leader(self) -> str:
         best = next(iter(ranked(trials_of(self.search.study))), None)

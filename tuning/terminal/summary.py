@@ -29,7 +29,7 @@ from tuning.results.next_steps import model_commands, pages_command, resume_comm
 from tuning.storage.layout import Storage, shown
 from tuning.study.aims import direction
 from tuning.study.sanity import Sanity, judgement
-from tuning.study.trials import SweepTrial, number, ranked, setting, total_uses
+from tuning.study.trials import SweepTrial, Varied, number, ranked, total_uses
 from tuning.tracking.links import address
 from tuning.tracking.projection import Projection
 
@@ -63,7 +63,7 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
     given = min(len(plan.space.start), plan.planned or plan.trials)
     table.add_row(
         "trials",
-        f"{_how_many(plan)}, {plan.epochs_text} each, first {given} given; "
+        f"{_how_many(plan)}, {plan.epochs_text}; first {given} given; "
         f"{options.sampler} proposes, {options.scheduler} stops, by {plan.metric}",
     )
     if len(options.aims) > 1:
@@ -159,10 +159,11 @@ def print_results(
         table.add_column(column, justify=side)
     went_wrong = [trial for trial in trials if trial.fault is not None or (trial.broken and trial.ended)]
     best_ones = [*front[:FRONT], *(trial for trial in ranked(trials)[:SHOWN] if trial not in front)]
+    varied = Varied.among(trials)
     for trial in (*best_ones, *went_wrong[:SHOWN]):
         table.add_row(
             trial.id,
-            setting(trial.point, trial.point) or trial.name,
+            varied.setting(trial.point) or trial.name,
             trial.value_text,
             *(number(trial.numbers.get(name)) for name in shown_numbers),
             *(["front" if trial in front else ""] if front else []),

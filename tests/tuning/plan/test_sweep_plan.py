@@ -52,6 +52,13 @@ def resumed(plan, *args: str, **changes):
     return plan_from_record(record, dataclasses.replace(options, name=options.name or "mine"), given_now)
 
 
+def test_epochs_are_said_by_stage(space):
+    plan = plan_of("--space", space(), "--epochs", "6")
+    assert plan.epochs_text == "at most 6 epochs each, after at most 2 of their backbone"
+    assert plan.epochs_of({"model.heads": 2}) == (2, 6) and plan.epochs == 8
+    assert plan_of("--space", space(base={"train": {"epochs": 7}})).epochs_text == "at most 7 epochs each"
+
+
 def test_settings_are_those_of_space_options_and_set(space):
     plan = plan_of("--space", space(), "--dataset", "toys", "--seed", "3", "--set", "model.dim=32", "--epochs", "5")
     experiment = plan.experiment

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tuning.search.test_study_search import METRIC, make
 from tuning.faults import Fault, end
-from tuning.study.trials import SweepTrial, ranked, run_name, total_uses
+from tuning.study.trials import SweepTrial, Varied, ranked, run_name, total_uses
 
 
 def report(epoch: int, value: float, stage: str, **more: object) -> dict:
@@ -83,3 +83,12 @@ def test_uses_of_stages_add_up_over_trials(tmp_path):
 def test_a_name_shows_the_papers_letters_or_the_id():
     assert run_name({"model.heads": 2, "model.experts": 4, "train.lr": 0.1}, "a") == "H2 N4"
     assert run_name({"train.lr": 0.1}, "a") == "a"
+
+
+def test_a_setting_says_what_distinguishes_a_trial():
+    varied = Varied()
+    for point in (points := [{"model.heads": 2, "train.lr": 0.001}, {"model.heads": 2, "train.lr": 0.01}]):
+        varied.learn(point)
+    assert [varied.setting(point) for point in points] == ["lr 0.001", "lr 0.01"]
+    (alone := Varied()).learn(points[0])
+    assert alone.setting(points[0]) == "H2"
