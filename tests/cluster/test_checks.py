@@ -22,7 +22,7 @@ from cluster.checks import (
 )
 from cluster.node import Gpus, Probe
 from cluster.nodes import Node, Nodes
-from tests.tuning.machines.test_checks import GOOD, NEEDS
+from tests.tuning.machines.good_machine import GOOD, NEEDS
 from tests.tuning.object_stores import BUCKET, s3_server
 from tuning.machines.checks import Finding
 

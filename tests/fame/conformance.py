@@ -32,7 +32,7 @@ from fame.serving.exported import load_model
 from fame.serving.recommender import Recommender
 from fame.serving.request import Request
 from fame.training.fit import CHECKPOINT, fit, read_trained
-from tests.fame.evaluation.test_evaluator import naive_metrics, naive_ranks
+from tests.fame.evaluation.naive import naive_metrics, naive_ranks
 from tests.fame.helpers import CPU, cyclic_sequences, random_rows, same_tensors, timeless
 
 ITEMS, LENGTH = 20, 6

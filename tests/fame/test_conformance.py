@@ -24,7 +24,6 @@ from tests.fame.conformance import (
     padding_never_matters,
     two_worker_experiment,
 )
-from tests.fame.conformance_workers import loss, rows
 from tests.fame.helpers import two_processes
 
 
@@ -100,14 +99,6 @@ def test_two_workers_train_a_model_like_one(name, two_workers, tmp_path):
         for report, expected in zip(results[name], alone, strict=True):
             assert report["loss"] == pytest.approx(expected.loss, rel=1e-4)
             assert report["validation"] == pytest.approx(expected.validation, abs=1e-4)
-
-
-def test_rows_that_workers_share_are_those_of_one_and_so_are_their_gradients(two_workers):
-    whole = rows().requires_grad_()
-    loss(whole).backward()
-    for rank, results in enumerate(two_workers):
-        assert torch.equal(torch.tensor(results["rows"]["whole"]), rows())
-        torch.testing.assert_close(torch.tensor(results["rows"]["gradient"]), whole.grad[rank::2])
 
 
 @pytest.mark.parametrize(

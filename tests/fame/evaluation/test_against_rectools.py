@@ -15,8 +15,8 @@ from fame.datasets.batches import device_values
 from fame.datasets.sequences import Sequences
 from fame.evaluation.evaluator import Evaluator
 from fame.evaluation.lists import LabelVectors
+from tests.fame.evaluation.naive import LastItemModel
 from tests.fame.evaluation.rectools_metrics import CUTOFFS, FIXTURE
-from tests.fame.evaluation.test_evaluator import LastItemModel
 from tests.fame.helpers import CPU, split_sequences
 
 CASES = json.loads(FIXTURE.read_text(encoding="utf-8"))["cases"]

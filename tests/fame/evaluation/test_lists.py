@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fame.config import EvaluateConfig
 from fame.config.metrics import LISTS
-from fame.datasets.items import Items, TextColumn
-from fame.errors import UserError
-from fame.evaluation.final import diversity_column
 from fame.evaluation.lists import LabelVectors, Popularity, TextVectors, list_metrics
-from tests.fame.evaluation.test_evaluator import Apart
+from tests.fame.evaluation.naive import Apart
 from tests.fame.helpers import CPU, split_sequences
 
 LABELS = ["a|b", "a", "", "b | c", "d"]
@@ -83,14 +79,3 @@ def test_popularity_counts_the_training_parts_and_a_users_repeats_once():
     assert found.users_V.tolist() == [1, 2, 0, 0, 1]
     assert found.users == 2
     assert found.novelty_V.tolist() == [1, 0, 1, 1, 1]
-
-
-def test_the_column_of_diversity_is_the_one_named_or_a_usual_one():
-    text = TextColumn.from_strings(["x", "y"])
-    items = Items(ids=np.arange(2), columns={"brand": text, "genres": text, "title": text})
-    assert diversity_column(EvaluateConfig(), items) == "genres"
-    assert diversity_column(EvaluateConfig(diversity="title"), items) == "title"
-    assert diversity_column(EvaluateConfig(diversity="text"), items) == "text"
-    assert diversity_column(EvaluateConfig(), Items(ids=np.arange(2), columns={"title": text})) is None
-    with pytest.raises(UserError, match=r"evaluate.diversity = 'genre': .* did you mean 'genres'"):
-        diversity_column(EvaluateConfig(diversity="genre"), items)

@@ -12,16 +12,11 @@ from torch import Tensor
 
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 from fame.config import Experiment
-from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
-from fame.index import __main__ as command
-from fame.index.inverted import INDEX, Index, check_sum, lengthened, read_index, write_index
-from fame.models.fame import Fame
+from fame.index.inverted import INDEX, Index, check_sum, lengthened, write_index
 from fame.serving import measure_index as measure
-from fame.serving.exported import Catalogue, ExportedModel
-from fame.serving.recommender import Recommender, load_recommender
+from fame.serving.recommender import load_recommender
 from fame.serving.request import Request
-from tests.commands import call
 
 faiss = pytest.importorskip("faiss", reason="no faiss-cpu: pip install faiss-cpu")
 
@@ -68,42 +63,11 @@ def test_few_groups_are_enough_for_queries_that_are_like_no_item() -> None:
     assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, wanted, strict=True)) > 0.93 * 2000
 
 
-def test_groups_are_read_until_what_was_asked_for_is_found(table_VD: Tensor) -> None:
-    queries_BD = table_VD[::10] + 0.1 * torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
-    outcome = measure.measured(table_VD, queries_BD)
-    wanted, _ = exact(table_VD, queries_BD, 10)
-    found, _ = outcome.index.search(queries_BD, 10)
-    hits = sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, wanted, strict=True))
-    assert hits / 3000 == pytest.approx(outcome.recall) and outcome.recall >= measure.RECALL
-    assert outcome.index.probes < len(outcome.index.centres_LE)
-    outcome.index.probes //= 2
-    fewer, _ = outcome.index.search(queries_BD, 10)
-    assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(fewer, wanted, strict=True)) / 3000 < measure.RECALL
-
-
 def test_a_group_may_have_fewer_items_than_are_asked_for(table_VD: Tensor) -> None:
     items_VE, _ = lengthened(table_VD[:5])
     index = Index(table_VD[:5], torch.from_numpy(items_VE[3:]), torch.tensor([0, 0, 0, 0, 1]), probes=1)
     found, scores = index.search(table_VD[4:5], 4)
     assert found == [[4]] and len(scores[0]) == 1
-
-
-@pytest.fixture
-def exported(tmp_path: Path) -> tuple[Path, Experiment]:
-    """A folder with weights and catalogue as a training leaves them; random weights do for recommending."""
-    import json
-
-    from fame.config.tree import to_dict, write_yaml
-
-    settings = experiment_from_dict({"model": {"name": "fame", "dim": 16}, "data": {"max_length": 8}})
-    torch.manual_seed(0)
-    model = Fame(settings.model, 500, 8)
-    header = {"model": "fame", "item_count": 500, "max_length": 8, "facets": []}
-    save_checkpoint(tmp_path / "model.safetensors", model.state_dict(), header)
-    (tmp_path / "config.yaml").write_text(write_yaml(to_dict(settings)))
-    ids = [f"i{number}" for number in range(500)]
-    (tmp_path / "items.json").write_text(json.dumps({"ids": ids, "titles": ids, "counts": [1] * 500}))
-    return tmp_path, settings
 
 
 def test_recommendations_with_all_groups_are_the_exact_ones(exported: tuple[Path, Experiment]) -> None:
@@ -167,39 +131,14 @@ def test_without_faiss_one_line_says_what_to_do(
         load_recommender(folder)
 
 
-@pytest.mark.parametrize("exact_ms", [50.0, 0.0])
-def test_the_command_writes_an_index_where_it_wins(
-    exported: tuple[Path, Experiment], monkeypatch: pytest.MonkeyPatch, exact_ms: float
-) -> None:
-    folder, _ = exported
-    with torch.no_grad():
-        queries_BD, _ = load_recommender(folder).queries([[number, number + 1] for number in range(1, 100)])
-    monkeypatch.setattr(measure, "queries_of_users", lambda exported: queries_BD)
-    times = iter([exact_ms, 1.0])
-    monkeypatch.setattr(measure, "median_ms", lambda work, queries: next(times))
-    done = call(command.main, "--model", folder)
-    assert done.code == 0, done.err
-    assert "of the exact top 10" in done.out
-    assert (folder / INDEX).exists() == (exact_ms > 1)
-    assert ("no index is written" in done.out) == (exact_ms < 1)
-    if exact_ms > 1:
-        table_VD = load_recommender(folder).scorer.table_VD
-        assert read_index(folder, table_VD).probes >= 1
-
-
-def test_queries_are_those_of_users_of_the_dataset() -> None:
-    settings = experiment_from_dict(
-        {"model": {"name": "fame", "dim": 16}, "data": {"name": "synthetic", "size": {"users": 60, "items": 50}}}
-    )
-    from fame.datasets import load_dataset
-
-    dataset = load_dataset(settings.data)
-    count = dataset.sequences.item_count
-    model = Fame(settings.model, count, settings.data.max_length).eval()
-    ids = list(range(1, count + 1))
-    one = ExportedModel(model=model, experiment=settings, catalogue=Catalogue(ids=ids, titles=[""] * count, counts=ids))
-    with torch.no_grad():
-        queries_BD = measure.queries_of_users(one)
-        all_BD, _ = Recommender(one).queries([row.tolist() for row in dataset.sequences])
-    ours, theirs = (rows[rows[:, 0].argsort()] for rows in (queries_BD, all_BD))
-    torch.testing.assert_close(ours, theirs)
+def test_groups_are_read_until_what_was_asked_for_is_found(table_VD: Tensor) -> None:
+    queries_BD = table_VD[::10] + 0.1 * torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
+    outcome = measure.measured(table_VD, queries_BD)
+    wanted, _ = exact(table_VD, queries_BD, 10)
+    found, _ = outcome.index.search(queries_BD, 10)
+    hits = sum(len({*ours} & {*theirs}) for ours, theirs in zip(found, wanted, strict=True))
+    assert hits / 3000 == pytest.approx(outcome.recall) and outcome.recall >= measure.RECALL
+    assert outcome.index.probes < len(outcome.index.centres_LE)
+    outcome.index.probes //= 2
+    fewer, _ = outcome.index.search(queries_BD, 10)
+    assert sum(len({*ours} & {*theirs}) for ours, theirs in zip(fewer, wanted, strict=True)) / 3000 < measure.RECALL

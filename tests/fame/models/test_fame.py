@@ -1,4 +1,4 @@
-"""SASRec and FAME against the paper's equations in plain loops (`paper.py`), and what serving relies on."""
+"""FAME against the paper's equations in plain loops (`paper.py`), and what serving relies on."""
 
 from __future__ import annotations
 
@@ -92,40 +92,6 @@ def test_fames_variants_are_those_of_the_loops_on_either_path(fused, residual, p
 def test_positions_from_the_right_are_those_of_the_loops():
     config = FameConfig(dim=6, heads=2, experts=2, inner=2, positions="absolute_right")
     assert difference_from_paper(randomise(Fame(config, 7, 5), seed=4), batch=3, seed=4) < 1e-10
-
-
-@pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize("positions", POSITIONS)
-@torch.no_grad()
-def test_sasrecs_hidden_states_are_those_of_the_loops(positions, residual):
-    config = SASRecConfig(dim=6, heads=3, inner=2, positions=positions, attention_residual=residual)
-    model = randomise(SASRec(config, 7, 5), seed=5)
-    items, lengths = random_rows(3, 5, 7, seed=5)
-    hidden, weights = model.hidden(items, lengths), paper_weights(model)
-    for b, length in enumerate(lengths.tolist()):
-        expected = torch.stack(paper.hidden_states(weights, (items[b, :length] - 1).tolist()))
-        torch.testing.assert_close(hidden[b, :length], expected, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("facet_norm", ["facet", "joint"])
-@pytest.mark.parametrize("positions", POSITIONS)
-@torch.no_grad()
-def test_fame_with_one_head_one_expert_and_w_f_the_identity_is_sasrec_without_output_projection(positions, facet_norm):
-    shared = {"dim": 6, "heads": 1, "blocks": 2, "inner": 2, "positions": positions}
-    sasrec = randomise(SASRec(SASRecConfig(**shared), 9, 5), seed=6)
-    sasrec.blocks[-1].output.weight.copy_(torch.eye(6))
-    sasrec.blocks[-1].output.bias.zero_()
-    fame = Fame(FameConfig(experts=1, facet_scale=1.0, facet_norm=facet_norm, **shared), 9, 5).double().eval()
-    untouched = fame.load_state_dict(
-        {key: value for key, value in sasrec.state_dict().items() if "blocks.1.output" not in key}, strict=False
-    )
-    assert set(untouched.missing_keys) == {
-        "facet_projection", "blocks.1.router_weight", "blocks.1.router_bias", "blocks.1.gate.weight", "blocks.1.gate.bias"
-    }  # fmt: skip
-    items, lengths = random_rows(4, 5, 9, seed=6)
-    for method in ("hidden", "encode"):
-        ours, theirs = getattr(fame, method)(items, lengths), getattr(sasrec, method)(items, lengths)
-        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def variants() -> list:

@@ -27,7 +27,7 @@ from fame.models.sasrec import SASRec, SASRecConfig
 from fame.runtime.parallel import Workers
 from fame.serving.explanation import explain
 from tests.fame.helpers import CPU, cyclic_sequences, random_rows
-from tests.fame.test_explain import recommender
+from tests.fame.serving.explained import recommender
 
 SIZE = {"dim": 8, "blocks": 1, "inner": 2, "dropout": 0.0, "attention_dropout": 0.0}
 LENGTH = 6

@@ -12,15 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 import fame.serving.export
 from fame.config.metrics import ACCURACY
-from fame.config.tree import experiment_from_dict, read_experiment
-from fame.datasets import Dataset, load_dataset
+from fame.config.tree import experiment_from_dict
+from fame.datasets import load_dataset
 from fame.errors import UserError
 from fame.evaluation.ranks import RANKS, Ranks
-from fame.models.build import build_model
 from fame.runtime import files
 from fame.runtime.parallel import Workers
 from fame.serving.export import export_model
@@ -28,31 +26,10 @@ from fame.serving.exported import load_model
 from fame.training.fit import Trained, fit, read_trained
 from fame.training.resolve import resolve
 from tests.commands import TINY
-from tests.fame.helpers import CPU, random_rows
+from tests.fame.helpers import CPU
 
 STEPS = ("write_yaml", "save_checkpoint", "model_card")
 """What is called while the folder is written."""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Dataset]:
-    """A training of two stages and its dataset."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FAME_DATA", str(tmp_path_factory.mktemp("cache")))
-        plain = experiment_from_dict({**TINY, "backbone": {"epochs": 1}})
-        dataset = load_dataset(plain.data)
-        workers = Workers(device=CPU)
-        folder = tmp_path_factory.mktemp("training")
-        for _ in fit(resolve(plain, dataset, CPU, 1), dataset.sequences, folder, workers):
-            pass
-        return read_trained(folder), dataset
-
-
-@pytest.fixture
-def folder(made, tmp_path: Path) -> Path:
-    """A freshly exported folder."""
-    export_model(tmp_path / "best", *made)
-    return tmp_path / "best"
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -124,43 +101,6 @@ def test_trainings_with_other_seeds_join_metrics_card_and_ranks(made, repeats, t
     assert f"{found['mean']:.4f} ± {found['sd']:.4f}" in (tmp_path / "best" / "README.md").read_text()
 
 
-def test_a_model_read_back_gives_the_same_scores(made, folder):
-    trained, dataset = made
-    exported = load_model(folder)
-    assert exported.experiment == trained.experiment == read_experiment(folder / "config.yaml")
-    rows = random_rows(20, 8, dataset.sequences.item_count, seed=1)
-    model = build_model(trained.experiment, dataset.sequences.item_count, trained.weights)
-    with torch.no_grad():
-        assert torch.equal(exported.model.encode(*rows), model.encode(*rows))
-        assert torch.equal(exported.model.item_table(), model.item_table())
-    assert not exported.model.training
-
-
-def test_the_catalogue_has_ids_titles_and_training_counts(made, folder):
-    dataset, catalogue = made[1], load_model(folder).catalogue
-    assert catalogue.ids == dataset.items.ids.tolist()
-    assert catalogue.titles == list(dataset.items.columns["title"])
-    training = [item for user in range(len(dataset.sequences)) for item in dataset.sequences[user][:-2].tolist()]
-    assert catalogue.counts == [training.count(number) for number in range(1, len(catalogue.ids) + 1)]
-
-
-def test_the_card_says_what_it_is_and_how_to_use_and_repeat_it(made, tmp_path):
-    trained, dataset = made
-    metrics = export_model(tmp_path / "my models" / "best", trained, dataset)
-    card = (tmp_path / "my models" / "best" / "README.md").read_text()
-    for words in (
-        "# fame on synthetic",
-        f"| ndcg@10 | {metrics['validation']['ndcg@10']:.4f} | {metrics['test']['ndcg@10']:.4f} |",
-        dataset.fingerprint,
-        "python -m fame.recommend --model . --user ID",
-        "python -m fame.train --config config.yaml",
-        "| model.heads | 2 |",
-        f"| data.core | {trained.experiment.data.core} |",
-        "| backbone.epochs | 1 |",
-    ):
-        assert words in card
-
-
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_in_the_middle_leaves_the_old_folder_or_nothing(step, error, made, folder, monkeypatch):
@@ -217,66 +157,6 @@ def test_a_file_in_the_way_is_left_alone(made, tmp_path):
         export_model(tmp_path / "best", *made)
     assert (tmp_path / "best").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def edit(name: str, old: str, new: str):
-    def change(folder: Path) -> None:
-        text = (folder / name).read_text()
-        assert old in text
-        (folder / name).write_text(text.replace(old, new))
-
-    return change
-
-
-def shorten_titles(folder: Path) -> None:
-    catalogue = json.loads((folder / "items.json").read_text())
-    (folder / "items.json").write_text(json.dumps({**catalogue, "titles": catalogue["titles"][:-1]}))
-
-
-def shorten_catalogue(folder: Path) -> None:
-    catalogue = json.loads((folder / "items.json").read_text())
-    (folder / "items.json").write_text(
-        json.dumps({key: values[:-1] for key, values in catalogue.items() if key != "columns"})
-    )
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda folder: (folder / "model.safetensors").unlink(), "holds no exported model"),
-        (lambda folder: (folder / "config.yaml").unlink(), r"config.yaml is missing or damaged \(no such file"),
-        (lambda folder: (folder / "items.json").unlink(), "items.json is missing or damaged"),
-        (lambda folder: cut(folder / "model.safetensors"), "model.safetensors is not a checkpoint .* or is damaged"),
-        (lambda folder: cut(folder / "items.json"), "items.json is missing or damaged"),
-        (lambda folder: (folder / "config.yaml").write_text("- 1"), "config.yaml is missing or damaged"),
-        (lambda folder: (folder / "items.json").write_text("[1]"), "items.json is missing or damaged"),
-        (shorten_titles, "items.json is missing or damaged .its lists are not equally long"),
-        (shorten_catalogue, "model.safetensors has item_count 30, but the files beside it say 29"),
-        (edit("config.yaml", "max_length: 8", "max_length: 9"), "has max_length 8, but the files beside it say 9"),
-        (edit("config.yaml", "dim: 8", "dim: 16"), "model.safetensors does not fit the model in"),
-        (edit("config.yaml", "experts: 2", "experts: 4"), "model.safetensors does not fit the model in"),
-        (edit("config.yaml", "heads:", "haeds:"), "config.yaml is missing or damaged .*did you mean 'heads'"),
-    ],
-)
-def test_a_damaged_folder_is_one_line(damage, words, folder):
-    load_model(folder)
-    damage(folder)
-    with pytest.raises(UserError, match=words) as caught:
-        load_model(folder)
-    assert str(folder) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_the_checkpoint_of_a_training_is_not_an_exported_model(made, folder):
-    from fame.artifacts.checkpoint import save_checkpoint
-
-    save_checkpoint(folder / "model.safetensors", made[0].weights, {"experiment": {}})
-    with pytest.raises(UserError, match=r"model.safetensors has model None, but the files beside it say fame"):
-        load_model(folder)
 
 
 @pytest.mark.parametrize(("mask", "file", "directory"), [(0o022, 0o644, 0o755), (0o027, 0o640, 0o750)])

@@ -41,3 +41,26 @@ def test_what_cannot_be_understood_is_said(given, words):
     with pytest.raises(UserError) as raised:
         Request.read(given)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"top": 0}, "top = 0: must be a whole number of at least 1"),
+        ({"top": True}, "top = True: must be"),
+        ({"top": 2.0}, "top = 2.0: must be"),
+        ({"history": "i1"}, "history = 'i1': must be a list of item ids"),
+        ({"candidates": "i1"}, "candidates = 'i1': must be a list"),
+        ({"exclude": None}, "exclude = None: must be a list"),
+        ({"min_score": float("nan")}, "min_score = nan: must be a number"),
+        ({"min_score": "high"}, "min_score = 'high': must be a number"),
+        ({"where": ["brand"]}, "where = ['brand']: must name columns"),
+        ({"where": {"price": {"low": 3}}}, "where price = {'low': 3}: give a label"),
+        ({"where": {"price": {}}}, "where price = {}: give a label"),
+        ({"where": {"brand": [["Acme"]]}}, "where brand = [['Acme']]: give a label"),
+    ],
+)
+def test_a_request_that_cannot_be_understood_is_one_line(fields, words):
+    with pytest.raises(UserError) as raised:
+        Request(**fields)
+    assert words in str(raised.value) and "\n" not in str(raised.value)

@@ -10,7 +10,6 @@ import torch
 from fame.artifacts.checkpoint import load_checkpoint
 from fame.config import CHANGEABLE
 from fame.errors import UserError
-from fame.serving.card import model_card
 from fame.training.adopt import adopt
 from fame.training.fit import CHECKPOINT, experiment_key, fit, read_trained
 from tests.fame.helpers import experiment, timeless
@@ -76,26 +75,3 @@ def test_changeable_keys_are_settings():
     for key in CHANGEABLE:
         section, name = key.split(".")
         assert name in tree[section]
-
-
-def test_the_model_card_says_that_settings_changed():
-    metrics = {
-        "metric": "ndcg@10",
-        "validation": {"ndcg@10": 0.1},
-        "test": {"ndcg@10": 0.1},
-        "best_epoch": 2,
-        "epochs": 6,
-        "dataset": {
-            "name": "tiny",
-            "recipe": "whole",
-            "fingerprint": "tiny",
-            "statistics": {"users": 1, "items": 2, "actions": 3, "average_length": 3.0},
-        },
-        "provenance": {},
-        "lists": {"validation": {}, "test": {}},
-    }
-    assert "reaches the same validation metric" in model_card(experiment(), metrics)
-    metrics["changes"] = [{"epoch": 2, "origin": "a", "settings": {}}, {"epoch": 4, "origin": "b", "settings": {}}]
-    card = model_card(experiment(), metrics)
-    assert "settings changed during the training, after epoch 2, 4" in card
-    assert "reaches the same" not in card

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tuning.search.test_study_search import make
+from tests.tuning.search.studies import make
 from tuning.driver import budget
 from tuning.driver.budget import TimeBudget, TrialTime
 from tuning.faults import halt

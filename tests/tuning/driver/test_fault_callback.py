@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, RayTaskError
 
-from tests.tuning.search.test_study_search import METRIC, finish, make
+from tests.tuning.search.studies import METRIC, finish, make
 from tuning.driver import fault_callback, hang
 from tuning.driver.fault_callback import RETRIES, FaultCallback
 from tuning.faults import Fault, end

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
-from tests.tuning.search.test_study_search import METRIC, finish, make
+from tests.tuning.search.studies import METRIC, finish, make
 from tuning.driver import restoring
 from tuning.driver.restoring import CatchUp, NotRestoredError, RestoreCheck, SchedulerMemory, StoppedBefore
 from tuning.study.trials import RAY_ID

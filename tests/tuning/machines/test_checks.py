@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from fame.errors import UserError
+from tests.tuning.machines.good_machine import GOOD, NEEDS
 from tuning.machines import checks
 from tuning.machines.checks import Machine, Needs, check_disk, check_machine, check_storage, check_tracking
 from tuning.plan.options import Options
@@ -20,18 +21,6 @@ from tuning.storage.layout import Storage
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
-NEEDS = Needs.declared()
-GOOD = Machine(
-    host="here",
-    python="3.11.7",
-    packages={name: importlib.metadata.version(name) for name in NEEDS.packages},
-    code="c0de",
-    open_files=65536,
-    shared_memory=8 * GIB,
-    disk="/tmp",
-    disk_bytes=100 * GIB,
-    disk_free=50 * GIB,
-)
 
 
 def levels(machine: Machine) -> dict[str, str]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fame.errors import UserError
-from tests.tuning.search.test_study_search import METRIC, make
+from tests.tuning.search.studies import METRIC, make
 from tuning.results import best
 from tuning.results.best import export_best
 from tuning.storage.layout import Storage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fame.config.tree import experiment_from_dict
 from fame.datasets import load_dataset
-from tests.tuning.search.test_study_search import make
+from tests.tuning.search.studies import make
 from tuning.results.sanity import COUNTING, sanity_lines
 from tuning.study.sanity import sanity_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from tests.tuning.search.test_study_search import METRIC, make
+from tests.tuning.search.studies import METRIC, make
 from tuning.faults import FAULT
 from tuning.schedulers.again import better_part, replay
 from tuning.study.trials import trials_of, without_progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fame.training.shared_stages import StageUse
-from tests.tuning.search.test_study_search import METRIC, make
+from tests.tuning.search.studies import METRIC, make
 from tuning.study.stage_uses import Uses, from_metrics, reported_uses, to_metrics
 from tuning.study.trials import total_uses
 

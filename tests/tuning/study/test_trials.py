@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tuning.search.test_study_search import METRIC, make
+from tests.tuning.search.studies import METRIC, make
 from tuning.faults import Fault, end
 from tuning.study.trials import SweepTrial, Varied, ranked, run_name, total_uses
 

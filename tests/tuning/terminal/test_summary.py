@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fame.errors import EXIT_FAILED, EXIT_INTERRUPTED
-from tests.tuning.search.test_study_search import METRIC, make
+from tests.tuning.search.studies import METRIC, make
 from tuning.faults import Fault, end
 from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan

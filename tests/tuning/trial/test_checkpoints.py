@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fame.training.fit import CHECKPOINT
-from tests.tuning.trial.test_slot import SMALL, actor, alone, stable, steps
+from tests.tuning.trial.steps import SMALL, actor, alone, stable, steps
 from tuning.faults import MENDED
 from tuning.trial.checkpoints import Checkpoints, Kept, mend, read_trial
 from tuning.trial.plan import TrialPlan

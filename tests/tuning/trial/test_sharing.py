@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fame.training.loop import StageRun
-from tests.tuning.trial.test_slot import actor, configured, stable, steps
+from tests.tuning.trial.steps import actor, configured, stable, steps
 from tuning.study.stage_uses import from_metrics, to_metrics
 from tuning.trial.checkpoints import Checkpoints, read_trial
 from tuning.trial.plan import TrialPlan

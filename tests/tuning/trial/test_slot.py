@@ -7,84 +7,23 @@ import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from unittest import mock
 
 import pytest
 import torch
-from ray.tune.result import DONE, TRIAL_INFO
 
-from fame.training.fit import fit
-from fame.training.resolve import resolve
-from tests.fame.helpers import CPU, TIMINGS
+from tests.tuning.trial.steps import LARGE, SMALL, actor, alone, configured, stable, steps
 from tuning.trial import loop, slot
 from tuning.trial.checkpoints import read_trial
-from tuning.trial.mailbox import Command, Start
-from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.plan import TrialPlan
 from tuning.trial.restart import NOTE, Restart
-from tuning.trial.slot import ENDED, Slot
-from tuning.trial.worker import Worker
+from tuning.trial.slot import ENDED
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
-
-SMALL, LARGE = {"train.lr": 1e-3}, {"train.lr": 1e-2, "model.dim": 16}
-
-
-class SameProcess:
-    """In place of a TorchTrainer: one worker in this process, with its mailbox."""
-
-    def __init__(self, plan: TrialPlan) -> None:
-        self.worker = Worker(plan, first=True, device=CPU)
-
-    def ask(self, command: Command) -> dict[str, Any] | None:
-        if isinstance(command, Start):
-            self.worker.start(command)
-        return self.worker.go()
-
-    def end(self) -> None:
-        self.worker.clear()
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
-
-
-def configured(trial_id: str, point: dict[str, Any]) -> dict[str, Any]:
-    """A trial's configuration, as it comes to an actor."""
-    return {**point, TRIAL_INFO: SimpleNamespace(trial_id=trial_id)}
-
-
-def actor(plan: TrialPlan, trial_id: str, point: dict[str, Any]) -> Slot:
-    class Actor(Slot):
-        def setup(self, config: dict[str, Any]) -> None:
-            super().setup(config, plan)
-
-    with mock.patch.object(slot, "KeptTrainer", SameProcess):
-        return Actor(configured(trial_id, point))
-
-
-def steps(trial: Slot) -> list[dict[str, Any]]:
-    """Results of all steps to the end, without what differs from run to run."""
-    found = []
-    for result in iter(trial.step, ENDED):
-        found.append(stable(result))
-        if result.get(DONE):
-            break
-    return found
-
-
-def stable(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key not in {*TIMINGS, loop.TRIAL_SECONDS}}
-
-
-def alone(plan: TrialPlan, point: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """What the trial reports if it is trained without Ray."""
-    experiment = resolve(trial_experiment(plan.base, point), plan.dataset, CPU, plan.cpus_per_worker)
-    folder.mkdir()
-    reports = fit(experiment, plan.dataset.sequences, folder)
-    return [stable(loop.reported_metrics(report, experiment.train.metric)) for report in reports]
 
 
 def test_trials_in_one_process_are_those_that_run_alone(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fame.errors import UserError
 from fame.models.baselines.cl4srec import OPERATORS, CL4SRec, CL4SRecConfig
 from fame.models.sasrec import SASRec
 from tests.fame.helpers import CPU, cyclic_sequences, randomise
-from tests.fame.models.baselines.test_contrast import naive_nce
+from tests.fame.models.baselines.naive_nce import naive_nce
 
 ITEMS, LENGTH = 12, 8
 SMALL = {"dim": 8, "inner": 2, "dropout": 0.0, "attention_dropout": 0.0}

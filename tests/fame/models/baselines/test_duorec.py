@@ -15,7 +15,7 @@ from fame.models.baselines.duorec import DuoRec, DuoRecConfig, same_target
 from fame.models.sasrec import SASRec
 from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU, cyclic_sequences, randomise
-from tests.fame.models.baselines.test_contrast import naive_nce
+from tests.fame.models.baselines.naive_nce import naive_nce
 
 ITEMS, LENGTH = 12, 8
 SEQUENCES = cyclic_sequences(users=14, item_count=ITEMS, longest=12, seed=0)

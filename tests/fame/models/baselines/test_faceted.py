@@ -16,7 +16,7 @@ from fame.serving.explanation import explain
 from fame.training.fit import fit
 from fame.training.stages import stages
 from tests.fame.helpers import experiment, random_rows, randomise
-from tests.fame.test_explain import ITEMS, LENGTH, recommender
+from tests.fame.serving.explained import ITEMS, LENGTH, recommender
 
 SIZE = {"dim": 6, "heads": 1, "blocks": 2, "inner": 2}
 BACKBONES = {
