@@ -13,14 +13,13 @@ import pytest
 from packaging.requirements import Requirement
 
 from fame.errors import UserError
-from tests.tuning.machines.good_machine import GOOD, NEEDS
+from tests.tuning.machines.good_machine import GIB, GOOD, NEEDS
 from tuning.machines import checks
 from tuning.machines.checks import Machine, Needs, check_disk, check_machine, check_storage, check_tracking
 from tuning.plan.options import Options
 from tuning.storage.layout import Storage
 
 ROOT = Path(__file__).parents[3]
-GIB = 1 << 30
 
 
 def levels(machine: Machine) -> dict[str, str]:
