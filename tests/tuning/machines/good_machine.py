@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from tests.tuning.machines.good_machine import GOOD, NEEDS
 from tuning.machines.checks import Machine, Needs
 
 GIB = 1 << 30
