@@ -15,6 +15,8 @@ from fame.config import EvaluateConfig, Experiment
 from fame.config.tree import experiment_from_dict, to_dict, write_yaml
 from fame.evaluation.ranks import RANKS, Ranks, rules
 from fame.evaluation.seeds import over_seeds
+from tests.commands import Done, call
+from tuning import compare
 
 USERS = 800
 METRICS = ("hr@10", "ndcg@10")
@@ -120,3 +122,14 @@ class Published:
         for path in best.iterdir():
             self.client.log_artifact(parent, str(path), "best")
         return by_seed
+
+
+def run(published: Published, *args: object) -> Done:
+    return call(compare.main, "--tracking-uri", published.uri, *args)
+
+
+def cells(out: str, first: str) -> list[str]:
+    """The cells of the row of a table that begins with a text."""
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    (row,) = [row for row in rows if row[0] == first]
+    return row

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from fame.config.tree import parse_yaml
-from tuning.driver import sweep_note
 from tuning.driver.sweep_run import end_run, mlflow_tags
 from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
@@ -71,26 +70,6 @@ def test_an_interrupted_sweep_without_a_model_says_so(plan: Plan, storage: Stora
     note = told.pop("note")(PLACE)
     assert told == {"status": "interrupted", "tags": {}, "metrics": {}, "files": [], "front": []}
     assert "interrupted" in note and "--resume --name mine" in note
-
-
-def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, storage: Storage) -> None:
-    note = sweep_note.at_end(plan, storage, PLACE, best(), False)
-    assert "**fame** on **ml-latest-small**" in note and "--resume" not in note
-    assert note.split("\n\n")[1] == "validation ndcg@10 **0.3000** · test ndcg@10 **0.2500**"
-    assert note.split("\n\n")[2].startswith("[Trials, best first]")
-    assert "| metric | validation | test |\n| --- | --- | --- |\n| ndcg@10 | 0.3000 | 0.2500 |" in note
-    assert "- `train.lr`: 0.1" in note and "[Charts](#/experiments/7/runs?" in note and "compareRunsMode=CHART" in note
-    for command in ("-m tuning.dashboards --name mine", "-m fame.train --config ", "--history 2,3,4"):
-        assert command in note
-    assert "8 trials of at most " in sweep_note.at_start(plan, storage, PLACE)
-
-
-def test_the_description_shows_the_curves_as_a_picture(plan: Plan, storage: Storage) -> None:
-    picture = "![Learning curves](get-artifact?path=curves.png&run_uuid=abc)"
-    storage.best.mkdir(parents=True)
-    assert picture not in sweep_note.at_end(plan, storage, PLACE, best(), False)
-    storage.curves.write_bytes(b"PNG")
-    assert sweep_note.at_end(plan, storage, PLACE, best(), False).split("\n\n")[3] == picture
 
 
 def test_the_runs_have_the_user_and_the_program_and_no_commit_of_another_repository(

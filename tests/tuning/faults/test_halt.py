@@ -17,3 +17,9 @@ def test_the_first_reason_counts_and_is_signalled_once(monkeypatch: pytest.Monke
     module.halt("a full disk")
     module.halt("another")
     assert module.halted() == "a full disk" and signals == [signal.SIGUSR1]
+
+
+def test_a_new_sweep_forgets_why_an_earlier_one_was_stopped(monkeypatch):
+    monkeypatch.setattr(module, "REASONS", ["the disk is full"])
+    module.begin()
+    assert module.halted() is None

@@ -15,10 +15,8 @@ import fame
 from fame import UserError
 from tests.commands import call
 from tuning import command, tune
-from tuning.faults import halt
 from tuning.library.run import planned
 from tuning.library.tune import options_of
-from tuning.machines import resources
 from tuning.plan.command_line import parse
 
 ROOT = Path(__file__).parents[3]
@@ -121,21 +119,6 @@ def test_other_data_and_other_threads_are_refused(data):
     thread.start()
     thread.join()
     assert refused
-
-
-def test_a_process_that_is_connected_to_ray_is_told_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("ray.is_initialized", lambda: True)
-    with (
-        pytest.raises(UserError, match=r"connected to Ray already.*call ray\.shutdown\(\) first"),
-        resources.cluster(None, tmp_path / "ray"),
-    ):
-        pass
-
-
-def test_a_new_sweep_forgets_why_an_earlier_one_was_stopped(monkeypatch):
-    monkeypatch.setattr(halt, "REASONS", ["the disk is full"])
-    halt.begin()
-    assert halt.halted() is None
 
 
 SCRIPT = """

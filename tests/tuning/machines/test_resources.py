@@ -154,3 +154,12 @@ def test_an_address_where_nothing_listens_is_said_at_once(monkeypatch):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there .*refused"):
         connect(address, {})
+
+
+def test_a_process_that_is_connected_to_ray_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    with (
+        pytest.raises(UserError, match=r"connected to Ray already.*call ray\.shutdown\(\) first"),
+        resources.cluster(None, tmp_path / "ray"),
+    ):
+        pass

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.config.tree import experiment_from_dict
+from fame.runtime.parallel import Workers
 from fame.training.stages import recipes
-from tests.fame.training.test_shared_stages import ONE
+from tests.fame.helpers import CPU
 from tuning.plan.shared_stages import expected
 from tuning.space.file import space_from_dict
 
@@ -91,7 +92,11 @@ def test_it_is_the_number_of_different_keys(keys):
     points = [
         dict(zip(sorted(keys), values, strict=True)) for values in itertools.product(*map(SMALL.get, sorted(keys)))
     ]
-    found = {recipe.key(ONE) for point in points for recipe in recipes(experiment_from_dict(space.experiment(point)))}
+    found = {
+        recipe.key(Workers(device=CPU))
+        for point in points
+        for recipe in recipes(experiment_from_dict(space.experiment(point)))
+    }
     assert [one.runs for one in expected(space)] == [len(found)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fame.training.fit import Trained, fit, read_trained
 from fame.training.resolve import resolve
 from tests.commands import TINY
 from tests.fame.helpers import CPU
+from tuning.registry.package import package
 
 
 @pytest.fixture(scope="package")
@@ -42,7 +44,6 @@ def other(trained: tuple[Trained, Dataset], tmp_path: Path) -> Callable[[float],
     """Makes exported folders of other weights: those of `best` times a factor."""
 
     def make(factor: float) -> Path:
-        import dataclasses
 
         one, dataset = trained
         weights = {name: weight * factor for name, weight in one.weights.items()}
@@ -50,3 +51,10 @@ def other(trained: tuple[Trained, Dataset], tmp_path: Path) -> Callable[[float],
         return tmp_path / f"times-{factor}"
 
     return make
+
+
+@pytest.fixture(scope="module")
+def target(best: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("package") / "model"
+    package(best, target)
+    return target

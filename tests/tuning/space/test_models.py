@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
 
 import pytest
 import yaml
@@ -14,8 +13,6 @@ from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import Plan
-from tuning.results.by_model import by_model
-from tuning.search.study_search import StudySearch
 from tuning.space import settings_at
 from tuning.space.models import SHORTLIST
 from tuning.study.trials import run_name
@@ -61,19 +58,6 @@ def test_the_record_makes_the_same_space(plan):
     assert again.space == plan.space and again.space.start == plan.space.start
     longer = plan_from_record(record, plan.options, {"epochs": 9})
     assert longer.space.experiment({"model.name": "sasrec"})["train"]["epochs"] == 9
-
-
-def test_the_search_tries_all_models_and_the_results_say_what_each_reached(plan, tmp_path):
-    search = StudySearch(plan.space, tmp_path / "study.log", trials=12)
-    for number in range(12):
-        point = search.suggest(f"{number:02d}")
-        assert plan.space.problem(point) is None
-        value = 0.2 if point["model.name"] == "sasrec" else 0.1
-        result = {"epoch": 2, "ndcg@10": value, "best_ndcg@10": value, "finished": True}
-        search.on_trial_complete(f"{number:02d}", result)
-    first, second = by_model(search.record.trials(), datetime.now())
-    assert (first.model, first.best.value, second.model, second.best.value) == ("sasrec", 0.2, "fame", 0.1)
-    assert first.trials + second.trials == 12 and first.epochs == 2 * first.trials and first.trials > second.trials
 
 
 def test_auto_is_the_shortlist_and_a_name_has_the_model_and_its_letters():

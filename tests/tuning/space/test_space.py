@@ -1,63 +1,22 @@
 from __future__ import annotations
 
-import copy
 import itertools
 import random
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.config.tree import experiment_from_dict, flatten, to_dict, write_yaml
+from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
 from fame.registry import models
-from tuning.space.domains import Choices, FloatRange, IntRange, read_constraint
+from tests.tuning.space.trees import TREE, changed, searching
 from tuning.space.file import default_space, fix, read_space, shipped_spaces, space_from_dict
-
-TREE = {
-    "base": {"model": {"name": "fame"}, "train": {"epochs": 3}},
-    "search": {
-        "model.heads": {"choices": [1, 2, 3, 4]},
-        "model.dim": {"choices": [12, 16]},
-        "model.dropout": {"low": 0.1, "high": 0.6, "step": 0.1},
-        "backbone.epochs": {"choices": [0, 5]},
-        "backbone.lr": {"low": "1e-4", "high": 1e-2, "log": True, "when": {"backbone.epochs": {"above": 0}}},
-    },
-    "constraints": ["model.heads divides model.dim"],
-    "start": [{"model": {"heads": 2, "dim": 16}}, {"model.heads": 3, "model.dim": 12, "backbone.epochs": 5}],
-}
-
-
-def changed(**sections) -> dict:
-    return {**copy.deepcopy(TREE), **sections}
-
-
-def searching(**keys) -> dict:
-    return changed(search={**TREE["search"], **keys})
 
 
 @pytest.fixture(scope="module")
 def space():
     return space_from_dict(TREE, "my.yaml")
-
-
-@pytest.mark.parametrize("name", shipped_spaces())
-def test_shipped_spaces_read_and_start_with_complete_points(name):
-    space = read_space(name)
-    assert space.start
-    rng = random.Random(0)
-    for point in [*space.start, *(space.draw(rng) for _ in range(50))]:
-        if space.problem(point) is None:
-            flat = flatten(to_dict(experiment_from_dict(space.experiment(point))))
-            assert all(flat[key] == value for key, value in point.items())
-
-
-def test_the_papers_settings_come_first():
-    for name in ("quick", "paper"):
-        first = read_space(name).start[0]
-        assert (first["model.heads"], first["model.experts"]) == (2, 4)
 
 
 def build(experiment, item_count: int):
@@ -108,15 +67,6 @@ def test_the_sweep_of_a_model_without_a_space():
     assert default_space("sasrec", False) == default_space("sasrec", True) == "sasrec"
     assert default_space("fame", True) == "fame" and default_space("fame", False) == "quick"
     assert default_space("mine", True) == "fame"
-
-
-def test_reads_types_and_writes_what_it_read(space, tmp_path):
-    assert space.search["model.heads"].domain == Choices((1, 2, 3, 4))
-    assert space.search["backbone.lr"].domain == FloatRange(1e-4, 1e-2, log=True)
-    file = tmp_path / "space.yaml"
-    file.write_text(write_yaml(space.to_dict()))
-    assert read_space(file) == space
-    assert ("backbone.lr", "0.0001 to 0.01, log", "backbone.epochs > 0") in space.describe()
 
 
 def test_start_points_take_what_they_leave_out_from_the_experiment(space):
@@ -213,111 +163,3 @@ def test_fixing_leaves_possible_choices_and_start_points(space):
 def test_fixing_what_cannot_be(space, settings, message):
     with pytest.raises(UserError, match=message):
         fix(space, settings)
-
-
-@pytest.mark.parametrize(
-    ("tree", "message"),
-    [
-        (searching(**{"model.head": {"choices": [1]}}), "search.model.head: unknown key .* did you mean 'model"),
-        (searching(**{"modell.heads": {"choices": [1]}}), "search.modell.heads: unknown key"),
-        (searching(**{"train.lr": {"low": 2, "high": 1}}), r"search.train.lr: low = 2.0: must be below high = 1.0"),
-        (searching(**{"train.lr": {"low": 0, "high": 1, "log": True}}), "low = 0.0: must be positive on a log scale"),
-        (searching(**{"train.lr": {"low": 0, "hi": 1}}), "unknown setting 'hi': did you mean 'high'"),
-        (searching(**{"train.lr": {"low": 1}}), "search.train.lr: high is missing"),
-        (searching(**{"train.lr": [1, 2]}), r"search.train.lr: \[1, 2\]: must be"),
-        (searching(**{"train.lr": {"low": 0.1, "high": "x"}}), "high = 'x': must be a finite number"),
-        (searching(**{"train.lr": {"low": 0.1, "high": 0.5, "step": 0.3}}), "step = 0.3: must divide high - low"),
-        (searching(**{"train.lr": {"low": 0.1, "high": 0.5, "step": 0}}), "step = 0.0: must be positive"),
-        (searching(**{"train.lr": {"low": 0.1, "high": 0.5, "step": 0.1, "log": True}}), "be combined with log"),
-        (searching(**{"train.lr": {"low": -0.1, "high": 0.5}}), "search.train.lr: train.lr = -0.1: must"),
-        (searching(**{"train.epochs": {"low": 1, "high": 5}}), "search.train.epochs: is set in 'base' too"),
-        (searching(**{"model.blocks": {"low": 1.5, "high": 3}}), "low = 1.5: must be a whole number"),
-        (searching(**{"model.facet_norm": {"low": 1, "high": 3}}), "search.model.facet_norm: is not a number"),
-        (
-            searching(**{"model.facet_norm": {"choices": ["facet", "past"]}}),
-            "model.facet_norm: model.facet_norm = 'past': must be",
-        ),
-        (searching(**{"model.heads": {"choices": []}}), "search.model.heads: choices = .*needs at least one"),
-        (searching(**{"model.heads": {"choices": [1, 1]}}), "choices: 1 must be there only once"),
-        (searching(**{"model.heads": {"choices": [[1]]}}), r"choices: \[1\] must be a number, a text"),
-        ({"search": {"model.heads": {"choices": [1, 5]}}}, "search.model.heads: model.heads = 5: must divide"),
-        (searching(**{"model.blocks": {"choices": [1, "two"]}}), "model.blocks = 'two': must be of type int"),
-        (searching(**{"train.metric": {"choices": ["hr@5"]}}), "search.train.metric: trials that differ"),
-        (searching(**{"train.validation_users": {"choices": [0, 9]}}), "search.train.validation_users: trials that"),
-        (searching(**{"data.core": {"choices": [1, 5]}}), "search.data.core: trials that differ in it cannot"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"trai.lr": 1}}}), "unknown key 'trai.lr'"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"train.lr": 1}}}), "'train.lr' must come .*: move it"),
-        (
-            searching(**{"train.lr": {"choices": [1], "when": {"model.facet_norm": "facet"}}}),
-            "before .*: set it in 'base'",
-        ),
-        (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": 7}}}), "'model.heads = 7' cannot hold"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": {"over": 7}}}}), "must be a value, a list"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"model.heads": {"above": 4}}}}), "> 4' cannot hold"),
-        (searching(**{"train.lr": {"choices": [1], "when": {"train.epochs": 4}}}), "= 4' cannot hold: it is 3 in"),
-        (changed(constraints=["model.heads divides"]), "constraints: .* must look like"),
-        (changed(constraints=["__import__('os')"]), "constraints: .* must look like"),
-        (changed(constraints=["model.head < 3"]), "constraint 'model.head < 3': unknown key 'model.head'"),
-        (changed(constraints=["model.facet_norm < 3"]), "model.facet_norm must be a number; it can be 'joint'"),
-        (changed(constraints=["model.heads > 4"], start=[]), "impossible space: none of 5,000 random configurations"),
-        (changed(base={"train": {"epoch": 1}}), "base: unknown .* key 'train.epoch': did you"),
-        (changed(base={"model": {"name": "famee"}}), "unknown model 'famee'"),
-        (changed(start=[{"model.head": 2}]), "start point 1: 'model.head' is not searched: did you mean 'model"),
-        (changed(start=[{}, {"model.heads": 7}]), "start point 1: model.dim = 64 .not given.* must be in {12, 16}"),
-        (changed(start=[{"model.dim": 12, "model.heads": 7}]), "point 1: model.heads = 7: must be in {1,"),
-        (changed(start=[{"model.dim": 16, "model.heads": 3}]), "start point 1: constraint 'model.heads"),
-        (changed(start=[{"model.dim": 16, "backbone.lr": 1e-3}]), "'backbone.lr' must be left out: it"),
-        (changed(start=[3]), "start point 1: 3: must be a mapping"),
-        (changed(serch={}), "my.yaml: unknown section 'serch': did you mean 'search'"),
-        (changed(search=[1]), r"my.yaml: search = \[1\]: must be a mapping"),
-        (None, "my.yaml: must be a mapping"),
-    ],
-)
-def test_bad_spaces_are_one_clear_line(tree, message):
-    with pytest.raises(UserError, match=message) as caught:
-        space_from_dict(tree, "my.yaml")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_space_lists_those_that_ship(tmp_path):
-    with pytest.raises(UserError, match="no space file 'papr': did you mean 'paper'"):
-        read_space("papr")
-    with pytest.raises(UserError, match="no such file"):
-        read_space(tmp_path / "mine.yaml")
-
-
-def test_a_width_that_only_the_searched_heads_fit():
-    search = {"model.heads": {"choices": [3, 5]}, "train.lr": {"choices": [1]}}
-    assert space_from_dict({"base": {"model": {"dim": 15}}, "search": search}).size() == 2
-
-
-@pytest.mark.parametrize("text", ["3 divides a", "a <= b", "a < 2", "a >= 1.5", "b > a", "a == 6", "a != b"])
-def test_constraint_forms(text):
-    constraint = read_constraint(text)
-    assert constraint.holds({"a": 6, "b": 7}) == (text != "a < 2")
-    assert str(constraint) == text
-
-
-def test_ranges_include_both_ends():
-    assert FloatRange(0.1, 0.6, step=0.1).values() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    assert list(IntRange(1, 7, step=3).values()) == [1, 4, 7]
-    assert 0.25 not in FloatRange(0.1, 0.6, step=0.1)
-
-
-def test_reading_a_space_needs_neither_ray_nor_optuna():
-    code = (
-        "import sys; from tuning.space.file import read_space; read_space('fame')\n"
-        "assert not {'ray', 'optuna', 'mlflow', 'pandas'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_key_of_no_section_is_refused_with_its_line(tmp_path):
-    """The sweep sets `seed` itself, so a searched one would be dropped."""
-    file = tmp_path / "seeds.yaml"
-    file.write_text("search:\n  train.lr: {low: 1.0e-4, high: 1.0e-2}\n  seed: {choices: [0, 1]}\n")
-    with pytest.raises(UserError, match=r"seeds.yaml, line 3: search.seed: is no key of a section \(backbone, data, "):
-        read_space(file)
-    file.write_text("search:\n  train.lr: {choices: [1.0]}\n  train.lr: {choices: [2.0]}\n")
-    with pytest.raises(UserError, match=r"the key 'train.lr' stands in line 2 and again in line 3"):
-        read_space(file)

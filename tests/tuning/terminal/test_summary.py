@@ -14,7 +14,6 @@ from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
 from tuning.plan.sweep_plan import Plan
 from tuning.storage.layout import Storage
-from tuning.study.sanity import judgement
 from tuning.terminal import summary
 from tuning.tracking.links import Place
 
@@ -108,12 +107,6 @@ def test_the_table_shows_what_counting_reaches(plan, storage, tmp_path, capsys) 
     summary.print_results(plan, storage, search.record.trials(), None, THERE, None, SANITY)
     out = capsys.readouterr().out
     assert "popularity" in out and "0.0123" in out and "0.0456" in out
-
-
-def test_the_best_is_compared_with_what_counting_reaches() -> None:
-    assert judgement(SANITY, METRIC, 0.08) == "8.0 × popularity, 2.0 × transition on test"
-    assert judgement(SANITY, METRIC, 0.03).startswith("at least as good on test without training: transition;")
-    assert judgement({}, METRIC, 0.08) is None
 
 
 def test_the_table_shows_the_front_and_limits_that_no_trial_keeps_are_one_line(storage, tmp_path, capsys) -> None:

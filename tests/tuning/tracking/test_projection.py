@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -10,20 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fame.config.tree import experiment_from_dict
-from fame.datasets import load_dataset
 from fame.errors import UserError
-from fame.training.fit import fit
-from tests.commands import TINY
 from tests.tuning.mlflow_server import Server, free_port
 from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
 from tuning.faults import Fault
-from tuning.tracking.inputs import dataset_input
 from tuning.tracking.projection import Projection
-from tuning.tracking.vocabulary import valid_name
-from tuning.trial.checkpoints import Checkpoints
-from tuning.trial.loop import reported_metrics
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
 
@@ -144,27 +135,6 @@ def test_many_parameters_changed_parameters_and_numbers_that_are_not_finite(
     assert run.data.tags["not_finite.norm"] == "inf at epoch 1"
     assert [step for step, _ in seen.history("a", "validation/ndcg_10")] == list(range(1, 600))
     assert len([tag for tag in seen.parent.data.tags if tag.startswith("tag ")]) == 120
-
-
-def test_a_run_that_a_user_deletes_stays_deleted_and_disturbs_nothing(
-    open_sweep: Open, uri: str, experiment: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    sweep = open_sweep("s")
-    for trial in ("a", "b"):
-        sweep.begin(trial)
-    assert sweep.projection.update()
-    seen = Seen(uri, experiment, "s")
-    seen.client.delete_run(seen.child("a").info.run_id)
-    for epoch in (1, 2):
-        for trial in ("a", "b"):
-            sweep.report(trial, epoch, 0.1, loss=1.0)
-        assert sweep.projection.update()
-    assert caplog.text.count("MLflow refuses a write of trial a (") == 1
-    assert seen.history("b", "train/loss") == [(1, 1.0), (2, 1.0)]
-    again = open_sweep("s", resume=True)
-    again.end("a", "finished")
-    assert again.projection.update()
-    assert [run.data.tags["trial"] for run in seen.children()] == ["b"]
 
 
 def test_a_server_that_is_away_gets_all_when_it_is_back(
@@ -305,104 +275,6 @@ def test_two_sweeps_may_fill_a_new_database_at_once(tmp_path: Path) -> None:
     assert [Seen(uri, "e", name).parent.info.status for name in ("a", "b")] == ["FINISHED", "FINISHED"]
 
 
-def test_a_store_that_lacks_epochs_gets_them_from_the_checkpoints(
-    open_sweep: Open, uri: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAME_DATA", str(tmp_path / "data"))
-    tiny = experiment_from_dict(TINY)
-    (tmp_path / "fit").mkdir()
-    first, reports = open_sweep("s"), []
-    checkpoints = Checkpoints(str(first.folder), "known", 0)
-    for report in fit(tiny, load_dataset(tiny.data).sequences, tmp_path / "fit"):
-        reports.append(reported_metrics(report, METRIC))
-        checkpoints.add(tmp_path / "fit", reports[-1])
-    curve = {report["epoch"]: report[METRIC] for report in reports}
-    for trial in ("same", "known", "lacking", "deleted"):
-        first.begin(trial)
-        first.report(trial, 1, curve[1], loss=7.0)
-    first.report("same", 2, curve[2])
-    first.end("same", "finished")
-    assert first.projection.update()
-    first.projection.close()  # killed: the study goes on without it
-    for trial in ("known", "lacking", "deleted"):
-        first.report(trial, 2, curve[2])
-        first.end(trial, "finished" if trial == "known" else "pruned")
-    first.begin("missing")
-    first.end("missing", "failed")
-    seen = Seen(uri, experiment, "s")
-    seen.client.delete_run(seen.child("deleted").info.run_id)
-    before = seen.client.get_run(seen.child("same").info.run_id).to_dictionary()
-
-    for _ in range(2):  # the second time there is nothing to do
-        again = open_sweep("s", resume=True)
-        assert again.projection.update() and again.projection.behind == 0
-        assert seen.statuses() == {
-            "same": ("FINISHED", "finished"),
-            "known": ("FINISHED", "finished"),
-            "lacking": ("FINISHED", "pruned"),
-            "missing": ("FAILED", "failed"),
-        }
-        assert seen.client.get_run(seen.child("same").info.run_id).to_dictionary() == before
-        for trial in ("known", "lacking"):
-            assert seen.history(trial, "validation/ndcg_10") == [(epoch, curve[epoch]) for epoch in (1, 2)]
-        assert seen.history("known", "train/loss") == [(1, 7.0), (2, reports[1]["loss"])]
-        assert seen.history("lacking", "train/loss") == [(1, 7.0)]  # it has no checkpoint
-        assert seen.child("missing").data.params == {"x": "1"}
-        assert seen.child("known").info.run_name == f"known · {max(curve[1], curve[2]):.4f}"
-
-
-@pytest.mark.parametrize("ends", [False, True])
-def test_a_sweep_of_an_earlier_version_gets_the_names_of_this_one(
-    open_sweep: Open, uri: str, experiment: str, monkeypatch: pytest.MonkeyPatch, ends: bool
-) -> None:
-    with monkeypatch.context() as earlier:
-        for module in ("runs", "writer"):
-            earlier.setattr(f"tuning.tracking.{module}.metric_name", valid_name)
-        first = open_sweep("s")
-        first.begin("a")
-        first.report("a", 1, 0.1, loss=1.0)
-        if ends:
-            first.end("a", "finished")
-        assert first.projection.update()
-        first.projection.close()
-    seen = Seen(uri, experiment, "s")
-    assert seen.child("a").data.metrics == {"ndcg_at_10": 0.1, "loss": 1.0}
-    again = open_sweep("s", resume=True)
-    if not ends:
-        again.end("a", "finished")
-    assert again.projection.update() and again.projection.behind == 0
-    assert seen.history("a", "validation/ndcg_10") == seen.history("a", "ndcg_at_10") == [(1, 0.1)]
-    assert seen.statuses() == {"a": ("FINISHED", "finished")}
-
-
-def test_all_runs_have_the_dataset_once_and_a_trial_has_all_settings(
-    open_sweep: Open, uri: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAME_DATA", str(tmp_path / "data"))
-    dataset = load_dataset(experiment_from_dict(TINY).data)
-    tags = {"mlflow.user": "me", "mlflow.source.name": "sweep.py", "mlflow.source.git.commit": "c1"}
-    for resume in (False, True):
-        sweep = open_sweep(
-            "s",
-            tags,
-            resume=resume,
-            dataset=dataset_input(dataset),
-            settings=lambda point: {"model.name": "fame", **point, "model.dim": 8},
-        )
-        sweep.begin("a", {"model.heads": 2})
-        assert sweep.projection.update()
-    seen = Seen(uri, experiment, "s")
-    for run in (seen.parent, seen.child("a")):
-        (found,) = run.inputs.dataset_inputs
-        assert (found.dataset.name, found.dataset.digest) == ("synthetic", dataset.fingerprint)
-        assert json.loads(found.dataset.profile)["num_rows"] == dataset.statistics["actions"]
-        columns = json.loads(found.dataset.schema)["mlflow_colspec"]
-        assert [(one["name"], one["type"]) for one in columns][:2] == [("user", "long"), ("item", "long")]
-        assert {tag.key: tag.value for tag in found.tags} == {"mlflow.data.context": "training"}
-        assert tags.items() <= run.data.tags.items()
-    assert seen.child("a").data.params == {"model.name": "fame", "model.heads": "2", "model.dim": "8"}
-
-
 def test_the_description_says_the_news_and_what_a_user_wrote_stays(open_sweep: Open, uri: str, experiment: str) -> None:
     seen = None
     for text in ("runs", "ended"):
@@ -425,25 +297,3 @@ def test_the_experiment_has_a_view_of_the_sweeps_trials(open_sweep: Open, uri: s
     assert place is not None and f"viewStateShareKey={place.view}" in place.trials("seen", METRIC)
     view = json.loads(client.get_experiment(place.experiment_id).tags[f"mlflow.sharedViewState.{place.view}"])
     assert view["searchFilter"] == "tags.sweep = 'seen'" and "params.`train.lr`" in view["selectedColumns"]
-
-
-def test_the_drivers_machine_is_sampled_and_outages_keep_the_samples(
-    open_sweep: Open, experiment: str, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    sweep = open_sweep("s", uri=server.uri, machine=True)
-    samples = sweep.projection.machine.samples
-    assert sweep.projection.update()
-    server.stop()
-    while len(samples) < 3:
-        time.sleep(0.05)
-    waited = [when for when, _ in samples][:3]
-    server.start()
-    assert sweep.projection.finish("finished")
-    client = Seen(server.uri, experiment, "s")
-    points = client.client.get_metric_history(client.parent.info.run_id, "system/cpu_utilization_percentage")
-    times = [point.timestamp for point in points]
-    assert set(waited) <= set(times) and len(set(times)) == len(times)
-    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
-    off = open_sweep("off", uri=server.uri, machine=True)
-    assert off.projection.update() and not off.projection.machine.samples

@@ -45,3 +45,8 @@ def make_plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return TrialPlan(base=BASE, dataset=dataset, **{**trials, **settings})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))

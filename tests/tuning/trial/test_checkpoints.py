@@ -20,11 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:De
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
-
-
 @pytest.fixture
 def plan(make_plan: Callable[..., TrialPlan]) -> TrialPlan:
     """After a trial `a` that was killed after two of three epochs."""

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:De
 POINT = {"model.name": "fame", "backbone.epochs": 2, "train.epochs": 1}
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
-
-
 @pytest.fixture
 def plan(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> TrialPlan:
     return make_plan(stages=str(tmp_path / "stages"))

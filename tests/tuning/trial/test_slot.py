@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.tuning.trial.steps import LARGE, SMALL, actor, alone, configured, stable, steps
-from tuning.trial import loop, slot
+from tuning.trial import slot
 from tuning.trial.checkpoints import read_trial
 from tuning.trial.plan import TrialPlan
 from tuning.trial.restart import NOTE, Restart
 from tuning.trial.slot import ENDED
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `(json|parse_obj)` method:DeprecationWarning")  # of Ray Train
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
-
-
-def test_trials_in_one_process_are_those_that_run_alone(make_plan: Callable[..., TrialPlan], tmp_path: Path) -> None:
-    plan = make_plan()
-    trial = actor(plan, "a", LARGE)
-    assert steps(trial) == alone(plan, LARGE, tmp_path / "large")
-    small = alone(plan, SMALL, tmp_path / "small")
-    assert trial.reset(configured("b", SMALL))
-    assert steps(trial) == small
-    # One that is stopped early, and then the first settings again, on threads that somebody changed.
-    assert trial.reset(configured("c", LARGE))
-    trial.step()
-    torch.set_num_threads(2)
-    assert trial.reset(configured("d", SMALL))
-    assert steps(trial) == small
-    assert torch.get_num_threads() == 1
-    trial.stop()
-    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_checkpoints_are_where_the_export_looks(make_plan: Callable[..., TrialPlan]) -> None:
@@ -87,45 +62,6 @@ def test_a_paused_trial_reports_only_what_is_new_and_takes_over_another_state(
     assert trained.history[0].train_seconds == first["train_seconds"]
     assert [change.origin for change in trained.changes] == ["good/epoch-1-0"]
     assert Path(plan.folder, "bad", "epoch-2-1").is_dir() and Path(plan.folder, "bad", "epoch-1-0").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (MemoryError("no more"), "infeasible"),
-        (RuntimeError("can't allocate memory: 4 bytes"), "infeasible"),
-        (ZeroDivisionError("division by zero"), "failed"),
-    ],
-)
-def test_what_would_come_again_is_reported_and_the_process_takes_the_next_trial(
-    make_plan: Callable[..., TrialPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
-) -> None:
-    plan = make_plan()
-    trial = actor(plan, "a", {"train.lr": 1e30})
-    (end,) = steps(trial)
-    assert end["fault"].startswith("diverged: ") and "finite" in end["fault"]
-    assert math.isnan(end["ndcg@10"]) and end["best_ndcg@10"] == 0
-
-    def fails(*args: object, **kwargs: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "fit", fails)
-        assert trial.reset(configured("b", SMALL))
-        (end,) = steps(trial)
-        assert end["fault"] == f"{kind}: {type(error).__name__}: {error}" and end["epoch"] == 0
-    assert trial.reset(configured("c", SMALL))
-    assert steps(trial) == alone(plan, SMALL, tmp_path / "alone")
-
-
-def test_what_can_heal_reaches_tune(make_plan: Callable[..., TrialPlan], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*args: object, **kwargs: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/there")
-
-    trial = actor(make_plan(), "a", SMALL)
-    monkeypatch.setattr(loop, "fit", fails)
-    with pytest.raises(OSError, match="No space left"):
-        trial.step()
 
 
 def test_storage_that_does_not_answer_fails_a_step_not_the_reset(

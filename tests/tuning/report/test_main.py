@@ -1,0 +1,25 @@
+"""`python -m tuning.report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fame.errors import EXIT_USER_ERROR
+from tests.commands import call
+from tests.tuning.report.conftest import Swept
+from tuning.report import __main__ as command
+
+
+def test_the_command_writes_it_for_a_sweep_that_has_ended(swept: Swept, tmp_path: Path):
+    swept.trials(4)
+    swept.export()
+    done = call(command.main, "mine", "--storage", tmp_path / "runs")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"report  {swept.storage.report}\n" and "5,678" in swept.storage.report.read_text()
+
+
+def test_the_command_names_the_nearest_sweep_or_what_is_missing(swept: Swept, tmp_path: Path):
+    done = call(command.main, "mien", "--storage", tmp_path / "runs")
+    assert done.code == EXIT_USER_ERROR and "did you mean 'mine'?" in done.err
+    done = call(command.main, "mine", "--storage", tmp_path / "runs")
+    assert done.code == EXIT_USER_ERROR and "has no study" in done.err and "\n" not in done.err.strip()
