@@ -18,9 +18,8 @@ def test_what_a_file_says_wins_over_its_recipe_and_the_file_stays_as_it_is() -> 
     assert tree["train"] == {"lr": 1.0}
 
 
-@pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("model", models.names())
-def test_every_recipe_is_one_of_every_model(name: str, model: str) -> None:
+@pytest.mark.parametrize(("name", "model"), [("paper", "fame"), *(("lineage", model) for model in models.names())])
+def test_a_recipe_fits_its_models(name: str, model: str) -> None:
     experiment_from_dict({"recipe": name, "model": {"name": model}})
 
 

@@ -1,4 +1,4 @@
-"""Writes `rectools_metrics.json`: metrics of RecTools on random rankings, which `test_against_rectools.py` compares with.
+"""Writes `rectools_metrics.json`: metrics of RecTools on random rankings, which `test_evaluator_rectools.py` compares with.
 
 RecTools 0.19.0 needs pandas below 3, so it has an environment of its own:
 
