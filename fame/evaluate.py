@@ -22,7 +22,7 @@ from fame.runtime.files import writing
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset
-    from fame.serving.other_data import Outcome
+    from fame.serving.other_data import OtherDataResult
 
 SETTABLE = ("data", "evaluate")
 """Sections that --set may change: the others belong to the weights."""
@@ -68,7 +68,7 @@ def _settings(own: Experiment, args: argparse.Namespace) -> Experiment:
     return experiment_from_dict(apply_overrides(tree, args.set))
 
 
-def _print(found: Outcome, experiment: Experiment) -> None:
+def _print(found: OtherDataResult, experiment: Experiment) -> None:
     if found.without_history:
         asked = found.users + found.without_history
         new = " (or no test item that occurs before them)" if experiment.evaluate.candidates == "known" else ""
@@ -84,7 +84,7 @@ def _print(found: Outcome, experiment: Experiment) -> None:
         print(f"{kind:12}" + "".join(f"{values[f'{kind}@{k}']:12.4f}" for k in cutoffs))
 
 
-def _write(path: Path, model: Path, dataset: Dataset, found: Outcome) -> None:
+def _write(path: Path, model: Path, dataset: Dataset, found: OtherDataResult) -> None:
     from fame.runtime.provenance import provenance
 
     data = {"name": dataset.config.name, "fingerprint": dataset.fingerprint, "statistics": dict(dataset.statistics)}

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from fame.serving.bulk import Engine, Job, Rows
+from fame.serving.bulk import Engine, Job, RowMaker
 from fame.serving.histories import Histories
 from fame.serving.recommender import load_recommender
 from fame.serving.request import Request
@@ -59,7 +59,7 @@ def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]
     cpus = max(1, sum(node.cpus for node in found()))
     rows = ray.data.from_items([{"number": number, "users": pickle.dumps(job.part(number))} for number in numbers])
     tables = rows.map(
-        cast(Any, Worker),  # Ray takes a class, too
+        cast(Any, RecommendingWorker),  # Ray takes a class, too
         fn_constructor_args=([model], job.request),
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cpus, len(numbers))),
         num_cpus=1,
@@ -68,7 +68,7 @@ def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]
         yield row["number"], pa.ipc.open_stream(row["table"]).read_all()
 
 
-class Worker:
+class RecommendingWorker:
     """A process of the cluster that has loaded the model."""
 
     def __init__(self, model: list[Any], request: Request) -> None:
@@ -80,12 +80,12 @@ class Worker:
         self.request = request
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> RowMaker:
         with tempfile.TemporaryDirectory(prefix="fame-model-") as folder:
             for name, content in self.files.items():
                 (Path(folder) / name).write_bytes(content)
             recommender = load_recommender(Path(folder))
-        return Rows(recommender, self.request)
+        return RowMaker(recommender, self.request)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         import pyarrow as pa

@@ -21,7 +21,7 @@ from __future__ import annotations
 from fame.artifacts.artifact import Artifact
 from fame.artifacts.claims import Claim, claim
 from fame.artifacts.folder import Folder, LocalFolder
-from fame.artifacts.recipe import Recipe
+from fame.artifacts.recipe import StageRecipe
 from fame.artifacts.tidy import remove_abandoned
 
-__all__ = ["Artifact", "Claim", "Folder", "LocalFolder", "Recipe", "claim", "remove_abandoned"]
+__all__ = ["Artifact", "Claim", "Folder", "LocalFolder", "StageRecipe", "claim", "remove_abandoned"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fame.artifacts.artifact import Artifact
 from fame.artifacts.folder import Folder
 from fame.artifacts.lease import Lease
-from fame.artifacts.recipe import Recipe
+from fame.artifacts.recipe import StageRecipe
 from fame.errors import UserError
 from fame.runtime.parallel import Workers
 
@@ -25,7 +25,7 @@ class Claim:
     Of several workers only the first one asks and keeps; the others do as it does.
     """
 
-    def __init__(self, folder: Folder, recipe: Recipe, workers: Workers) -> None:
+    def __init__(self, folder: Folder, recipe: StageRecipe, workers: Workers) -> None:
         name = f"{recipe.stage}-{recipe.key(workers)}"
         self.folder, self.recipe, self.workers, self.name = folder, recipe, workers, f"{name}.safetensors"
         self.lease = Lease(folder, name)
@@ -84,7 +84,7 @@ class Claim:
 
 
 @contextlib.contextmanager
-def claim(folder: Folder, recipe: Recipe, workers: Workers) -> Iterator[Claim]:
+def claim(folder: Folder, recipe: StageRecipe, workers: Workers) -> Iterator[Claim]:
     """A settled claim, given up at the end of the block whatever has become of it."""
     one = Claim(folder, recipe, workers)
     try:

@@ -12,7 +12,7 @@ from fame.runtime.parallel import Workers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class StageRecipe:
     """A stage's result is a pure function of these."""
 
     stage: str
@@ -20,7 +20,7 @@ class Recipe:
     """Version of the stage's code. Raise it when a change gives another result."""
     settings: Mapping[str, Any]
     """Deciding settings, by the keys that they have in the experiment, and those alone."""
-    before: Recipe | None = None
+    before: StageRecipe | None = None
     """Recipe of the stage whose result this stage starts from."""
 
     def key(self, workers: Workers) -> str:

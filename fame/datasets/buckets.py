@@ -21,7 +21,7 @@ BUCKETS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ArrayPlace:
     """Where an array lies in a file."""
 
     offset: int
@@ -29,7 +29,7 @@ class Place:
     dtype: np.dtype
 
 
-Kept = Place | np.ndarray
+Kept = ArrayPlace | np.ndarray
 """An array, or where it lies."""
 
 
@@ -58,21 +58,21 @@ class Scratch:
         """The array, or where it lies. `over`: what is no longer needed, and at least as long."""
         if self._file is None:
             return array
-        offset = over.offset if isinstance(over, Place) else self._end
+        offset = over.offset if isinstance(over, ArrayPlace) else self._end
         left = _bytes(np.ascontiguousarray(array))
         with writable():
             self._file.seek(offset)
             while left:
                 left = left[self._file.write(left) :]
         self._end = max(self._end, offset + array.nbytes)
-        return Place(offset=offset, count=len(array), dtype=array.dtype)
+        return ArrayPlace(offset=offset, count=len(array), dtype=array.dtype)
 
     def get(self, *places: Kept) -> np.ndarray:
         """The arrays at these places, one after the other."""
         arrays = [place if isinstance(place, np.ndarray) else self._read(place) for place in places]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def _read(self, place: Place) -> np.ndarray:
+    def _read(self, place: ArrayPlace) -> np.ndarray:
         assert self._file is not None
         array = np.empty(place.count, place.dtype)
         left = _bytes(array)
@@ -130,7 +130,7 @@ class RowsByUser:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Histories:
+class HistoryBlock:
     """The histories of some users, one after the other."""
 
     users: np.ndarray
@@ -147,12 +147,12 @@ class Histories:
         """Which of the users each row belongs to, [rows]."""
         return np.repeat(np.arange(len(self.users)), self.lengths)
 
-    def kept(self, keep: np.ndarray) -> Histories:
+    def kept(self, keep: np.ndarray) -> HistoryBlock:
         """The rows where `keep` is true; users without any vanish."""
         lengths = np.bincount(self.owners[keep], minlength=len(self.users))
         there = lengths > 0
         marks = None if self.marks is None else self.marks[keep]
-        return Histories(users=self.users[there], lengths=lengths[there], items=self.items[keep], marks=marks)
+        return HistoryBlock(users=self.users[there], lengths=lengths[there], items=self.items[keep], marks=marks)
 
 
 class Shelf:
@@ -165,20 +165,20 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def __iter__(self) -> Iterator[Histories]:
+    def __iter__(self) -> Iterator[HistoryBlock]:
         return (self[number] for number in range(len(self)))
 
-    def __getitem__(self, number: int) -> Histories:
+    def __getitem__(self, number: int) -> HistoryBlock:
         users, lengths, items, marks = self._buckets[number]
         get = self._scratch.get
-        return Histories(users=users, lengths=lengths, items=get(items), marks=None if marks is None else get(marks))
+        return HistoryBlock(users=users, lengths=lengths, items=get(items), marks=None if marks is None else get(marks))
 
-    def __setitem__(self, number: int, new: Histories) -> None:
+    def __setitem__(self, number: int, new: HistoryBlock) -> None:
         """Put fewer rows in place of a bucket's."""
         _, _, items, marks = self._buckets[number]
         self._buckets[number] = self._put(new, items, marks)
 
-    def append(self, new: Histories) -> None:
+    def append(self, new: HistoryBlock) -> None:
         self._buckets.append(self._put(new, None, None))
 
     @property
@@ -186,7 +186,7 @@ class Shelf:
         return sum(len(users) for users, *_ in self._buckets)
 
     def _put(
-        self, new: Histories, items: Kept | None, marks: Kept | None
+        self, new: HistoryBlock, items: Kept | None, marks: Kept | None
     ) -> tuple[np.ndarray, np.ndarray, Kept, Kept | None]:
         put = self._scratch.put
         return new.users, new.lengths, put(new.items, items), None if new.marks is None else put(new.marks, marks)

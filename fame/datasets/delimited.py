@@ -28,7 +28,7 @@ from fame.datasets.sniffing import (
     sample,
     skip_beginning,
 )
-from fame.datasets.tables import MISSING_WORDS, Table, clear_errors, unique_labels
+from fame.datasets.tables import MISSING_WORDS, FileTable, clear_errors, unique_labels
 from fame.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def checked_encoding(text: str) -> str:
     return text
 
 
-def open_delimited(file: DataFile, usual: str, reading: Reading) -> Table:
+def open_delimited(file: DataFile, usual: str, reading: Reading) -> FileTable:
     """The table in a delimited file; `usual` is the separator that its suffix says."""
     expected = "TSV" if usual == "\t" else "CSV"
     with clear_errors(file.name, expected):
@@ -117,7 +117,7 @@ def open_delimited(file: DataFile, usual: str, reading: Reading) -> Table:
         lists = frozenset(match["name"] for match in typed if match["kind"].endswith("_seq"))
     elif not headless and len(rows) > 1:
         lists = frozenset(n for n, cell in zip(table.columns, rows[1], strict=False) if is_list_text(cell))
-    return Table(
+    return FileTable(
         name=file.name,
         columns=table.columns,
         read=table.read,
@@ -141,7 +141,7 @@ def csv_table(
     quoted: bool = True,
     escape: str | None = None,
     own: DataFile | None = None,
-) -> Table:
+) -> FileTable:
     """A delimited text table. `header` names the columns of a file that does not do so itself.
 
     `doubled` says that the separator is the delimiter twice, `escape` which character stands before marks in fields. A file of the user's is `own`: there unquoted words such as
@@ -193,7 +193,7 @@ def csv_table(
         if own and quoted and lines.count > rows + skip:
             check_line_ends(name, opener, delimiter, encoding, escape)
 
-    return Table(name=name, columns=labels, read=read)
+    return FileTable(name=name, columns=labels, read=read)
 
 
 def _missing_words(escape: str | None) -> list[str]:

@@ -9,7 +9,7 @@ from fame.datasets.columns import as_array, id_texts, is_text
 from fame.datasets.entry import ItemTable
 from fame.datasets.histories import parsed
 from fame.datasets.readers import columns_there, find_column, plain_column
-from fame.datasets.tables import Rows, Table, clear_errors
+from fame.datasets.tables import FileTable, Rows, clear_errors
 from fame.errors import UserError
 
 TITLE_NAMES = (
@@ -32,7 +32,7 @@ TITLE_NAMES = (
 ITEM_ID_NAMES = ("item_id", "item", "id")
 
 
-def read_items(table: Table, id_column: str) -> ItemTable:
+def read_items(table: FileTable, id_column: str) -> ItemTable:
     """A whole item table as text; a value that is missing is "", a list is its labels joined by `|`."""
     import pyarrow as pa
 
@@ -90,7 +90,7 @@ def labels(value: Any) -> list[str]:
     return [str(value).lower() if isinstance(value, bool) else str(value)]
 
 
-def item_id_column(table: Table, item_column: str, given: str | None) -> str:
+def item_id_column(table: FileTable, item_column: str, given: str | None) -> str:
     """Which column of an item table holds the ids: the one given, else one with the name it has in the interactions."""
     if given is not None:
         return find_column(table, given, "item id")

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fame.datasets.encodings import not_utf8
 from fame.datasets.places import DataFile
-from fame.datasets.tables import Table, clear_errors
+from fame.datasets.tables import FileTable, clear_errors
 from fame.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ READ_DIRECTLY = (None, "gzip", "zstd")
 """Compressions that DuckDB reads itself."""
 
 
-def open_json(file: DataFile, encoding: str | None, wanted: Sequence[str]) -> Table:
+def open_json(file: DataFile, encoding: str | None, wanted: Sequence[str]) -> FileTable:
     """The table in a JSON file. `wanted`: fields that the user names, which are looked for in the whole file."""
     with _readable(file, encoding) as (connection, source):
         fields = _fields(connection, file, source, RECORDS_LOOKED_AT)
@@ -52,7 +52,7 @@ def open_json(file: DataFile, encoding: str | None, wanted: Sequence[str]) -> Ta
         with _readable(file, encoding) as (connection, source):
             yield from _batches(connection, file, source, columns, lists)
 
-    return Table(name=file.name, columns=fields, read=read, lists=lists)
+    return FileTable(name=file.name, columns=fields, read=read, lists=lists)
 
 
 @contextmanager

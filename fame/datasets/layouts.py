@@ -60,7 +60,7 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
-class Folder:
+class ArchiveFolder:
     """Files of a folder."""
 
     folder: Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fame.datasets.columns import is_list
 from fame.datasets.places import DataFile
-from fame.datasets.tables import Table, clear_errors, unique_labels
+from fame.datasets.tables import FileTable, clear_errors, unique_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROWS_IN_BATCH = 1 << 18
 
 
-def open_parquet(file: DataFile) -> Table:
+def open_parquet(file: DataFile) -> FileTable:
     """The table in a Parquet file."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -46,7 +46,7 @@ def open_parquet(file: DataFile) -> Table:
                         batch = batch.set_column(batch.schema.get_field_index(name), name, typed)
                 yield batch.select(list(columns))
 
-    return Table(
+    return FileTable(
         name=file.name,
         columns=labels,
         read=read,

@@ -24,7 +24,7 @@ import numpy as np
 
 from fame.config import DataConfig
 from fame.datasets import buckets
-from fame.datasets.buckets import Histories, RowsByUser, Scratch, Shelf
+from fame.datasets.buckets import HistoryBlock, RowsByUser, Scratch, Shelf
 from fame.datasets.columns import as_array
 from fame.datasets.encode import IdEncoder, Ids, parse_ratings
 from fame.datasets.entry import Chunk, Raw
@@ -120,7 +120,7 @@ class _Interactions:
         if core == 1:
             return
 
-        def good(histories: Histories) -> np.ndarray:
+        def good(histories: HistoryBlock) -> np.ndarray:
             keep = (self.counts >= core)[histories.items]
             owners = histories.owners
             return keep & (np.bincount(owners[keep], minlength=len(histories.users)) >= core)[owners]
@@ -217,7 +217,7 @@ class _Interactions:
                 forms=np.concatenate(forms),
             )
 
-    def _ordered(self, rows: dict[str, np.ndarray]) -> tuple[Histories, np.ndarray]:
+    def _ordered(self, rows: dict[str, np.ndarray]) -> tuple[HistoryBlock, np.ndarray]:
         """The rows of a bucket in order of user, part and time, ties as in the files; and their times."""
         forms, parts = np.divmod(rows["forms"], PARTS)
         times = self.times.unified(rows["times"], forms)
@@ -225,14 +225,14 @@ class _Interactions:
         local = local.astype(np.uint16) if len(users) <= 1 << 16 else local  # 16 bits are sorted by radix
         order = np.lexsort((times, parts, local) if parts.any() else (times, local))
         marks = {"time": times, "files": parts.astype(np.int8), "last": None}[self.config.split.by]
-        return Histories(
+        return HistoryBlock(
             users=users,
             lengths=lengths,
             items=rows["items"][order],
             marks=None if marks is None else marks[order],
         ), times
 
-    def _keep(self, chosen: Callable[[Histories], np.ndarray]) -> bool:
+    def _keep(self, chosen: Callable[[HistoryBlock], np.ndarray]) -> bool:
         """Keep the chosen rows of each bucket; whether any was left out."""
         changed = False
         for number, histories in enumerate(self.shelf):
@@ -259,7 +259,7 @@ class _Interactions:
         self.steps.append(Step(name=name, users=users, items=items, actions=actions))
 
 
-def _first_of_each_pair(histories: Histories) -> np.ndarray:
+def _first_of_each_pair(histories: HistoryBlock) -> np.ndarray:
     """Which rows are the first of their user and item."""
     import pandas as pd
 

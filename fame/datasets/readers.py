@@ -16,8 +16,8 @@ from fame.datasets.histories import one_row_each
 from fame.datasets.json_files import open_json
 from fame.datasets.parquet_files import open_parquet
 from fame.datasets.places import DataFile
-from fame.datasets.tables import Batch, Table, clear_errors, joined
-from fame.datasets.where import Condition
+from fame.datasets.tables import FileTable, TableBatch, clear_errors, joined
+from fame.datasets.where import RowCondition
 from fame.errors import UserError
 
 ROLES = ("user", "item", "time", "rating")
@@ -55,7 +55,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 def open_table(
     files: Sequence[DataFile], option: str, reading: Reading | None = None, wanted: Sequence[str] = ()
-) -> Table:
+) -> FileTable:
     """The rows of all files as one table. `wanted`: columns that the user names."""
     reading = reading or Reading()
     kinds = {_kind(file) for file in files}
@@ -90,7 +90,7 @@ def _kind(file: DataFile) -> str:
     )
 
 
-def _open(file: DataFile, reading: Reading, wanted: Sequence[str]) -> Table:
+def _open(file: DataFile, reading: Reading, wanted: Sequence[str]) -> FileTable:
     kind = _kind(file)
     if kind in SEPARATED:
         table = open_delimited(file, SEPARATED[kind], reading)
@@ -102,7 +102,7 @@ def _open(file: DataFile, reading: Reading, wanted: Sequence[str]) -> Table:
     return dataclasses.replace(table, columns=table.columns + [key for key, _ in constants], constants=constants)
 
 
-def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, str]:
+def choose_columns(table: FileTable, given: Mapping[str, str] | None) -> dict[str, str]:
     """Column of `table` for each role: those given by name or number, else those with a usual name."""
     given = dict(given or {})
     chosen = {}
@@ -143,7 +143,7 @@ def choose_columns(table: Table, given: Mapping[str, str] | None) -> dict[str, s
     return chosen
 
 
-def find_column(table: Table, name: str, role: str) -> str:
+def find_column(table: FileTable, name: str, role: str) -> str:
     """The column with this name or, if there is none, this number. Raises `UserError` if there is neither."""
     if name in table.columns:
         return name
@@ -157,7 +157,7 @@ def find_column(table: Table, name: str, role: str) -> str:
     raise UserError(f"{table.name} has no column {name!r} ({role}); {columns_there(table)}")
 
 
-def _repeated(table: Table, name: str, role: str) -> UserError:
+def _repeated(table: FileTable, name: str, role: str) -> UserError:
     numbers = [
         column.rpartition("(column ")[2].rstrip(")") for column in table.columns if column.startswith(f"{name} (")
     ]
@@ -167,7 +167,7 @@ def _repeated(table: Table, name: str, role: str) -> UserError:
     )
 
 
-def columns_there(table: Table) -> str:
+def columns_there(table: FileTable) -> str:
     one = "; if these are several, say what separates them with --separator" if len(table.columns) == 1 else ""
     return f"columns there: {', '.join(table.columns)[:400]}{one if table.blanks else ''}"
 
@@ -177,7 +177,7 @@ def plain_column(name: str) -> str:
 
 
 def read_interactions(
-    table: Table, columns: Mapping[str, str], with_rating: bool, where: Condition | None = None
+    table: FileTable, columns: Mapping[str, str], with_rating: bool, where: RowCondition | None = None
 ) -> Iterator[Chunk]:
     """The rows of a table as chunks, `columns` naming the column of each role."""
     if with_rating and "rating" not in columns:
@@ -187,7 +187,7 @@ def read_interactions(
         )
     roles = [role for role in (*ROLES, "clock") if role in columns and (role != "rating" or with_rating)]
     needed = list(dict.fromkeys([columns[role] for role in roles] + (where.columns if where else [])))
-    batches: Iterable[Batch] = table.batches(needed)
+    batches: Iterable[TableBatch] = table.batches(needed)
     if where:
         batches = where.filter(batches)
     for batch in batches:

@@ -19,12 +19,12 @@ from fame.datasets.delimited import Reading, checked_encoding, checked_separator
 from fame.datasets.download import RemoteFile, download
 from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, Raw, Recipe, Report, Source
 from fame.datasets.item_tables import guessed_title, item_id_column, read_items
-from fame.datasets.layouts import PREPARED, Files, Folder, Layout, Zip
+from fame.datasets.layouts import PREPARED, ArchiveFolder, Files, Layout, Zip
 from fame.datasets.places import DataFile, find_files
 from fame.datasets.readers import ITEM_ROLES, ROLES, choose_columns, find_column, open_table, read_interactions
 from fame.datasets.sequences import PARTS
-from fame.datasets.tables import Table
-from fame.datasets.where import Condition
+from fame.datasets.tables import FileTable
+from fame.datasets.where import RowCondition
 from fame.errors import UserError
 from fame.registry import datasets
 
@@ -112,7 +112,7 @@ class Published:
     def _look(self, archives: list[Path], folders: list[Path]) -> Source | None:
         """The first of these places that holds the dataset."""
         places: list[tuple[Path, Files]] = [(a, Zip(a)) for a in archives if a.is_file() and a.suffix == ".zip"]
-        places += [(f, Folder(f)) for f in folders]
+        places += [(f, ArchiveFolder(f)) for f in folders]
         for layout in (self.layout, PREPARED):
             for path, files in places:
                 if files.has(layout.interactions):
@@ -198,9 +198,9 @@ def _places(config: DataConfig) -> dict[int, tuple[str, str]]:
 class _Part:
     """The table of a part of the interactions."""
 
-    table: Table
+    table: FileTable
     columns: dict[str, str]
-    condition: Condition | None
+    condition: RowCondition | None
     number: int
     """Place of the part in a history, as `Chunk.part`."""
 
@@ -209,7 +209,7 @@ class _Part:
         cls, files: list[DataFile], option: str, number: int, config: DataConfig, columns: dict[str, str]
     ) -> _Part:
         table = open_table(files, option, reading(config), list(columns.values()))
-        condition = None if config.where is None else Condition(config.where, table.columns)
+        condition = None if config.where is None else RowCondition(config.where, table.columns)
         return cls(table=table, columns=choose_columns(table, columns), condition=condition, number=number)
 
     def chunks(self, with_rating: bool) -> Iterator[Chunk]:

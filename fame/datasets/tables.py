@@ -44,7 +44,7 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class TableBatch:
     """Some rows of a table."""
 
     columns: pa.RecordBatch
@@ -52,7 +52,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class FileTable:
     """Column names, and the rows in batches."""
 
     name: str
@@ -70,17 +70,17 @@ class Table:
     """Whether blanks around a value are layout, as in a delimited text file."""
     notes: tuple[str, ...] = ()
     """What was found out about the file, for the person at the keyboard."""
-    parts: tuple[Table, ...] = ()
+    parts: tuple[FileTable, ...] = ()
     """The tables of the files, where there is more than one."""
     constants: tuple[tuple[str, str | None], ...] = ()
     """Columns that the folder's name gives: the same value for every row."""
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[TableBatch]:
         """The given columns of all rows, in order."""
         for part in self.parts or (self,):
             first = 1
             for batch in part._with_constants(columns):
-                yield Batch(columns=batch, rows=Rows(first=first, file=part.name if self.parts else None))
+                yield TableBatch(columns=batch, rows=Rows(first=first, file=part.name if self.parts else None))
                 first += batch.num_rows
 
     def _with_constants(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -96,12 +96,12 @@ class Table:
             yield batch
 
 
-def joined(name: str, parts: Sequence[Table]) -> Table:
+def joined(name: str, parts: Sequence[FileTable]) -> FileTable:
     """The rows of several files, one file after the other."""
     columns = list(dict.fromkeys(column for part in parts for column in part.columns))
     constants = list(dict.fromkeys(key for part in parts for key, _ in part.constants))
     notes = list(dict.fromkeys(note for part in parts for note in part.notes))
-    return Table(
+    return FileTable(
         name=name,
         columns=columns + [key for key in constants if key not in columns],
         read=lambda columns: iter(()),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fame.datasets.columns import is_text
-from fame.datasets.tables import Batch
+from fame.datasets.tables import TableBatch
 from fame.errors import UserError
 
 TEXTS = re.compile(r"'(?:[^']|'')*'")
@@ -22,7 +22,7 @@ ALONE = re.compile(r"\b(select|over|from|pragma|attach|copy|random|uuid|gen_rand
 ROW_NUMBER = "\x01row"
 
 
-class Condition:
+class RowCondition:
     """A condition over the columns of a table."""
 
     def __init__(self, text: str, columns: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ class Condition:
         self.columns = [name for name in columns if name.lower() in lower]
         self.read = self.kept = 0
 
-    def filter(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def filter(self, batches: Iterable[TableBatch]) -> Iterator[TableBatch]:
         """The rows for which the condition holds. A column of text that holds nothing but numbers counts as numbers."""
         import duckdb
         import pyarrow as pa
@@ -57,7 +57,7 @@ class Condition:
                 self.read += columns.num_rows
                 self.kept += len(rows)
                 if len(rows) < columns.num_rows:
-                    batch = Batch(columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
+                    batch = TableBatch(columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
                 yield batch
 
     def _rows(self, connection: Any, columns: Any, read: Callable[[Any], Any]) -> np.ndarray:

@@ -23,7 +23,7 @@ from fame.config.metrics import LISTS
 from fame.datasets.batches import Batcher
 from fame.datasets.sequences import Part, Sequences, evaluation_windows, known_items, targets, train_counts
 from fame.errors import DivergedError, UserError
-from fame.evaluation.lists import Popularity, Vectors, list_metrics
+from fame.evaluation.lists import Occurrences, Vectors, list_metrics
 from fame.evaluation.metrics import user_metrics
 from fame.models.base import SequentialModel
 from fame.models.scoring import Scorer
@@ -113,7 +113,7 @@ class Evaluator:
         if not names:
             return {}
         lists_UK = self.top(model, max(self.config.cutoffs))
-        return list_metrics(lists_UK, names, Popularity.of(self.sequences), self.workers, vectors)
+        return list_metrics(lists_UK, names, Occurrences.of(self.sequences), self.workers, vectors)
 
     def by_frequency(self, ranks_N: Tensor) -> dict[str, dict[str, float]]:
         """Metrics by how often the target occurs in the training parts, with the number of `users`.

@@ -31,7 +31,7 @@ CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class Popularity:
+class Occurrences:
     """How often items occur in the training parts."""
 
     interactions_V: np.ndarray
@@ -41,7 +41,7 @@ class Popularity:
     """Users with a training part."""
 
     @classmethod
-    def of(cls, sequences: Sequences) -> Popularity:
+    def of(cls, sequences: Sequences) -> Occurrences:
         known = sequences.known("validation")
         owners = np.repeat(np.arange(len(sequences)), sequences.lengths)[known]
         items, size = sequences.values[known].astype(np.int64) - 1, sequences.item_count
@@ -101,7 +101,7 @@ class TextVectors(Vectors):
 
 
 def list_metrics(
-    lists_UK: Tensor, names: Sequence[str], popularity: Popularity, workers: Workers, vectors: Vectors | None = None
+    lists_UK: Tensor, names: Sequence[str], popularity: Occurrences, workers: Workers, vectors: Vectors | None = None
 ) -> dict[str, float]:
     """Metrics such as `coverage@10` of the lists of all workers' users.
 
@@ -121,7 +121,7 @@ def list_metrics(
     return found
 
 
-def _of_counts(kind: str, counts_V: np.ndarray, popularity: Popularity) -> float:
+def _of_counts(kind: str, counts_V: np.ndarray, popularity: Occurrences) -> float:
     """A metric that follows from how often each item is recommended."""
     if kind == "coverage":
         return float((counts_V > 0).mean())

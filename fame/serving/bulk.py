@@ -69,7 +69,7 @@ Engine = Callable[[Job, Sequence[int]], Iterator[tuple[int, "pa.Table"]]]
 """Yields the numbers and the rows of the asked parts, in any order."""
 
 
-class Rows:
+class RowMaker:
     """Makes the rows of a part."""
 
     def __init__(self, recommender: Recommender, request: Request) -> None:
@@ -98,7 +98,7 @@ class Rows:
 
 def here(job: Job, numbers: Sequence[int], recommender: Recommender) -> Iterator[tuple[int, pa.Table]]:
     """The engine of this process."""
-    rows = Rows(recommender, job.request)
+    rows = RowMaker(recommender, job.request)
     for number in numbers:
         yield number, rows(job.part(number))
 

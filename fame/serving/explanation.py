@@ -36,7 +36,7 @@ class Expert:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facet:
+class ExplainedFacet:
     """One facet."""
 
     name: str
@@ -55,7 +55,7 @@ class Explanation:
     """Titles of the items that the model read, oldest first, [T]."""
     older: int
     """Items of the history before those, which it did not read."""
-    facets: list[Facet]
+    facets: list[ExplainedFacet]
     items: list[Recommendation]
     """What is recommended; the score is P."""
     parts: list[list[float]]
@@ -84,7 +84,7 @@ def explain(recommender: Recommender, history: Sequence[int], k: int) -> Explana
     parts_HV = weights_H[:, None] * scores_HV
     items = recommender.ranked(parts_HV.sum(0)[None], history, k)
     facets = [
-        Facet(
+        ExplainedFacet(
             name=name,
             weight=weight,
             alone=recommender.ranked(scores_HV[h : h + 1], history, k),

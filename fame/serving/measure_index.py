@@ -22,7 +22,7 @@ ROUNDS, WARMUP = 50, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class IndexWorth:
     """What an index is worth."""
 
     index: Index
@@ -33,7 +33,7 @@ class Outcome:
     """Median time of one user's scores and top 10."""
 
 
-def measured(table_VD: Tensor, queries_BD: Tensor) -> Outcome:
+def measured(table_VD: Tensor, queries_BD: Tensor) -> IndexWorth:
     """Build an index, and let it read more groups until it finds what it should for these queries."""
     scorer, index = DotProduct(table_VD), Index.build(table_VD)
     top = min(TOP, len(table_VD))
@@ -45,7 +45,7 @@ def measured(table_VD: Tensor, queries_BD: Tensor) -> Outcome:
 
     while recall() < RECALL and index.probes < len(index.centres_LE):
         index.probes = min(2 * index.probes, len(index.centres_LE))
-    return Outcome(
+    return IndexWorth(
         index=index,
         recall=recall(),
         exact_ms=median_ms(lambda query_1D: scorer.scores(query_1D).topk(top), queries_BD),

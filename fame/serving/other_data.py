@@ -20,7 +20,7 @@ from fame.serving.exported import ExportedModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class OtherDataResult:
     """What a model is worth on other data: the metrics of its test part."""
 
     metrics: dict[str, float]
@@ -34,7 +34,7 @@ class Outcome:
     """Targets that the model does not know; they count as not found."""
 
 
-def evaluate_on(exported: ExportedModel, dataset: Dataset, experiment: Experiment) -> Outcome:
+def evaluate_on(exported: ExportedModel, dataset: Dataset, experiment: Experiment) -> OtherDataResult:
     """Evaluate a model on the test part of a dataset; `experiment` is the model's, with the rules of this evaluation.
 
     Raises `UserError` if no user can be asked for.
@@ -54,7 +54,7 @@ def evaluate_on(exported: ExportedModel, dataset: Dataset, experiment: Experimen
     kinds = [kind for kind in LISTS if kind != "diversity" or vectors is not None]
     model = exported.model.to(workers.device)
     found = evaluate_model(experiment, sequences, model, kinds, vectors, workers, ["test"])
-    return Outcome(
+    return OtherDataResult(
         metrics=found.metrics["test"],
         lists=found.lists["test"],
         users=users,

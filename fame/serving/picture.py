@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from fame.serving.explanation import Explanation, Facet
+from fame.serving.explanation import ExplainedFacet, Explanation
 
 WIDTH, MARGIN, ROW = 1120, 24, 20
 NAMES = 330
@@ -112,7 +112,7 @@ def attention(drawing: Drawing, explanation: Explanation) -> None:
                 _shade(drawing, start + n * cell, cell, expert.attention[t], colour(h))
 
 
-def _places(facets: Sequence[Facet], left: float, cell: float, gap: float) -> list[float]:
+def _places(facets: Sequence[ExplainedFacet], left: float, cell: float, gap: float) -> list[float]:
     """Where each facet's columns begin."""
     places = [left]
     for facet in facets[:-1]:
@@ -123,24 +123,24 @@ def _places(facets: Sequence[Facet], left: float, cell: float, gap: float) -> li
 def _per_facet(
     drawing: Drawing,
     label: str,
-    facets: Sequence[Facet],
+    facets: Sequence[ExplainedFacet],
     places: Sequence[float],
     cell: float,
-    draw: Callable[[Drawing, Facet, str, float, float], None],
+    draw: Callable[[Drawing, ExplainedFacet, str, float, float], None],
 ) -> None:
     drawing.text(NAMES, label, end=True, fill="#666")
     for h, (facet, start) in enumerate(zip(facets, places, strict=True)):
         draw(drawing, facet, colour(h), start, cell)
 
 
-def _gate(drawing: Drawing, facet: Facet, fill: str, start: float, cell: float) -> None:
+def _gate(drawing: Drawing, facet: ExplainedFacet, fill: str, start: float, cell: float) -> None:
     width = cell * len(facet.experts) - 2
     drawing.box(start, width, ROW - 6, fill, opacity=0.12, lift=2)
     drawing.box(start, width * facet.weight, ROW - 6, fill, opacity=0.55, lift=2)
     drawing.text(start + 4, f"{facet.weight:.2f}", room=max(width, 30))
 
 
-def _router(drawing: Drawing, facet: Facet, fill: str, start: float, cell: float) -> None:
+def _router(drawing: Drawing, facet: ExplainedFacet, fill: str, start: float, cell: float) -> None:
     for n, expert in enumerate(facet.experts):
         drawing.box(start + n * cell, cell - 2, 1.5 * ROW - 6, fill, opacity=0.12)
         drawing.box(start + n * cell, cell - 2, (1.5 * ROW - 6) * expert.weight, fill, opacity=0.55)

@@ -26,7 +26,7 @@ NONE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class BestItems:
     """The best items of some users, best first."""
 
     items: np.ndarray
@@ -66,7 +66,7 @@ def padded(histories: Sequence[History], max_length: int) -> tuple[Tensor, Tenso
 
 def best_items(
     scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History], among: Tensor | None = None
-) -> Best:
+) -> BestItems:
     """The k best items for each query, without those that are excluded for it (item numbers).
 
     among: indices (item numbers − 1), rising, of the only items to choose from.
@@ -75,12 +75,12 @@ def best_items(
         _best(scorer, queries, k, excluded[start : start + USERS], among)
         for start, queries in zip(range(0, len(queries_BD), USERS), queries_BD.split(USERS), strict=True)
     ]
-    return Best(
+    return BestItems(
         items=np.concatenate([part.items for part in parts]), scores=np.concatenate([part.scores for part in parts])
     )
 
 
-def _best(scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History], among: Tensor | None) -> Best:
+def _best(scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History], among: Tensor | None) -> BestItems:
     rows_E, items_E = _pairs(excluded, among)
     count = scorer.item_count if among is None else len(among)
     columns = max(BLOCK * k, TILE // len(queries_BD))
@@ -96,7 +96,7 @@ def _best(scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History
         places_BK = torch.cat([places_BK, columns_BK + start], 1).gather(1, chosen_BK)
     items_BK = places_BK if among is None else among[places_BK]
     items_BK = torch.where(scores_BK > float("-inf"), items_BK, NONE)
-    return Best(items=items_BK.numpy(), scores=scores_BK.numpy())
+    return BestItems(items=items_BK.numpy(), scores=scores_BK.numpy())
 
 
 def highest(scores_BC: Tensor, k: int) -> tuple[Tensor, Tensor]:

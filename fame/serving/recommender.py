@@ -18,7 +18,7 @@ from fame.index.inverted import INDEX, Index, read_index
 from fame.serving.columns import ItemColumns
 from fame.serving.exported import ExportedModel, load_model
 from fame.serving.histories import USERS, Histories, histories_of, read_histories
-from fame.serving.ranking import NONE, Best, History, best_items, by_length, in_order, padded
+from fame.serving.ranking import NONE, BestItems, History, best_items, by_length, in_order, padded
 from fame.serving.request import Answer, Id, Recommendation, Request
 
 
@@ -131,7 +131,7 @@ class Recommender:
         )
 
     @torch.no_grad()
-    def best(self, histories: Sequence[History], rule: Rule) -> tuple[Best, list[list[float]]]:
+    def best(self, histories: Sequence[History], rule: Rule) -> tuple[BestItems, list[list[float]]]:
         """The best items for histories of item numbers, oldest first, and the weights of their facets.
 
         An empty history gets the most popular items, with the score −∞.
@@ -153,7 +153,7 @@ class Recommender:
         elif len(there) < len(histories):
             popular = self._popular(rule)[:top]
             items[[not len(history) for history in histories], : len(popular)] = popular
-        return Best(items=items, scores=scores), weights
+        return BestItems(items=items, scores=scores), weights
 
     @torch.no_grad()
     def queries(self, histories: Sequence[History]) -> tuple[Tensor, Tensor | None]:
@@ -183,7 +183,7 @@ class Recommender:
         best = scores_1V[0].topk(min(k, self.scorer.item_count - len(np.unique(seen))))
         return [self._item(*pair) for pair in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
-    def _best(self, histories: list[History], top: int, rule: Rule) -> tuple[Best, Tensor | None]:
+    def _best(self, histories: list[History], top: int, rule: Rule) -> tuple[BestItems, Tensor | None]:
         queries_BD, weights_BH = self.queries(histories)
         own = [np.empty(0, np.int64) if rule.seen else np.asarray(history) for history in histories]
         excluded = [np.concatenate([items, rule.exclude + 1]) for items in own] if len(rule.exclude) else own
@@ -193,7 +193,7 @@ class Recommender:
             found = best_items(self.scorer, queries_BD, top, excluded, rule.among)
         return found, weights_BH
 
-    def _near(self, index: Index, queries_BD: Tensor, excluded: Sequence[np.ndarray], top: int) -> Best:
+    def _near(self, index: Index, queries_BD: Tensor, excluded: Sequence[np.ndarray], top: int) -> BestItems:
         """`best_items`, by the index; by exact scores where its groups hold too few items."""
         items = np.full((len(excluded), top), NONE, np.int64)
         scores = np.full((len(excluded), top), -np.inf)
@@ -206,7 +206,7 @@ class Recommender:
                 items[row], scores[row] = exact.items[0], exact.scores[0]
             elif kept:
                 items[row, : len(kept)], scores[row, : len(kept)] = zip(*kept, strict=True)
-        return Best(items=items, scores=scores)
+        return BestItems(items=items, scores=scores)
 
     def _popular(self, rule: Rule) -> np.ndarray:
         """Allowed items, the most popular first."""

@@ -27,7 +27,7 @@ SEGMENT_TEXTS = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextVectors:
+class EncodedTexts:
     """What a call of `text_vectors` did."""
 
     vectors: Tensor
@@ -38,7 +38,7 @@ class TextVectors:
 
 def text_vectors(
     texts: Sequence[str], encoder: str, device: torch.device, report: Report, skip_layers: int = 0
-) -> TextVectors:
+) -> EncodedTexts:
     """Vectors of the texts, from the cache or encoded and kept there."""
     folder = encoder_folder(encoder)
     identity = encoder_identity(folder, skip_layers)
@@ -52,7 +52,7 @@ def text_vectors(
             missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in store.row}
             if missing:
                 store.encode(missing, Encoder(folder, device, skip_layers))
-    return TextVectors(vectors=store.vectors[[store.row[key] for key in keys]], encoded=len(missing))
+    return EncodedTexts(vectors=store.vectors[[store.row[key] for key in keys]], encoded=len(missing))
 
 
 class VectorStore:

@@ -15,7 +15,7 @@ from fame.datasets.dataset import Dataset
 from fame.text.facets import stage_facets
 from fame.text.heatmap import heat_map
 from fame.text.pretrain import tasks
-from fame.text.probe import Probe, best_match, probe, purity
+from fame.text.probe import ProbeAccuracy, best_match, probe, purity
 from fame.text.texts import with_text
 
 
@@ -26,7 +26,7 @@ class Disentanglement:
     heads: int
     trained: dict[str, int]
     """The head that the text stage trains with each facet."""
-    probe: Probe
+    probe: ProbeAccuracy
     purity: list[list[float]]
     """[F, H]."""
 

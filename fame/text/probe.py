@@ -29,7 +29,7 @@ NEAREST_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class ProbeAccuracy:
     """Accuracy of every facet from every block, [F, H], and of the most frequent label, [F]."""
 
     facets: list[str]
@@ -37,7 +37,7 @@ class Probe:
     frequent: list[float]
 
 
-def probe(table_VD: Tensor, heads: int, facets: Sequence[Facet], seed: int = 0) -> Probe:
+def probe(table_VD: Tensor, heads: int, facets: Sequence[Facet], seed: int = 0) -> ProbeAccuracy:
     """Probe every block for every facet. Items whose row is zero are left out."""
     known = (table_VD != 0).any(1).numpy()
     accuracy, frequent = [], []
@@ -50,7 +50,7 @@ def probe(table_VD: Tensor, heads: int, facets: Sequence[Facet], seed: int = 0) 
         accuracy.append([_accuracy(block_NK, labels_NL, test) for block_NK in blocks_HNK])
         most = labels_NL[test:].sum(0).argmax()
         frequent.append(float(labels_NL[:test, most].mean()))
-    return Probe(facets=[facet.name for facet in facets], accuracy=accuracy, frequent=frequent)
+    return ProbeAccuracy(facets=[facet.name for facet in facets], accuracy=accuracy, frequent=frequent)
 
 
 def _labels(facet: Facet, items: np.ndarray) -> Tensor:

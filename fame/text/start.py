@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from fame.artifacts import Recipe
+from fame.artifacts import StageRecipe
 from fame.config import Experiment, TextConfig
 from fame.config.tree import to_dict
 
@@ -21,7 +21,7 @@ AFTER = ("scale", "freeze_epochs", "delta")
 """Settings that say what training does with the stage's result; the result does not depend on them."""
 
 
-def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> Recipe | None:
+def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> StageRecipe | None:
     """What decides the text stage's result; None without the stage.
 
     Without the dataset its content is left out, which is the same for all trials of a sweep.
@@ -41,7 +41,7 @@ def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> Recip
         facets = dataset.facets if facets is None else facets
     if facets is not None:  # as many as there are is all
         settings["text.facet_count"] = min(experiment.text.facet_count or len(facets), len(facets))
-    return Recipe(stage="text", version=VERSION, settings=settings)
+    return StageRecipe(stage="text", version=VERSION, settings=settings)
 
 
 class ItemStart:

@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fame.artifacts import Recipe
+from fame.artifacts import StageRecipe
 from fame.config import Experiment, TrainConfig
 from fame.config.tree import to_dict
 from fame.models.base import SequentialModel
@@ -37,7 +37,7 @@ class Stage:
     model_class: type[SequentialModel]
     model: object
     train: TrainConfig
-    recipe: Recipe | None = None
+    recipe: StageRecipe | None = None
     """What decides the stage's result; None for the last stage, whose result no other training needs."""
 
 
@@ -55,7 +55,7 @@ def stages(experiment: Experiment, dataset: Dataset | None = None) -> list[Stage
     return [*before, last]
 
 
-def recipes(experiment: Experiment) -> list[Recipe]:
+def recipes(experiment: Experiment) -> list[StageRecipe]:
     """Return the recipes of the stages that a training can share with others, in order."""
     text = text_recipe(experiment)
     return ([text] if text else []) + [stage.recipe for stage in stages(experiment) if stage.recipe is not None]
@@ -89,7 +89,7 @@ def _backbone(experiment: Experiment, dataset: Dataset | None) -> Stage:
         model_class=model_class,
         model=model,
         train=train,
-        recipe=Recipe(
+        recipe=StageRecipe(
             stage=BACKBONE,
             version=BACKBONE_VERSION,
             settings=settings,

@@ -11,7 +11,7 @@ from fame.datasets.sequences import Part
 from fame.errors import UserError
 from fame.evaluation.ranks import Ranks
 from fame.evaluation.significance import bootstrap_interval, holm, permutation_test
-from tuning.comparison.sweeps import Sweep
+from tuning.comparison.sweeps import ComparedSweep
 
 PART: Part = "test"
 """Users are compared by their test items. Validation chose the models."""
@@ -42,7 +42,7 @@ class Pair:
     users: int
 
 
-def check_comparable(sweeps: Sequence[Sweep]) -> None:
+def check_comparable(sweeps: Sequence[ComparedSweep]) -> None:
     """Raise `UserError` unless all sweeps were evaluated on the same data by the same rules, as far as known."""
     first = sweeps[0]
     for other in sweeps[1:]:
@@ -91,14 +91,14 @@ def compare(sweeps: Sequence[Ranked], metric: str, against: int | None = None) -
     ]
 
 
-def _data(sweep: Sweep) -> str:
+def _data(sweep: ComparedSweep) -> str:
     data = sweep.results["dataset"]
     split = data["statistics"].get("split", {}).get("by")
     by = f", split by {split}" if split else ""
     return f"{data['name']}, recipe {data['recipe']}, {data['statistics']['users']:,} users{by}"
 
 
-def _rules(sweep: Sweep) -> Mapping[str, Any]:
+def _rules(sweep: ComparedSweep) -> Mapping[str, Any]:
     """Return the rules of a model's evaluation. An older export has those of its configuration only."""
     if sweep.ranks is not None:
         return sweep.ranks.rules

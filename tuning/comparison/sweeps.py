@@ -39,7 +39,7 @@ class Effort:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class ComparedSweep:
     """A sweep that has exported a model."""
 
     name: str
@@ -78,7 +78,7 @@ class Store:
                 run for id in self.experiments for run in search(self.client, id, "tags.kind = 'sweep'")
             ]
 
-    def find(self, names: Sequence[str]) -> tuple[list[Sweep], list[str]]:
+    def find(self, names: Sequence[str]) -> tuple[list[ComparedSweep], list[str]]:
         """Return the sweeps of these names. The name of an experiment stands for all of its sweeps.
 
         Also return why sweeps of an experiment are left out. Raises `UserError` for a name that is missing or not unique,
@@ -119,7 +119,7 @@ class Store:
     def _experiment(self, run: Run) -> str:
         return self.experiments[run.info.experiment_id].name
 
-    def _read(self, run: Run) -> Sweep:
+    def _read(self, run: Run) -> ComparedSweep:
         tags, name = run.data.tags, run.data.tags["sweep"]
         with tempfile.TemporaryDirectory(prefix="fame-compare-") as temporary:
             there = {file.path for file in self.client.list_artifacts(run.info.run_id, BEST)}
@@ -132,7 +132,7 @@ class Store:
             results = json.loads(fetch("metrics.json").read_text(encoding="utf-8"))
             settings = flatten(read_yaml(fetch("config.yaml")))
             ranks = Ranks.read(fetch(RANKS)) if f"{BEST}/{RANKS}" in there else None
-        return Sweep(
+        return ComparedSweep(
             name=name,
             experiment=self._experiment(run),
             started=run.info.start_time,

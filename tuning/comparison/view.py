@@ -12,7 +12,7 @@ from fame.errors import UserError
 from fame.evaluation.seeds import mean_sd
 from fame.evaluation.significance import RESAMPLES
 from tuning.comparison.pairs import Pair, check_comparable, compare
-from tuning.comparison.sweeps import Sweep
+from tuning.comparison.sweeps import ComparedSweep
 from tuning.pages import render
 from tuning.pages.tables import Column, Table, clock, columns
 
@@ -35,12 +35,12 @@ MARGIN = 3
 class Comparison:
     """Sweeps side by side."""
 
-    sweeps: Sequence[Sweep]
+    sweeps: Sequence[ComparedSweep]
     metric: str
     pairs: Sequence[Pair]
 
     @classmethod
-    def of(cls, sweeps: Sequence[Sweep], metric: str | None, against: str | None = None) -> Comparison:
+    def of(cls, sweeps: Sequence[ComparedSweep], metric: str | None, against: str | None = None) -> Comparison:
         """Compare by a metric, or by the metric that all sweeps searched by.
 
         All pairs are compared, or all others with the sweep `against`. Raises `UserError` if they cannot be compared.
@@ -181,13 +181,13 @@ class Comparison:
             for pair in self.pairs
         ]
 
-    def _lettered(self) -> list[tuple[str, Sweep]]:
+    def _lettered(self) -> list[tuple[str, ComparedSweep]]:
         return list(zip(string.ascii_uppercase, self.sweeps, strict=False))
 
     def _columns(self, first: str) -> list[Column]:
         return columns([first], [letter for letter, _ in self._lettered()])
 
-    def _name(self, sweep: Sweep) -> str:
+    def _name(self, sweep: ComparedSweep) -> str:
         several = len({one.experiment for one in self.sweeps}) > 1
         return f"{sweep.experiment}/{sweep.name}" if several else sweep.name
 
@@ -200,7 +200,7 @@ class Comparison:
         return f"{string.ascii_uppercase[pair.first if pair.difference > 0 else pair.second]} is better"
 
 
-def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
+def _place(sweeps: Sequence[ComparedSweep], name: str | None) -> int | None:
     """Return the place of the sweep of this name. Raises `UserError` if there is not exactly one, or it has no ranks."""
     if name is None:
         return None
@@ -212,7 +212,7 @@ def _place(sweeps: Sequence[Sweep], name: str | None) -> int | None:
     return places[0]
 
 
-def _value(sweep: Sweep, part: str, metric: str) -> str:
+def _value(sweep: ComparedSweep, part: str, metric: str) -> str:
     """Return a metric of the exported model: mean and standard deviation for several seeds."""
     results, values = sweep.results, found(sweep, part)
     if metric in results.get("seeds", {}).get(part, {}):
@@ -224,7 +224,7 @@ def _value(sweep: Sweep, part: str, metric: str) -> str:
     return f"{float(sweep.ranks.metric(metric, part).mean()):.4f}" if sweep.ranks is not None and accuracy else "–"
 
 
-def found(sweep: Sweep, part: str) -> dict[str, float]:
+def found(sweep: ComparedSweep, part: str) -> dict[str, float]:
     """Return what the final evaluation found in a part. An early export has nothing on the lists."""
     return sweep.results[part] | sweep.results.get("lists", {}).get(part, {})
 

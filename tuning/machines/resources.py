@@ -41,7 +41,7 @@ REFRESH_SECONDS = 1.0
 """Seconds for which the cluster's answer about its resources is used."""
 
 
-class Node(NamedTuple):
+class NodeResources(NamedTuple):
     """The resources of a machine of the cluster."""
 
     cpus: int
@@ -55,16 +55,16 @@ class Resources:
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeResources, ...]
     """The cluster's nodes when the sweep was planned."""
     concurrent: int | None
     """Trials at a time. None: as many as the cluster has room for at that time."""
 
-    def fits(self, nodes: Iterable[Node]) -> int:
+    def fits(self, nodes: Iterable[NodeResources]) -> int:
         """Return the number of trials that fit on these nodes. A worker, and a share of a GPU, is on one node."""
         return sum(map(self._workers_on, nodes)) // self.workers
 
-    def _workers_on(self, node: Node) -> int:
+    def _workers_on(self, node: NodeResources) -> int:
         fits, share = node.cpus // self.cpus_per_worker, self.gpus_per_worker
         if not share:
             return fits
@@ -121,7 +121,7 @@ class Room:
         self.__dict__.update(state, _asked=-math.inf, _fits=1)
 
 
-def total(nodes: Iterable[Node]) -> str:
+def total(nodes: Iterable[NodeResources]) -> str:
     """Return the resources of all nodes together, in words."""
     nodes = tuple(nodes)
     return f"{_counted(sum(n.cpus for n in nodes), 'CPU')} and {_counted(sum(n.gpus for n in nodes), 'GPU')}"
@@ -209,23 +209,23 @@ def answers(address: str) -> Iterator[None]:
         ) from None
 
 
-def found() -> list[Node]:
+def found() -> list[NodeResources]:
     """Return the nodes of the cluster, or this machine if Ray is not connected."""
     import ray
 
     if not ray.is_initialized():
         import torch
 
-        return [Node(os.cpu_count() or 1, torch.cuda.device_count())]
+        return [NodeResources(os.cpu_count() or 1, torch.cuda.device_count())]
     return [as_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 
-def as_node(amounts: Mapping[str, float]) -> Node:
+def as_node(amounts: Mapping[str, float]) -> NodeResources:
     """Return a node from resources in Ray's words."""
-    return Node(int(amounts.get("CPU", 0)), int(amounts.get("GPU", 0)))
+    return NodeResources(int(amounts.get("CPU", 0)), int(amounts.get("GPU", 0)))
 
 
-def plan(options: Options, nodes: Sequence[Node]) -> Resources:
+def plan(options: Options, nodes: Sequence[NodeResources]) -> Resources:
     """Return how trials share the nodes' CPUs and GPUs.
 
     Raises `UserError` if no trial fits on a Ray of the sweep's own. A cluster may get nodes later: there the trial

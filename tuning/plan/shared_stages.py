@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fame.artifacts import Recipe
+from fame.artifacts import StageRecipe
 from fame.config.tree import experiment_from_dict
 from fame.errors import UserError
 from fame.training.stages import recipes
@@ -62,7 +62,7 @@ def _expected(space: Space, stage: str, settings: set[str]) -> Expected:
     return Expected(stage=stage, runs=runs, deciding=deciding)
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
+def _settings(recipe: StageRecipe) -> dict[str, Any]:
     """Return the settings that decide a result, and those that decide the stage before."""
     return {**(_settings(recipe.before) if recipe.before else {}), **recipe.settings}
 
@@ -76,7 +76,7 @@ def _with_conditions(space: Space, keys: Sequence[str]) -> dict[str, Parameter]:
     return {key: parameter for key, parameter in space.search.items() if key in wanted}
 
 
-def _recipes(space: Space, point: Mapping[str, Any]) -> list[Recipe]:
+def _recipes(space: Space, point: Mapping[str, Any]) -> list[StageRecipe]:
     """Return the recipes that trials at a point can share; none for a point that is not allowed."""
     if space.constraint_problem(point):
         return []

@@ -35,7 +35,7 @@ BEST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Earlier:
+class EarlierSweep:
     """An earlier sweep."""
 
     name: str
@@ -98,7 +98,7 @@ def start_from(plan: Plan, dataset: Dataset) -> Plan:
     return dataclasses.replace(plan, space=dataclasses.replace(plan.space, start=tuple(start)), lessons=tuple(lessons))
 
 
-def _best_of(found: Sequence[Earlier]) -> list[tuple[Earlier, SweepTrial]]:
+def _best_of(found: Sequence[EarlierSweep]) -> list[tuple[EarlierSweep, SweepTrial]]:
     """Return the trials of several sweeps, best first.
 
     Values of sweeps on other data, or by another metric, cannot be compared. Then the best of each sweep comes first.
@@ -106,7 +106,7 @@ def _best_of(found: Sequence[Earlier]) -> list[tuple[Earlier, SweepTrial]]:
     places = {(one.name, trial.id): place for one in found for place, trial in enumerate(ranked(one.trials))}
     comparable = len({(one.metric, one.fingerprint) for one in found}) == 1
 
-    def order(pair: tuple[Earlier, SweepTrial]) -> tuple[float, ...]:
+    def order(pair: tuple[EarlierSweep, SweepTrial]) -> tuple[float, ...]:
         one, trial = pair
         return (trial.state != "finished", -(trial.value or 0.0)) if comparable else (places[one.name, trial.id],)
 
@@ -129,7 +129,7 @@ def _start(space: Space, points: Sequence[tuple[str, Mapping[str, Any]]], count:
             yield point
 
 
-def _lessons(plan: Plan, found: Sequence[Earlier], fingerprint: str) -> Iterator[Lesson]:
+def _lessons(plan: Plan, found: Sequence[EarlierSweep], fingerprint: str) -> Iterator[Lesson]:
     for one in found:
         if why := one.difference(plan, fingerprint):
             print(f"start   the trials of {one.name} teach the sampler nothing: {why}")
@@ -150,7 +150,7 @@ def _experiment_file(name: str) -> Path | None:
     return path if path.suffix in (".yaml", ".yml") and path.is_file() else None
 
 
-def _earlier(storage: str, name: str) -> Iterator[Earlier]:
+def _earlier(storage: str, name: str) -> Iterator[EarlierSweep]:
     """Yield the sweep of this name, or all sweeps on the data of this name."""
     known = sorted(sweeps_in(storage), key=sweeps_in(storage).__getitem__, reverse=True)
     records = {sweep: Storage.of(storage, sweep).read_record() for sweep in ([name] if name in known else known)}
@@ -165,7 +165,7 @@ def _earlier(storage: str, name: str) -> Iterator[Earlier]:
         trials = _trials(Storage.of(storage, sweep))
         aims = aims_of(record["options"]["metric"])
         source = f"the record of sweep '{sweep}'"
-        yield Earlier(
+        yield EarlierSweep(
             name=sweep,
             space=space_from_dict(record["space"], source),
             metric=aims[0],

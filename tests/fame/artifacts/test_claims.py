@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from fame.artifacts import Artifact, LocalFolder, Recipe, claims
+from fame.artifacts import Artifact, LocalFolder, StageRecipe, claims
 from fame.artifacts.claims import claim
 from fame.runtime.parallel import Workers
 from tests.fame.artifacts.places import artifact
 from tests.fame.helpers import CPU
 
-A = Recipe(stage="a", version=1, settings={})
+A = StageRecipe(stage="a", version=1, settings={})
 FILE = f"a-{A.key(Workers(device=CPU))}.safetensors"
 
 

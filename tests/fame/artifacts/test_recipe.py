@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from fame.artifacts import Recipe
+from fame.artifacts import StageRecipe
 from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU
 
 ONE = Workers(device=CPU)
-TEXT = Recipe(stage="text", version=1, settings={"text.temperature": 0.1, "seed": 0})
+TEXT = StageRecipe(stage="text", version=1, settings={"text.temperature": 0.1, "seed": 0})
 
 
 def test_the_order_of_settings_is_not_in_the_key():

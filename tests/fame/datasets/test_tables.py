@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fame.datasets.tables import Rows, Table, clear_errors, joined, reason, unique_labels
+from fame.datasets.tables import FileTable, Rows, clear_errors, joined, reason, unique_labels
 from fame.errors import UserError
 
 
-def table(name: str, rows: Sequence[dict[str, str]], **fields: object) -> Table:
+def table(name: str, rows: Sequence[dict[str, str]], **fields: object) -> FileTable:
     batches = [pa.RecordBatch.from_pylist([row]) for row in rows]
-    return Table(name=name, columns=list(rows[0]), read=lambda wanted: [b.select(wanted) for b in batches], **fields)
+    return FileTable(
+        name=name, columns=list(rows[0]), read=lambda wanted: [b.select(wanted) for b in batches], **fields
+    )
 
 
 def test_a_value_is_named_by_its_row_also_after_a_selection() -> None:

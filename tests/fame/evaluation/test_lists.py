@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from fame.config.metrics import LISTS
-from fame.evaluation.lists import LabelVectors, Popularity, TextVectors, list_metrics
+from fame.evaluation.lists import LabelVectors, Occurrences, TextVectors, list_metrics
 from tests.fame.evaluation.naive import Apart
 from tests.fame.helpers import CPU, split_sequences
 
 LABELS = ["a|b", "a", "", "b | c", "d"]
-NOBODY = Popularity(interactions_V=np.zeros(5, int), users_V=np.zeros(5, int), users=0)
+NOBODY = Occurrences(interactions_V=np.zeros(5, int), users_V=np.zeros(5, int), users=0)
 
 
 def naive_diversity(lists: list[list[int]], vectors: list[list[float]]) -> float:
@@ -52,7 +52,7 @@ def test_diversity_by_text_leaves_out_items_without_text(single):
 def test_the_workers_shares_add_up_to_the_metrics_of_all_lists(single):
     lists = torch.tensor([[0, 1, 2], [1, 3, 4], [2, 4, -1], [0, 3, 1]])
     sequences = split_sequences([([1, 2, 2], [1], []), ([2, 5], [], [1]), ([], [], [1])], item_count=5)
-    popularity, names = Popularity.of(sequences), [f"{kind}@2" for kind in LISTS]
+    popularity, names = Occurrences.of(sequences), [f"{kind}@2" for kind in LISTS]
     shares: list[list[torch.Tensor]] = [[], []]
 
     class Recording(Apart):
@@ -74,7 +74,7 @@ def test_the_workers_shares_add_up_to_the_metrics_of_all_lists(single):
 
 
 def test_popularity_counts_the_training_parts_and_a_users_repeats_once():
-    found = Popularity.of(split_sequences([([1, 2, 2], [1], []), ([2, 5], [], [1]), ([], [], [1])], item_count=5))
+    found = Occurrences.of(split_sequences([([1, 2, 2], [1], []), ([2, 5], [], [1]), ([], [], [1])], item_count=5))
     assert found.interactions_V.tolist() == [1, 3, 0, 0, 1]
     assert found.users_V.tolist() == [1, 2, 0, 0, 1]
     assert found.users == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fame.serving.explanation import WIDTH, Expert, Explanation, Facet, explain, terminal_view
+from fame.serving.explanation import WIDTH, Expert, ExplainedFacet, Explanation, explain, terminal_view
 from fame.serving.picture import picture
 from fame.serving.request import Recommendation
 from tests.fame.serving.explained import drawn, fame, recommender
@@ -33,7 +33,7 @@ def test_nothing_is_drawn_outside_the_picture_or_printed_beyond_80_columns(heads
     items = [Recommendation(id=i, title=f"A rather long <title> {i} " * 6, score=-12.5 - i) for i in range(5)]
     expert = Expert(weight=1 / experts, attention=[1 / read] * read)
     facets = [
-        Facet(name="brand + category_2", weight=1 / heads, alone=items, experts=[expert] * experts)
+        ExplainedFacet(name="brand + category_2", weight=1 / heads, alone=items, experts=[expert] * experts)
         for _ in range(heads)
     ]
     found = Explanation(

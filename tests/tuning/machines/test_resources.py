@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fame.errors import UserError
 from tuning.machines import resources
-from tuning.machines.resources import Node, Room, connect, plan, total
+from tuning.machines.resources import NodeResources, Room, connect, plan, total
 from tuning.plan.options import Options
 
 
@@ -42,14 +42,14 @@ from tuning.plan.options import Options
     ],
 )
 def test_fits_of_trials(options, cpus, gpus, concurrent):
-    assert plan(Options(**options), [Node(cpus, gpus)]).concurrent == concurrent
+    assert plan(Options(**options), [NodeResources(cpus, gpus)]).concurrent == concurrent
 
 
 def test_says_what_a_trial_takes():
-    share = plan(Options(gpus_per_worker=0.25, workers=2, cpus_per_worker=3), [Node(12, 1)])
+    share = plan(Options(gpus_per_worker=0.25, workers=2, cpus_per_worker=3), [NodeResources(12, 1)])
     assert str(share) == "2 at a time, each 2 × 3 CPUs and 0.25 GPUs, of 12 CPUs and 1 GPU"
     assert share.needed == "2 × (0.25 GPU + 3 CPUs)"
-    assert str(plan(Options(), [Node(2, 0)])) == "2 at a time, each 1 × 1 CPUs, of 2 CPUs and 0 GPUs"
+    assert str(plan(Options(), [NodeResources(2, 0)])) == "2 at a time, each 1 × 1 CPUs, of 2 CPUs and 0 GPUs"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_says_what_a_trial_takes():
 )
 def test_what_does_not_fit_once_is_an_error(options, cpus, gpus, words):
     with pytest.raises(UserError) as caught:
-        plan(Options(**options), [Node(cpus, gpus)])
+        plan(Options(**options), [NodeResources(cpus, gpus)])
     assert str(caught.value).startswith(words)
 
 
@@ -82,7 +82,7 @@ def test_all_trials_at_a_time_have_room(workers, cpus_per_worker, share, cpus, g
     assume(workers * share > gpus or room >= workers)
     try:
         options = Options(workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=share)
-        found = plan(options, [Node(cpus, gpus)])
+        found = plan(options, [NodeResources(cpus, gpus)])
     except UserError:
         assert workers * cpus_per_worker > cpus or workers * share > gpus
         return
@@ -93,7 +93,7 @@ def test_all_trials_at_a_time_have_room(workers, cpus_per_worker, share, cpus, g
 
 def test_workers_that_no_single_gpus_have_room_for_are_an_error():
     with pytest.raises(UserError, match=r"--gpus-per-worker 0\.6 with 3 workers"):
-        plan(Options(workers=3, gpus_per_worker=0.6), [Node(16, 2)])
+        plan(Options(workers=3, gpus_per_worker=0.6), [NodeResources(16, 2)])
 
 
 # Clusters, whose size changes.
@@ -111,15 +111,15 @@ def test_workers_that_no_single_gpus_have_room_for_are_an_error():
     ],
 )
 def test_a_cluster_has_room_by_machine(options, nodes, fits):
-    nodes = [Node(*node) for node in nodes]
+    nodes = [NodeResources(*node) for node in nodes]
     assert plan(Options(address="auto", **options), nodes).fits(nodes) == fits
 
 
 def test_on_a_cluster_without_room_a_trial_is_asked_for_all_the_same():
-    share = plan(Options(address="auto", gpus_per_worker=1, cpus_per_worker=4), [Node(2, 0)])
+    share = plan(Options(address="auto", gpus_per_worker=1, cpus_per_worker=4), [NodeResources(2, 0)])
     assert share.needed == "1 GPU + 4 CPUs"
     assert str(share) == "0 at a time now, each 1 × 4 CPUs and 1 GPUs, of 2 CPUs and 0 GPUs"
-    assert total([Node(1, 1), Node(1, 0)]) == "2 CPUs and 1 GPU"
+    assert total([NodeResources(1, 1), NodeResources(1, 0)]) == "2 CPUs and 1 GPU"
 
 
 def test_trials_at_a_time_follow_the_cluster(monkeypatch):
@@ -128,7 +128,7 @@ def test_trials_at_a_time_follow_the_cluster(monkeypatch):
     monkeypatch.setattr(resources, "REFRESH_SECONDS", 0.0)
     room = Room(plan(Options(address="auto"), nodes))
     assert room() == 1  # for an autoscaler to see
-    nodes += [Node(2, 0), Node(3, 0)]
+    nodes += [NodeResources(2, 0), NodeResources(3, 0)]
     assert room() == 5
     del nodes[0]
     assert pickle.loads(pickle.dumps(room))() == room() == 3
@@ -136,13 +136,13 @@ def test_trials_at_a_time_follow_the_cluster(monkeypatch):
 
 def test_trials_at_a_time_are_what_was_asked_for(monkeypatch):
     monkeypatch.setattr(resources, "found", pytest.fail)
-    assert Room(plan(Options(address="auto", concurrent=7), [Node(2, 0)]))() == 7
-    assert Room(plan(Options(concurrent=7), [Node(2, 0)]))() == 2
+    assert Room(plan(Options(address="auto", concurrent=7), [NodeResources(2, 0)]))() == 7
+    assert Room(plan(Options(concurrent=7), [NodeResources(2, 0)]))() == 2
 
 
 def test_the_cluster_is_not_asked_at_every_step(monkeypatch):
     asked = []
-    monkeypatch.setattr(resources, "found", lambda: asked.append(1) or [Node(4, 0)])
+    monkeypatch.setattr(resources, "found", lambda: asked.append(1) or [NodeResources(4, 0)])
     room = Room(plan(Options(address="auto"), []))
     assert [room() for _ in range(100)] == [4] * 100 and len(asked) == 1
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuning.machines.resources import Node, plan
+from tuning.machines.resources import NodeResources, plan
 from tuning.plan.options import Options
 from tuning.terminal import waiting
 from tuning.terminal.waiting import WaitingCallback
@@ -44,9 +44,9 @@ def lines(
 def test_what_a_cluster_lacks_is_said_once_a_minute_and_when_it_changes(cluster, capsys):
     one = callback(gpus_per_worker=1, cpus_per_worker=4)
     assert lines(one, cluster, 130, capsys) == ["waiting for 1 GPU + 4 CPUs: the cluster has 0 CPUs and 0 GPUs"] * 3
-    cluster.nodes = [Node(2, 0)]
+    cluster.nodes = [NodeResources(2, 0)]
     assert lines(one, cluster, 10, capsys) == ["waiting for 1 GPU + 4 CPUs: the cluster has 2 CPUs and 0 GPUs"]
-    cluster.nodes = [Node(2, 0), Node(4, 1)]
+    cluster.nodes = [NodeResources(2, 0), NodeResources(4, 1)]
     assert lines(one, cluster, 130, capsys) == []
 
 
@@ -59,7 +59,7 @@ def test_a_trial_that_waits_for_what_others_use_is_said(cluster, capsys):
         return {"state": state, "bundles": dict(enumerate(bundles))}
 
     one = callback(workers=2)
-    cluster.nodes, cluster.free = [Node(8, 1)], {"CPU": 1.0, "GPU": 1.0}
+    cluster.nodes, cluster.free = [NodeResources(8, 1)], {"CPU": 1.0, "GPU": 1.0}
     cluster.groups = {"ours": group("PENDING", {"CPU": 1.0}, {"CPU": 1.0})}
     assert lines(one, cluster, 10, capsys) == []  # the one before has just ended
     assert lines(one, cluster, 30, capsys) == [

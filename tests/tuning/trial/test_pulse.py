@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fame.artifacts import LocalFolder, Recipe, claim
+from fame.artifacts import LocalFolder, StageRecipe, claim
 from fame.artifacts.lease import Lease
 from fame.runtime.parallel import Workers
 from tests.fame.helpers import CPU
@@ -54,7 +54,7 @@ class Counting(Pulse):
 
 
 def test_waiting_for_a_stage_is_a_sign_of_life_and_renewing_a_lease_is_none(tmp_path: Path) -> None:
-    recipe = Recipe(stage="backbone", version=1, settings={})
+    recipe = StageRecipe(stage="backbone", version=1, settings={})
     owner, waiting = Counting(), Counting()
     workers = Workers(device=CPU)
     with claim(BeatingFolder(LocalFolder(tmp_path), owner), recipe, workers) as one:
@@ -67,7 +67,7 @@ def test_waiting_for_a_stage_is_a_sign_of_life_and_renewing_a_lease_is_none(tmp_
         assert waiting.count >= first + 2
 
 
-def claim_once(folder: Path, recipe: Recipe, one: Pulse, workers: Workers):
+def claim_once(folder: Path, recipe: StageRecipe, one: Pulse, workers: Workers):
     from fame.artifacts.claims import Claim
 
     claim = Claim(BeatingFolder(LocalFolder(folder), one), recipe, workers)
