@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TRACKERS = {"ray", "optuna", "mlflow"}
 FORBIDDEN = {"fame": {"tuning", "cluster"} | TRACKERS, "tuning": {"cluster"}}
+MOST_LINES = 300
 HEAVY = ["pandas", "pyarrow", "transformers", "ray", "optuna", "mlflow", "safetensors", "yaml"]
 
 ORDER = [
@@ -118,6 +119,28 @@ def test_no_room_of_tuning_has_the_name_of_another_package():
     rooms = set().union(*ORDER)
     assert not rooms & sys.stdlib_module_names
     assert not {room for room in rooms if importlib.util.find_spec(room) is not None}
+
+
+def test_no_file_is_longer_than_a_reader_can_hold():
+    assert not [f"{path.relative_to(ROOT)}: {count}" for path in own_files() if (count := lines_of(path)) > MOST_LINES]
+
+
+def test_one_name_is_one_class():
+    """Imports name the module, but a reader meets the name alone."""
+    places: dict[str, list[str]] = {}
+    for path in own_files():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
+def own_files() -> list[Path]:
+    return [path for package in (*FORBIDDEN, "cluster") for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 def room_of(path: Path) -> str:
