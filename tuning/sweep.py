@@ -29,12 +29,12 @@ def main() -> int:
     from tuning.library.run import carry_out, planned  # here and below, so that --help need not wait
 
     plan, storage = planned(options, given)
-    from tuning.machines.watch import CannotGoOnError, end_at_once
+    from tuning.machines.watch import CannotGoOnError, leave
 
     try:
         return carry_out(plan, storage, own_process=True)
     except CannotGoOnError as error:
-        end_at_once(error)
+        leave(error)
     finally:
         gc.freeze()  # Python would look through all of torch, Ray and MLflow before it ends: more than a second
 

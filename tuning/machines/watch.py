@@ -129,7 +129,7 @@ class Watch:
         elif self.close is not None and not isinstance(error, TakenOverError):
             self.close()
         if not self.ended.is_set():
-            end_at_once(error)
+            leave(error)
 
 
 def answers(address: str) -> bool:
@@ -142,7 +142,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def end_at_once(error: CannotGoOnError) -> None:
+def leave(error: CannotGoOnError) -> None:
     """End the process at once, or begin anew. Python's regular end would wait for Ray, and Ray for its head."""
     sys.stdout.flush()
     if error.again is not None:

@@ -9,6 +9,7 @@ import pytest
 from fame.config import DataConfig
 from fame.datasets import load_dataset
 from fame.datasets.__main__ import main
+from fame.datasets.dataset import roles
 from fame.errors import UserError
 from tests.commands import call
 
@@ -77,3 +78,16 @@ def test_the_command_shows_facets_and_reads_decimal_commas(shop):
     options = ["--columns", ",".join(f"{role}={name}" for role, name in COLUMNS.items()), "--time-format", WRITTEN]
     done = call(main, "--data", shop / "buys.csv", *options, "--items", shop / "items.csv", "--facets", "price €:2")
     assert done.code == 0 and "facet        price €:2: " in done.out
+
+
+def test_it_is_said_which_columns_are_what(shop):
+    columns = "user = Kunde, item = Article No., time = Zeitpunkt"
+    whole = load_dataset(config(shop))
+    assert roles(whole) == f"{columns}, title = Product Name; of items: title, Category, price €"
+    assert roles(whole, ["Category"]).endswith("price €; facets: Category")
+    assert roles(load_dataset(config(shop, items=None))) == columns
+
+
+def test_the_recipe_is_said_with_what_was_set_otherwise(shop):
+    assert load_dataset(config(shop, core=None)).recipe == "5-core"
+    assert load_dataset(config(shop, core=1, repeats="keep")).recipe == "5-core, but core 1, repeats keep"

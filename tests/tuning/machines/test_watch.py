@@ -133,6 +133,6 @@ def test_nobody_listens_at_a_closed_port() -> None:
 
 
 def test_the_end_is_one_line_and_a_code_whatever_threads_wait_for() -> None:
-    code = "from tuning.machines.watch import *; print('out'); end_at_once(CannotGoOnError('why'))"
+    code = "from tuning.machines.watch import *; print('out'); leave(CannotGoOnError('why'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=SOURCES, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (EXIT_FAILED, "out\n", "error: why\n")
