@@ -65,7 +65,11 @@ def test_no_test_imports_a_private_name_or_another_test():
             parts = [*node.module.split("."), *(alias.name for alias in node.names)]
             ours = parts[0] in ("fame", "tuning", "cluster", "benchmarks", "tests")
             private = [part for part in parts if part.startswith("_") and not part.startswith("__")]
-            test = parts[0] == "tests" and any(part.startswith("test_") for part in parts) and path not in (RUN_TWICE, *LATER)
+            test = (
+                parts[0] == "tests"
+                and any(part.startswith("test_") for part in parts)
+                and path not in (RUN_TWICE, *LATER)
+            )
             if ours and (private or test):
                 found.append(f"{path.relative_to(ROOT)}: {node.module} {private}")
     assert not found

@@ -135,6 +135,16 @@ def test_one_name_is_one_class():
     assert not {name: files for name, files in places.items() if len(files) > 1}
 
 
+def test_one_name_is_one_function_of_a_folder():
+    """Commands apart: each has its `main` and its `parser`."""
+    places: dict[tuple[Path, str], list[str]] = {}
+    for path in own_files():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name not in ("main", "parser"):
+                places.setdefault((path.parent, node.name), []).append(path.name)
+    assert not {name: files for (_, name), files in places.items() if len(files) > 1 and not name.startswith("_")}
+
+
 def own_files() -> list[Path]:
     return [path for package in (*FORBIDDEN, "cluster") for path in sorted((ROOT / package).rglob("*.py"))]
 

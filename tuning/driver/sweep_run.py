@@ -87,7 +87,7 @@ def end_run(
     Pareto front of several aims.
     """
     files: list[tuple[Path, str | None]] = [(p, None) for p in (storage.report, storage.curves) if p.exists()]
-    metrics, tags = to_metrics(uses) | sanity.to_metrics(lines, plan.metric), {}
+    metrics, tags = to_metrics(uses) | sanity.figures(lines, plan.metric), {}
     if best is not None:
         files += [(path, "best") for path in sorted(storage.best.iterdir()) if path.name != USERS]
         tags = {"best_trial": best.trial_id, "best_params": write_yaml(dict(best.point))}

@@ -182,13 +182,13 @@ def connect(address: str, quiet: dict[str, Any]) -> None:
 
     runtime = {"py_modules": [str(SOURCES / "fame"), str(SOURCES / "tuning")]}
     check_listens(address)
-    with answers(address):
+    with refused_in_one_line(address):
         ray.init(address=address, runtime_env=runtime, **quiet)
 
 
 def check_listens(address: str) -> None:
     """Raise `UserError` if nothing listens there: Ray would try for a quarter of an hour."""
-    with answers(address):
+    with refused_in_one_line(address):
         head = head_address(address)
         if head is not None:
             with socket.create_connection(head, timeout=CONNECT_SECONDS):
@@ -198,7 +198,7 @@ def check_listens(address: str) -> None:
 
 
 @contextlib.contextmanager
-def answers(address: str) -> Iterator[None]:
+def refused_in_one_line(address: str) -> Iterator[None]:
     """Turn what is raised where no cluster answers into a `UserError`."""
     try:
         yield

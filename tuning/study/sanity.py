@@ -19,7 +19,7 @@ def sanity_of(study: optuna.Study) -> Sanity:
     return study.user_attrs.get(ATTRIBUTE, {})
 
 
-def to_metrics(sanity: Sanity, metric: str) -> dict[str, float]:
+def figures(sanity: Sanity, metric: str) -> dict[str, float]:
     """Return the lines by one metric as plain figures for MLflow: `sanity/popularity_test_ndcg@10`.
 
     MLflow draws a chart for each figure, and the report has them all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.tuning.search.studies import METRIC
-from tuning.study.sanity import judgement, to_metrics
+from tuning.study.sanity import figures, judgement
 
 SANITY = {
     "popularity": {"validation": {METRIC: 0.0123}, "test": {METRIC: 0.01}},
@@ -18,5 +18,5 @@ def test_the_best_is_compared_with_what_counting_reaches() -> None:
 
 
 def test_figures_for_mlflow_are_those_of_one_metric() -> None:
-    found = to_metrics(SANITY, METRIC)
+    found = figures(SANITY, METRIC)
     assert found[f"sanity/transition_test_{METRIC}"] == 0.04 and len(found) == 4
