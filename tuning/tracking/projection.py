@@ -23,7 +23,7 @@ from tuning.tracking.machine import MachineLoad
 from tuning.tracking.reports import Reports
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
 from tuning.tracking.store import StoreAwayError, be_patient, first_line, is_refusal
-from tuning.tracking.wanted import CHILD_TAGS, STATUS, TRIAL, Followed, Status, WantedRun, WantedSweep
+from tuning.tracking.wanted import CHILD_TAGS, TRIAL, Followed, Status, WantedRun, WantedSweep, status_of
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -178,10 +178,7 @@ class Projection:
 
         Trials that have not ended were interrupted. Those on the Pareto front, `front`, get the tag `pareto_front`.
         """
-        wanted = self._wanted
-        wanted.metrics, wanted.files = {key: float(value) for key, value in (metrics or {}).items()}, list(files)
-        wanted.end_tags, wanted.note = texts(tags or {}, TAG_LENGTH), note or wanted.note
-        wanted.status, wanted.front = status, front
+        self._wanted.end(status, tags or {}, metrics or {}, files, front, note)
         done = self.update(seconds)
         self.close()
         return done
@@ -255,9 +252,7 @@ class Projection:
             if trial.state == "lost":
                 self._current.add(trial.id)
             return
-        status = "running" if is_open and not over else STATUS[trial.state]
-        if over and status == "running":
-            status = "interrupted"
+        status = status_of(trial, is_open, over)
         wanted = WantedRun.of(trial, followed.settings(self.reports.point(trial)), status)
         if child is not None and status != "running" and child.agrees(wanted):
             self._settle(trial, wanted)

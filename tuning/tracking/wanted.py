@@ -35,6 +35,12 @@ TRIAL = "trial"
 """Tag `kind` of the runs of a sweep's trials."""
 
 
+def status_of(trial: SweepTrial, is_open: bool, over: bool) -> Status:
+    """Return the status of a trial's run. `is_open` says that Tune runs the trial, `over` that the sweep has ended."""
+    status = "running" if is_open and not over else STATUS[trial.state]
+    return "interrupted" if over and status == "running" else status
+
+
 @dataclass(frozen=True, kw_only=True)
 class Followed:
     """Trials whose runs MLflow has to have."""
@@ -103,3 +109,17 @@ class WantedSweep:
     """Artifacts, each with its folder; None is the root."""
     front: Sequence[str] = ()
     """Trials on the Pareto front."""
+
+    def end(
+        self,
+        status: Status,
+        tags: Mapping[str, object],
+        metrics: Mapping[str, float],
+        files: Sequence[tuple[Path, str | None]],
+        front: Sequence[str],
+        note: Callable[[Place], str] | None,
+    ) -> None:
+        """Note the end of the sweep. Without a note the description stays as it is."""
+        self.end_tags, self.metrics = texts(tags, TAG_LENGTH), {key: float(value) for key, value in metrics.items()}
+        self.files, self.front, self.note = list(files), front, note or self.note
+        self.status = status  # last: the writer's thread ends the run once it is another one

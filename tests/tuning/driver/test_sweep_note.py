@@ -2,42 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
-
-import pytest
-
+from tests.tuning.driver.ended import PLACE, best
 from tuning.driver import sweep_note
-from tuning.plan.command_line import parse
-from tuning.plan.new_plan import make_plan
 from tuning.plan.sweep_plan import Plan
-from tuning.results import next_steps
-from tuning.results.best import Best
 from tuning.storage.layout import Storage
-from tuning.tracking.links import Place
-
-PLACE = Place(experiment_id="7", run_id="abc")
-
-
-METRICS = {
-    "metric": "ndcg@10", "validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "best_epoch": 3, "train_seconds": 9
-}  # fmt: skip
-
-
-def best(**more: object) -> Best:
-    return Best(trial_id="a", point={"train.lr": 0.1}, finished=True, metrics=METRICS | more, place="runs/mine/best")
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return make_plan(parse(["--name", "mine"])[0])
-
-
-@pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    catalogue = SimpleNamespace(ids=[1, 2, 3, 4], counts=[1, 4, 3, 2])
-    monkeypatch.setattr(next_steps, "load_catalogue", lambda folder: catalogue)
-    return Storage.of(str(tmp_path / "runs"), "mine")
 
 
 def test_the_description_has_the_result_the_charts_and_the_commands(plan: Plan, storage: Storage) -> None:

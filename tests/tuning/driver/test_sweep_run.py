@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from fame.config.tree import parse_yaml
+from tests.tuning.driver.ended import PLACE, best
 from tuning.driver.sweep_run import end_run, mlflow_tags
-from tuning.plan.command_line import parse
-from tuning.plan.new_plan import make_plan
 from tuning.plan.sweep_plan import Plan
-from tuning.results import next_steps
-from tuning.results.best import Best
 from tuning.storage.layout import Storage
 from tuning.study.stage_uses import Uses
-from tuning.tracking.links import Place
 
-PLACE = Place(experiment_id="7", run_id="abc")
 SEEDS = {part: {"ndcg@10": {"mean": 0.2, "sd": 0.1}} for part in ("validation", "test")}
-METRICS = {
-    "metric": "ndcg@10", "validation": {"ndcg@10": 0.3}, "test": {"ndcg@10": 0.25}, "best_epoch": 3, "train_seconds": 9
-}  # fmt: skip
 
 SANITY = {"popularity": {"validation": {"ndcg@10": 0.02}, "test": {"ndcg@10": 0.01}}}
-
-
-def best(**more: object) -> Best:
-    return Best(trial_id="a", point={"train.lr": 0.1}, finished=True, metrics=METRICS | more, place="runs/mine/best")
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return make_plan(parse(["--name", "mine"])[0])
-
-
-@pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    catalogue = SimpleNamespace(ids=[1, 2, 3, 4], counts=[1, 4, 3, 2])
-    monkeypatch.setattr(next_steps, "load_catalogue", lambda folder: catalogue)
-    return Storage.of(str(tmp_path / "runs"), "mine")
 
 
 def test_the_end_has_the_model_its_metrics_and_the_uses_of_stages(plan: Plan, storage: Storage) -> None:

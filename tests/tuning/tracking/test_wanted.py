@@ -6,7 +6,7 @@ import pytest
 
 from tests.tuning.search.studies import METRIC, make
 from tuning.faults import Fault, end
-from tuning.tracking.wanted import STATUS, WantedRun
+from tuning.tracking.wanted import STATUS, WantedRun, status_of
 
 
 def test_every_state_has_a_status() -> None:
@@ -35,3 +35,14 @@ def test_a_fault_becomes_tags(tmp_path) -> None:
     trial = search.record.find("a")
     wanted = WantedRun.of(trial, trial.point, STATUS[trial.state])
     assert (wanted.status, wanted.tags) == ("failed", {"failure": "infeasible", "error": "too large"})
+
+
+def test_a_run_is_open_while_tune_runs_the_trial_and_interrupted_where_the_sweep_ended_before_it(tmp_path) -> None:
+    search = make(tmp_path)
+    for name in "ab":
+        search.suggest(name)
+    search.on_trial_complete("b", {"epoch": 1, METRIC: 0.1, f"best_{METRIC}": 0.1, "finished": True})
+    running, finished = search.record.trials()
+    assert [status_of(running, True, over) for over in (False, True)] == ["running", "interrupted"]
+    assert [status_of(finished, is_open, False) for is_open in (True, False)] == ["running", "finished"]
+    assert status_of(finished, True, True) == "finished"
