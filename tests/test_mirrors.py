@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
-WITHOUT_TEST = {"tuning/study/lessons.py": "data", "tuning/ray_internals/slot_trainer.py": "coming"}
+WITHOUT_TEST = {"tuning/study/lessons.py": "data"}
 """Modules without behaviour of their own, and the reason in one word."""
 OF_NO_MODULE = {
     "fame/test_architecture.py": "imports",
@@ -29,9 +29,6 @@ RUN_TWICE = TESTS / "tuning" / "tracking" / "test_projection_postgres.py"
 """It imports the tests of the projection, to run them with another database."""
 
 
-LATER = (TESTS / "fame" / "two_workers.py", TESTS / "fame" / "training" / "test_shared_stages.py")
-
-
 def modules() -> Iterator[Path]:
     for package in ("fame", "tuning"):
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -41,7 +38,7 @@ def modules() -> Iterator[Path]:
 
 def test_every_module_has_its_test():
     missing = {str(path) for path in modules() if not (TESTS / path.parent / f"test_{path.name}").exists()}
-    assert missing <= WITHOUT_TEST.keys()
+    assert missing == WITHOUT_TEST.keys()
 
 
 def test_every_test_has_its_module():
@@ -65,11 +62,7 @@ def test_no_test_imports_a_private_name_or_another_test():
             parts = [*node.module.split("."), *(alias.name for alias in node.names)]
             ours = parts[0] in ("fame", "tuning", "cluster", "benchmarks", "tests")
             private = [part for part in parts if part.startswith("_") and not part.startswith("__")]
-            test = (
-                parts[0] == "tests"
-                and any(part.startswith("test_") for part in parts)
-                and path not in (RUN_TWICE, *LATER)
-            )
+            test = parts[0] == "tests" and any(part.startswith("test_") for part in parts) and path != RUN_TWICE
             if ours and (private or test):
                 found.append(f"{path.relative_to(ROOT)}: {node.module} {private}")
     assert not found

@@ -20,7 +20,7 @@ from fame.training.fit import fit, read_trained
 from fame.training.loop import StageRun, State
 from fame.training.stages import stages
 from tests.fame.helpers import CPU, timeless
-from tests.fame.training.test_fit import SAMPLE, TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
+from tests.fame.training.runs import SAMPLE, TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 
 
 def main(folder: Path, rank: int) -> None:

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import fame.evaluation.evaluator
 from fame.config import EvaluateConfig
 from fame.datasets.batches import device_values
+from fame.datasets.sequences import Sequences
 from fame.errors import DivergedError, UserError
 from fame.evaluation.evaluator import Evaluator
 from fame.evaluation.metrics import user_metrics

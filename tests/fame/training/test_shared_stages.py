@@ -20,7 +20,7 @@ from fame.training.loop import EpochReport, StageRun
 from fame.training.shared_stages import read_uses
 from fame.training.stages import BACKBONE
 from tests.fame.helpers import CPU, experiment, timeless
-from tests.fame.training.test_fit import assert_same_training
+from tests.fame.training.runs import assert_same_training
 
 ROOT = Path(__file__).parents[2]
 TWO_STAGES: dict[str, Any] = {"train": {"epochs": 2}, "backbone": {"epochs": 3, "lr": 0.02}}

@@ -14,6 +14,7 @@ from tuning.plan.new_plan import make_plan
 from tuning.plan.options import PLACE
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import MOST_TRIALS
+from tuning.terminal import summary
 
 
 def test_epochs_are_said_by_stage(space):
