@@ -1,21 +1,25 @@
-"""A store of sweeps whose ranks are known."""
+"""Places that tests of several folders need: object stores, and MLflow's database with sweeps whose ranks are known."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow.tracking import MlflowClient
 
-from tests.tuning.comparison.published import Published
 from tests.tuning.object_stores import BUCKET, S3, gcs_server, s3_server
+
+if TYPE_CHECKING:
+    from tests.tuning.comparison.published import Published
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database without sweeps: to make one takes seconds, to copy it none."""
+    from mlflow.tracking import MlflowClient
+
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
@@ -23,6 +27,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def published(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
+    from tests.tuning.comparison.published import Published
+
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     shutil.copy(empty, tmp_path)
