@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.tuning.comparison.published import Published
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database without sweeps: to make one takes seconds, to copy it none."""
     from mlflow.tracking import MlflowClient
@@ -35,7 +35,7 @@ def published(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return Published(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def s3_host() -> Iterator[S3]:
     with s3_server() as server:
         yield server
