@@ -1,4 +1,4 @@
-"""Results of one configuration with several seeds."""
+"""Results as `metrics.json` has them: the metrics of a part, with one seed or several."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def over_seeds(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
         for name in results[0]
         for values in [[result[name] for result in results]]
     }
+
+
+def measured(metrics: Mapping[str, Any], part: str) -> dict[str, float]:
+    """Return all metrics of a part, of accuracy and of lists. An early export has none of lists."""
+    found: dict[str, float] = metrics[part] | metrics.get("lists", {}).get(part, {})
+    return found
 
 
 def shown(metrics: Mapping[str, Any], part: str, name: str) -> str:

@@ -22,6 +22,7 @@ from fame.datasets import Dataset, load_dataset, print_to_stderr
 from fame.datasets.kept import keep_table
 from fame.datasets.sequences import PARTS
 from fame.errors import UserError
+from fame.evaluation.seeds import measured
 from fame.packages import optional
 from fame.runtime.files import replacing, writing
 from fame.serving.new_items import with_new_items
@@ -91,9 +92,7 @@ class Model:
         if data is not None:
             other = evaluate_on(self.recommender.exported, data, self.experiment)
             return pd.DataFrame({"test": other.metrics | other.lists}).rename_axis("metric")
-        lists = self.metrics.get("lists", {})  # an early version measured none
-        found = {part: self.metrics[part] | lists.get(part, {}) for part in PARTS}
-        return pd.DataFrame(found).rename_axis("metric")
+        return pd.DataFrame({part: measured(self.metrics, part) for part in PARTS}).rename_axis("metric")
 
     def recommend(
         self,

@@ -8,7 +8,7 @@ from fame.config import Experiment
 from fame.config.paths import bare
 from fame.config.tree import to_dict
 from fame.datasets.sequences import PARTS
-from fame.evaluation.seeds import mean_sd
+from fame.evaluation.seeds import mean_sd, measured
 
 PREPARATION = ("min_rating", "core", "min_history", "max_history", "repeats", "max_length")
 """Settings of `data` that the card shows; where the data lie is in `config.yaml`."""
@@ -19,7 +19,7 @@ def model_card(experiment: Experiment, metrics: dict[str, Any]) -> str:
     tree = bare(to_dict(experiment))
     data, statistics = metrics["dataset"], metrics["dataset"]["statistics"]
     about = metrics["provenance"]
-    found = {part: metrics[part] | metrics["lists"][part] for part in PARTS}
+    found = {part: measured(metrics, part) for part in PARTS}
     results = "\n".join(
         f"| {name} | {found['validation'][name]:.4f} | {found['test'][name]:.4f} |" for name in found["test"]
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from fame.config.metrics import ACCURACY
 from fame.errors import UserError
-from fame.evaluation.seeds import mean_sd
+from fame.evaluation.seeds import mean_sd, measured
 from fame.evaluation.significance import RESAMPLES
 from tuning.comparison.pairs import Pair, check_comparable, compare
 from tuning.comparison.sweeps import ComparedSweep
@@ -111,7 +111,7 @@ class Comparison:
         )
 
     def _metrics(self) -> Table:
-        names = list(dict.fromkeys(name for one in self.sweeps for name in found(one, "test")))
+        names = list(dict.fromkeys(name for one in self.sweeps for name in measured(one.results, "test")))
         note = "Several seeds: mean ± standard deviation." if any("seeds" in one.results for one in self.sweeps) else ""
         if self._many:
             names = [name for name in names if name.startswith(WIDE) or name == self.metric]
@@ -214,7 +214,7 @@ def _place(sweeps: Sequence[ComparedSweep], name: str | None) -> int | None:
 
 def _value(sweep: ComparedSweep, part: str, metric: str) -> str:
     """Return a metric of the exported model: mean and standard deviation for several seeds."""
-    results, values = sweep.results, found(sweep, part)
+    results, values = sweep.results, measured(sweep.results, part)
     if metric in results.get("seeds", {}).get(part, {}):
         return mean_sd(results["seeds"][part][metric])
     if metric in values:
@@ -222,11 +222,6 @@ def _value(sweep: ComparedSweep, part: str, metric: str) -> str:
     # A cutoff that was not evaluated can be read off the ranks.
     accuracy = metric.partition("@")[0] in ACCURACY
     return f"{float(sweep.ranks.metric(metric, part).mean()):.4f}" if sweep.ranks is not None and accuracy else "–"
-
-
-def found(sweep: ComparedSweep, part: str) -> dict[str, float]:
-    """Return what the final evaluation found in a part. An early export has nothing on the lists."""
-    return sweep.results[part] | sweep.results.get("lists", {}).get(part, {})
 
 
 def _setting(settings: Mapping[str, Any], key: str) -> str:

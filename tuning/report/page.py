@@ -214,7 +214,7 @@ def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | No
 
 
 def _faults(trials: list[SweepTrial]) -> Table | None:
-    found = [trial for trial in trials if trial.fault is not None or (trial.broken and trial.ended)]
+    found = [trial for trial in trials if trial.went_wrong]
     rows = [
         [t.id, run_name(t.point, ""), t.word, t.over_limit if t.broken or t.fault is None else t.fault.reason]
         for t in found[-SHOWN:]

@@ -83,6 +83,11 @@ class SweepTrial:
         return self.state in ENDED
 
     @property
+    def went_wrong(self) -> bool:
+        """Whether the trial has a fault, or ended over a limit."""
+        return self.fault is not None or bool(self.broken and self.ended)
+
+    @property
     def word(self) -> str:
         """The state for people: a failed trial says the kind of its fault."""
         if self.broken and self.ended:

@@ -157,7 +157,7 @@ def print_results(
         "": "left",
     }.items():
         table.add_column(column, justify=side)
-    went_wrong = [trial for trial in trials if trial.fault is not None or (trial.broken and trial.ended)]
+    went_wrong = [trial for trial in trials if trial.went_wrong]
     best_ones = [*front[:FRONT], *(trial for trial in ranked(trials)[:SHOWN] if trial not in front)]
     varied = Varied.among(trials)
     for trial in (*best_ones, *went_wrong[:SHOWN]):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fame.config import Experiment
 from fame.config.tree import flatten, to_dict
 from fame.datasets.sequences import PARTS
+from fame.evaluation.seeds import measured
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -83,7 +84,7 @@ def settings(experiment: Experiment, searched: Iterable[str] = ()) -> dict[str, 
 
 def exported_metrics(exported: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of an exported model by their names in MLflow, given its `metrics.json`."""
-    parts = {part: exported[part] | exported.get("lists", {}).get(part, {}) for part in PARTS}
+    parts = {part: measured(exported, part) for part in PARTS}
     found = {f"{part}/{name}": float(value) for part, by_name in parts.items() for name, value in by_name.items()}
     for part, by_name in exported.get("seeds", {}).items():
         if part in PARTS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fame.evaluation.seeds import mean_sd, over_seeds
+from fame.evaluation.seeds import mean_sd, measured, over_seeds
 
 
 def test_mean_and_sample_standard_deviation_of_every_metric():
@@ -18,3 +18,9 @@ def test_mean_and_sample_standard_deviation_of_every_metric():
 
 def test_one_seed_has_no_spread():
     assert over_seeds([{"hr@1": 0.25}])["hr@1"] == {"mean": 0.25, "sd": 0.0, "values": [0.25]}
+
+
+def test_a_part_has_the_metrics_of_accuracy_and_of_lists_if_there_are_any() -> None:
+    parts = {"test": {"ndcg@10": 0.2}, "lists": {"test": {"coverage@10": 0.5}}}
+    assert measured(parts, "test") == {"ndcg@10": 0.2, "coverage@10": 0.5}
+    assert measured({"test": {"ndcg@10": 0.2}}, "test") == {"ndcg@10": 0.2}
