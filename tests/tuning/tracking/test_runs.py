@@ -30,8 +30,8 @@ def test_all_is_sent_once_in_requests_that_are_small_enough(params: int, metrics
 
 def test_a_number_that_is_not_finite_is_a_tag() -> None:
     batch = RunBatch()
-    batch.add_metrics({"loss": math.nan, "norm": 1.0}, 3, 7)
-    assert [(m.key, m.value) for m in batch.metrics] == [("train/norm", 1.0)]
+    batch.add_metrics({"loss": math.nan, "ndcg@10": 1.0}, 3, 7)
+    assert [(m.key, m.value) for m in batch.metrics] == [("validation/ndcg_10", 1.0)]
     assert batch.tags == {"not_finite.loss": "nan at epoch 3"}
 
 
