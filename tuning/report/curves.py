@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from tuning.report.figures import BEST, CURVES, FINISHED, LINE, STOPPED
 from tuning.study.sanity import Sanity
@@ -22,6 +21,9 @@ def draw_curves(trials: Sequence[SweepTrial], sanity: Sanity, metric: str, path:
     drawn = [trial for trial in ranked(trials)[:CURVES] if trial.curve]
     if not drawn:
         return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # else it tells of its cache of fonts
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.subplots()
     for trial in reversed(drawn):  # the best on top
