@@ -27,6 +27,8 @@ BY_VALUE = {
 }
 PARALLEL_WIDTH = 110
 """Least pixels of an axis of the parallel coordinates."""
+FEW_EPOCHS = 12
+"""Most epochs that all have a mark on the axis. Without one plotly marks halves of few epochs."""
 AXIS = {"gridcolor": LINE, "zeroline": False, "automargin": True, "linecolor": LINE}
 
 
@@ -105,7 +107,8 @@ def learning_curves(trials: Sequence[SweepTrial], metric: str, lines: Mapping[st
         )
     for name, value in lines.items():
         figure.add_hline(value, line={"dash": "dash", "width": 1, "color": STOPPED}, annotation_text=name)
-    figure.update_xaxes(title="epoch", rangemode="tozero")
+    longest = max(max(trial.curve) for trial in trials[:CURVES])
+    figure.update_xaxes(title="epoch", rangemode="tozero", dtick=1 if longest <= FEW_EPOCHS else None)
     figure.update_yaxes(title={"text": f"validation {metric}", "standoff": 10})
     return _styled(figure)
 
@@ -171,7 +174,8 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> go.Figure | None:
         return None
     with _quietly():
         figure = optuna.visualization.plot_parallel_coordinate(study, target_name=metric)
-    return _styled(figure)
+    figure.update_traces(opacity=1, line={"width": 2}, selector={"mode": "lines"})
+    return _styled(figure).update_layout(plot_bgcolor=LINE)  # the color of the lowest value is nearly white
 
 
 def importances(study: optuna.Study, metric: str) -> go.Figure | None:
