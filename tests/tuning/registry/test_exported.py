@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 from tuning.registry.exported import Exported
 
@@ -18,3 +19,11 @@ def test_tags_metrics_and_parameters_are_those_of_the_exported_folder(best):
     assert exported.metrics["test/hr_5"] == metrics["test"]["hr@5"]
     assert next(iter(exported.params.items())) == ("model.name", "fame") and exported.params["model.heads"] == "2"
     assert re.fullmatch("[0-9a-f]{64}", exported.tags["weights"])
+
+
+def test_a_model_with_new_items_is_of_the_weights_that_were_trained(best, tmp_path):
+    assert "trained_weights" not in Exported.read(best).tags
+    more = shutil.copytree(best, tmp_path / "more")
+    metrics = json.loads((more / "metrics.json").read_text()) | {"new_items": {"count": 2, "weights": "abc"}}
+    (more / "metrics.json").write_text(json.dumps(metrics))
+    assert Exported.read(more).tags["trained_weights"] == "abc"
