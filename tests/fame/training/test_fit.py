@@ -316,7 +316,7 @@ def test_every_step_is_announced(start, tmp_path):
 def scripted(monkeypatch, values: list[float]) -> None:
     """Makes the validation metric of each epoch what it is said to be."""
     iterator = iter(values)
-    monkeypatch.setattr(Evaluator, "metrics", lambda self, model: {"ndcg@10": next(iterator)})
+    monkeypatch.setattr(Evaluator, "metrics_and_error", lambda *_: ({"ndcg@10": next(iterator)}, None))
 
 
 def test_training_stops_after_patience_epochs_without_a_better_metric(start, tmp_path, monkeypatch):
