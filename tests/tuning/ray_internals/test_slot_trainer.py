@@ -154,6 +154,9 @@ class Holder:  # in the place of Tune's actor
         self.thread.start()
         self.workers = self.trainer.workers.result(240)
         answers = ray.get([call(worker, mailbox.exchange, mailbox.Go()) for worker in self.workers])
+        for rank, worker in enumerate(self.workers):
+            while isinstance(answers[rank], mailbox.Waiting):
+                answers[rank] = ray.get(call(worker, mailbox.receive))
         return {"answers": answers, "bundles": ray.get([call(worker, bundle) for worker in self.workers])}
 
     def end(self):
@@ -179,10 +182,9 @@ ray.shutdown()
 @pytest.mark.slow
 def test_on_real_ray_there_are_the_workers_alone_and_their_group_stays(tmp_path) -> None:
     session = f"/tmp/fame-ray-{os.getpid()}"
-    command, environment = (
-        [sys.executable, "-c", REAL, session, str(tmp_path)],
-        {**os.environ, "RAY_AUTH_MODE": "disabled"},
-    )
+    command = [sys.executable, "-c", REAL, session, str(tmp_path)]
+    settings = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **settings}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     finally:
