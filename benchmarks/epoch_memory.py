@@ -79,7 +79,7 @@ def epoch(folder: Path, mode: str) -> tuple[float, float, float, float]:
     windows = training_windows(sequences, mode, MAX_LENGTH)
     batcher = Batcher(device_values(sequences, torch.device("cpu")), windows)
     began = time.perf_counter()
-    for number, _ in enumerate(batcher.epoch(BATCH_SIZE, mode == "prefix", np.random.default_rng(0))):
+    for number, _ in enumerate(batcher.epoch(BATCH_SIZE, np.random.default_rng(0))):
         if number % 100 == 0:
             found = resident()
             most_own, most_mapped = max(most_own, found["RssAnon"]), max(most_mapped, found["RssFile"])
