@@ -10,6 +10,7 @@ time of their epoch.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -100,10 +101,20 @@ def sweep(folder: Path, mark: float, arguments: list[str]) -> Found:
                         value=best,
                     )
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(LEAVE_SECONDS)
+            end(process)
     told = (folder / "output").read_text(encoding="utf-8", errors="replace")
     raise RuntimeError(f"the sweep has ended without an epoch of {mark}; lower --mark, or raise --trials:\n{told}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C, at which a sweep exports its best, and once more, at which it ends at once."""
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVE_SECONDS)
+            return
+    process.kill()
+    process.wait()
 
 
 def epochs_of(folder: Path) -> dict[str, dict[int, float]]:
