@@ -37,8 +37,8 @@ def with_new_items(folder: Path, place: str, settings: Mapping[str, Any], target
     """Write an exported folder with the items of a table added, in place of one that is there; how many these are.
 
     `settings` are those of `data` that say how to read it, where it is not read like the model's own item table.
-    Raises `UserError` for a model that did not start from text, a table that cannot be read, and items that are known
-    already, stand there twice, or have no text.
+    Raises `UserError` for a model that did not start from text, a table that cannot be read or has no new item, and items that
+    stand there twice or have no text. Known items stay as they are.
     """
     from fame.text.pretrain import text_vectors_of
 
@@ -82,16 +82,17 @@ def _read(folder: Path, exported: ExportedModel, place: str, settings: Mapping[s
     if not found.table.ids:
         raise UserError(f"--items {place}: has no rows; give a table with an id column and the items' text")
     ids = _like(found.table.ids, catalogue.ids, place)
-    there = {*catalogue.ids}
-    for what, bad in {
-        "are known to the model already": [id for id in ids.tolist() if id in there],
-        "stand there more than once": _repeated(ids),
-    }.items():
-        if bad:
-            raise UserError(
-                f"--items {place}: {len(bad):,} of {len(ids):,} items {what}, {bad[0]!r} first; leave them out"
-            )
-    order = np.argsort(ids)
+    if repeated := _repeated(ids):
+        raise UserError(
+            f"--items {place}: {len(repeated):,} of {len(ids):,} items stand there more than once, {repeated[0]!r} first; "
+            "leave them out"
+        )
+    new = np.flatnonzero(np.isin(ids, np.array(catalogue.ids), invert=True))
+    if not len(new):
+        raise UserError(f"--items {place}: the model knows all {len(ids):,} items already; give items that are new")
+    if len(new) < len(ids):
+        report(f"{len(ids) - len(new):,} of {len(ids):,} items in {place} are known to the model and stay as they are")
+    order = new[np.argsort(ids[new])]
     texts = find_entry(experiment.data).enrich(found.table.columns)
     items = Items(
         ids=ids[order],

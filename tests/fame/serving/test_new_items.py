@@ -142,12 +142,21 @@ def test_python_takes_a_table_and_the_copy_can_be_kept(work, best, tmp_path):
     assert placed.folder == tmp_path / "more" and placed.recommend(users=["u01"], k=3, candidates=NEW).equals(found)
 
 
+def test_a_whole_catalogue_adds_its_new_items(best, tmp_path):
+    """Items that the model knows stay as they are, also where the table tells another title."""
+    write_lines(tmp_path / "all.csv", "item,title", "tea-01,another title", "lamp-new,a led lamp", "tea-02,green tea")
+    done = call(export.main, best, "--items", tmp_path / "all.csv", "--out", tmp_path / "more")
+    assert done.code == 0 and "2 of 3 items in" in done.out + done.err
+    before, after = load_model(best).catalogue, load_model(tmp_path / "more").catalogue
+    assert after.ids == [*before.ids, "lamp-new"] and after.titles[: len(before.ids)] == before.titles
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
         (
             ["item,title", "tea-01,green tea"],
-            "1 of 1 items are known to the model already, 'tea-01' first; leave them out",
+            "the model knows all 1 items already; give items that are new",
         ),
         (["item,title", "x,a", "y,b", "x,c"], "1 of 3 items stand there more than once, 'x' first; leave them out"),
         (["item,title", "x,a lamp", "y,"], "1 of 2 items have no text, 'y' first; the model reads title"),
