@@ -8,6 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 OURS = ("fame", "tuning", "cluster", "benchmarks", "tests")
+OVERRIDDEN = ("_initialize_and_run_controller", "_create_placement_group")
+"""Ray's own names, which classes of ours override."""
 
 
 def is_private(name: str) -> bool:
@@ -57,6 +59,7 @@ def test_no_test_takes_a_private_name_from_another_module():
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in sorted((ROOT / "tests").rglob("*.py"))
         for line, name in private_uses(path.read_text(encoding="utf-8"))
+        if name not in OVERRIDDEN
     ]
     assert not found, "\n".join(found)
 

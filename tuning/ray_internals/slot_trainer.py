@@ -1,13 +1,15 @@
 """A TorchTrainer that runs within one actor of Tune: its controller in this process, its workers on Tune's resources.
 
 Ray's own TorchTrainer starts up to six more processes for a run: its controller, a barrier, a manager of datasets, a watcher
-of preemptions, one that gives resources back, and one that asks the autoscaler for resources, which it waits for. It also reserves its workers' resources beside Tune's. If a trial is killed, nobody gives those back without Ray's dashboard (ray#65443). Here
-they are part of the placement group that Tune made for the trial's actor, and takes back.
+of preemptions, one that gives resources back, and one that asks the autoscaler for resources, which it waits for. It also
+reserves its workers' resources beside Tune's. If a trial is killed, nobody gives those back without Ray's dashboard
+(ray#65443). Here they are part of the placement group that Tune made for the trial's actor, and takes back.
 
 Assumptions: `fit` calls `_initialize_and_run_controller` with the arguments of `TrainController`, whose `run` needs an
 event loop and no actor. A `WorkerGroup` takes its placement group from `_create_placement_group`, and the bundles
-from 0 on. The barrier, `SynchronizationActor`, serves `ray.train.report` and collectives alone, and is made and killed by the
-names patched below. A `ScalingPolicy` talks to the autoscaler in the two methods overridden below alone. A worker's `execute` runs a function beside the training function.
+from 0 on. The barrier, `SynchronizationActor`, serves `ray.train.report` and collectives alone, and is made and killed by
+the names patched below. A `ScalingPolicy` talks to the autoscaler in the two methods overridden below alone. A worker's
+`execute` runs a function beside the training function.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class SlotTrainer(TorchTrainer):
         return [*own, _Started(self.workers)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Result:
-        return asyncio.run(_run(self.group, arguments))
+        return asyncio.run(run_controller(self.group, arguments))
 
 
 class LocalTorchConfig(TorchConfig):
@@ -76,19 +78,19 @@ def call(worker: ActorHandle[Any], function: Callable[..., Any], *arguments: Any
     return worker.execute.remote(function, *arguments)
 
 
-async def _run(group: PlacementGroup, arguments: dict[str, Any]) -> Result:
+async def run_controller(group: PlacementGroup, arguments: dict[str, Any]) -> Result:
     os.environ.update(ENVIRONMENT)
-    setattr(worker_group, "SynchronizationActor", _NoBarrier)  # noqa: B010 - mypy refuses what it takes for a type
+    setattr(worker_group, "SynchronizationActor", NoBarrier)  # noqa: B010 - mypy refuses what it takes for a type
     setattr(state, "_shutdown_sync_actor", lambda barrier: None)  # noqa: B010
-    arguments["scaling_policy"] = _LentWorkers(arguments["scaling_policy"].scaling_config)
+    arguments["scaling_policy"] = LentWorkers(arguments["scaling_policy"].scaling_config)
     controller: Any = TrainController(**arguments)
-    controller.worker_group_cls = type("SlotWorkerGroup", (_LentWorkerGroup,), {"lent": group})
+    controller.worker_group_cls = type("SlotWorkerGroup", (LentWorkerGroup,), {"lent": group})
     await controller.run()
     result: Result = controller.get_result()
     return result
 
 
-class _LentWorkers(FixedScalingPolicy):
+class LentWorkers(FixedScalingPolicy):
     """As many workers as the resources that Tune has asked the autoscaler for."""
 
     def after_controller_start(self, train_run_context: TrainRunContext) -> None:
@@ -98,26 +100,26 @@ class _LentWorkers(FixedScalingPolicy):
         pass
 
 
-class _LentWorkerGroup(WorkerGroup):
+class LentWorkerGroup(WorkerGroup):
     lent: PlacementGroup
 
     def _create_placement_group(self, *_: Any) -> PlacementGroupHandle:
-        return _LentHandle(self.lent)
+        return LentHandle(self.lent)
 
 
-class _NoBarrier:
+class NoBarrier:
     """Stands for Ray's barrier, of which the training function makes no use."""
 
     @classmethod
-    def options(cls, **_: Any) -> type[_NoBarrier]:
+    def options(cls, **_: Any) -> type[NoBarrier]:
         return cls
 
     @classmethod
-    def remote(cls, **_: Any) -> _NoBarrier:
+    def remote(cls, **_: Any) -> NoBarrier:
         return cls()
 
 
-class _LentHandle(DefaultPlacementGroupHandle):
+class LentHandle(DefaultPlacementGroupHandle):
     def shutdown(self) -> None:
         """Leave it to its owner."""
 

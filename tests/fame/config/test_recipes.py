@@ -11,10 +11,11 @@ from fame.registry import models
 
 
 def test_what_a_file_says_wins_over_its_recipe_and_the_file_stays_as_it_is() -> None:
-    tree = {"recipe": "lineage", "model": {"name": "sasrec", "init": "normal"}, "train": {"lr": 1.0}}
+    """BSARec has each of the recipe's settings."""
+    tree = {"recipe": "lineage", "model": {"name": "bsarec", "init": "normal"}, "train": {"lr": 1.0}}
     found = with_recipe(tree)
     assert "recipe" not in found and found["train"] == {**RECIPES["lineage"]["train"], "lr": 1.0}
-    assert found["model"] == {**RECIPES["lineage"]["model"], "name": "sasrec", "init": "normal"}
+    assert found["model"] == {**RECIPES["lineage"]["model"], "name": "bsarec", "init": "normal"}
     assert tree["train"] == {"lr": 1.0}
 
 

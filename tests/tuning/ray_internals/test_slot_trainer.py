@@ -69,7 +69,10 @@ def test_a_controller_runs_in_an_event_loop_of_this_process_with_another_kind_of
     for name in ENVIRONMENT:
         monkeypatch.setenv(name, "before")
     policy = create_scaling_policy(train.ScalingConfig(num_workers=3))
-    assert asyncio.run(slot_trainer._run("the group", {"a": 1, "scaling_policy": policy})) is made[0].get_result()
+    assert (
+        asyncio.run(slot_trainer.run_controller("the group", {"a": 1, "scaling_policy": policy}))
+        is made[0].get_result()
+    )
     assert made[0].arguments["a"] == 1 and made[0].worker_group_cls.lent == "the group"
     assert made[0].arguments["scaling_policy"].make_decision_for_non_running_worker_group().num_workers == 3
     assert {name: os.environ[name] for name in ENVIRONMENT} == ENVIRONMENT
@@ -77,7 +80,7 @@ def test_a_controller_runs_in_an_event_loop_of_this_process_with_another_kind_of
 
 def test_workers_lie_in_the_group_that_the_overridden_method_returns_from_its_first_bundle_on() -> None:
     assert "self._create_placement_group(" in inspect.getsource(WorkerGroup._start_impl)
-    handle = slot_trainer._LentWorkerGroup._create_placement_group(SimpleNamespace(lent="the group"), None, None)
+    handle = slot_trainer.LentWorkerGroup._create_placement_group(SimpleNamespace(lent="the group"), None, None)
     assert handle.placement_group == "the group"
     handle.shutdown()  # Ray's own would remove the group
     assert "range(num_workers)" in inspect.getsource(WorkerGroup._create_workers)
@@ -87,12 +90,12 @@ def test_the_barrier_is_made_and_ended_by_the_names_that_are_replaced() -> None:
     assert worker_group.SynchronizationActor is checkpoint.sync_actor.SynchronizationActor
     assert "SynchronizationActor.options(" in inspect.getsource(WorkerGroup._start_impl)
     assert "_shutdown_sync_actor(self.sync_actor)" in inspect.getsource(state.WorkerGroupState.shutdown)
-    assert isinstance(slot_trainer._NoBarrier.options(label_selector={}).remote(), slot_trainer._NoBarrier)
+    assert isinstance(slot_trainer.NoBarrier.options(label_selector={}).remote(), slot_trainer.NoBarrier)
 
 
 def test_a_policy_talks_to_the_autoscaler_in_the_overridden_methods_alone() -> None:
     assert type(create_scaling_policy(train.ScalingConfig(num_workers=1))) is FixedScalingPolicy
-    lent = slot_trainer._LentWorkers(train.ScalingConfig(num_workers=1))
+    lent = slot_trainer.LentWorkers(train.ScalingConfig(num_workers=1))
     with mock.patch.object(scaling_policy, "TrainAutoscalingCoordinatorClient") as client:
         lent.after_controller_start(mock.Mock())
         lent.make_decision_for_non_running_worker_group()
