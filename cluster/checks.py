@@ -10,9 +10,8 @@ from typing import Any
 
 from cluster.node import Gpus, open_place
 from cluster.nodes import Node, Nodes
-from fame.remote import is_remote
+from fame.remote import explained, is_remote
 from tuning.machines.checks import Finding, Level, Machine, Needs, check_machine, gib
-from tuning.storage import object_store
 from tuning.storage.layout import below, leaves_no_empty_folder, root
 
 SKEW_WARNING, SKEW_FAILURE = 2.0, 300.0
@@ -229,4 +228,4 @@ def ok(check: str, found: str) -> Finding:
 
 def line(error: BaseException) -> str:
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-    return f"{kind}{object_store.explained(error)}"
+    return f"{kind}{explained(error)}"

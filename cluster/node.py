@@ -16,9 +16,8 @@ from typing import Any
 import ray.cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fame.remote import is_remote
+from fame.remote import is_remote, open_uri
 from tuning.machines.checks import Machine
-from tuning.storage import object_store
 from tuning.storage.layout import root
 
 SIDE = 64
@@ -95,7 +94,7 @@ def read(filesystem: Any, path: str) -> bytes | None:
 def open_place(place: str) -> tuple[Any, str]:
     """The file system and path of a path or URI."""
     if is_remote(place):
-        return object_store.open_uri(place)
+        return open_uri(place)
     from pyarrow import fs
 
     return fs.LocalFileSystem(), str(root(place))
@@ -113,4 +112,5 @@ def start_probe(node_id: str) -> Any:
     """An actor on this node and on no other. It takes no CPU and sees all GPUs, so a busy node has room for it."""
     ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["Probe"]))
     where = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(num_cpus=0, num_gpus=0, max_restarts=0, scheduling_strategy=where)(Probe).remote()
+    options: dict[str, Any] = {"scheduling_strategy": where}  # Ray's types know fewer strategies than Ray
+    return ray.remote(num_cpus=0, num_gpus=0, max_restarts=0, **options)(Probe).remote()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame.config.metrics import ACCURACY
+from fame.datasets.sequences import PARTS, Part
 from fame.errors import UserError
 from fame.evaluation.seeds import mean_sd, measured
 from fame.evaluation.significance import RESAMPLES
@@ -98,7 +99,7 @@ class Comparison:
             trials = ", ".join(f"{count} {ENDED.get(how, how)}" for how, count in sorted(one.effort.trials.items()))
             rows.append(
                 [letter, self._name(one), one.model, trials, str(one.effort.epochs), clock(one.effort.train_seconds)]
-                + [_value(one, part, self.metric) for part in ("validation", "test")]
+                + [_value(one, part, self.metric) for part in PARTS]
             )
         return Table(
             title="Best of each sweep",
@@ -139,7 +140,9 @@ class Comparison:
     def _significance(self) -> Table:
         rows = []
         for pair in self.pairs:
-            mean = float(self.sweeps[pair.second].ranks.metric(self.metric, "test").mean())
+            ranks = self.sweeps[pair.second].ranks
+            assert ranks is not None
+            mean = float(ranks.metric(self.metric, "test").mean())
             share = f" ({pair.difference / mean:+.1%})" if mean else ""
             rows.append(
                 [
@@ -212,7 +215,7 @@ def _place(sweeps: Sequence[ComparedSweep], name: str | None) -> int | None:
     return places[0]
 
 
-def _value(sweep: ComparedSweep, part: str, metric: str) -> str:
+def _value(sweep: ComparedSweep, part: Part, metric: str) -> str:
     """Return a metric of the exported model: mean and standard deviation for several seeds."""
     results, values = sweep.results, measured(sweep.results, part)
     if metric in results.get("seeds", {}).get(part, {}):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -48,7 +49,7 @@ def study_pages(study: NamedStudy, port: int) -> WSGIServer:
 
 
 @contextlib.contextmanager
-def mlflow_pages(uri: str, port: int):
+def mlflow_pages(uri: str, port: int) -> Iterator[None]:
     """MLflow's pages of a database, by processes of a group of their own.
 
     They run in the database's folder. MLflow would make a folder as an address spells it: `what%3F` beside `what?`.

@@ -70,6 +70,7 @@ def dashboards(storage: Storage, metric: str, tracking_uri: str, place: Place | 
             env=os.environ | {"PYTHONPATH": path},
             start_new_session=True,
         )
+    assert process.stdin is not None
     try:
         fragment = "" if place is None else place.trials(storage.name, metric)
         yield Pages(study=f"http://{HOST}:{study_port}", runs=f"{runs}{fragment}")

@@ -40,7 +40,7 @@ class FaultCallback(Callback):
     def __init__(self, search: StudySearch, storage: Storage, workers: int, hang_after: float) -> None:
         self.search, self.storage, self.workers, self.hang_after = search, storage, workers, hang_after
 
-    def setup(self, **info: Any) -> None:
+    def setup(self, *args: Any, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         self.watch = HangWatch(self.workers, self.hang_after)
 

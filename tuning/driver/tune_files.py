@@ -20,6 +20,7 @@ class StagingCallback(Callback):
     """Notes the folders that Tune uses."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        assert trial.storage is not None
         _folders.add(Path(trial.storage.experiment_driver_staging_path).parent)
 
 

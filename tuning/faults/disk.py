@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 from fame.errors import UserError
 from tuning.storage.object_store import is_of_store
@@ -19,13 +20,14 @@ RESERVE, RESERVED = ".reserve", 8 << 20
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def cannot_write(error: BaseException) -> bool:
+def cannot_write(error: BaseException) -> TypeGuard[OSError]:
     """Whether the error is the fault of the disk alone."""
     return isinstance(error, OSError) and error.errno in CANNOT_WRITE
 
 
 def why(error: OSError) -> str:
     """Return the problem of the place in few words."""
+    assert error.errno is not None
     return {
         errno.ENOSPC: "no space left on the device",
         errno.EDQUOT: "the disk quota is used up",

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 FaultKind = Literal["infeasible", "limit", "diverged", "failed", "hung", "lost", "storage"]
 
@@ -50,7 +50,7 @@ class Fault:
     @classmethod
     def parse(cls, text: str) -> Fault:
         kind, _, reason = text.partition(": ")
-        return cls(kind=kind, reason=reason)
+        return cls(kind=cast(FaultKind, kind), reason=reason)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.reason}"

@@ -7,11 +7,12 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
 
 from fame.errors import DivergedError, UserError
+from fame.remote import explained
 from tuning.faults.disk import cannot_write, described
 from tuning.faults.fault import Fault, FaultKind
 from tuning.ray_internals.memory_monitor import KilledForMemoryError
 from tuning.ray_internals.train_errors import RayTrainError, WorkerHealthCheckFailedError
-from tuning.storage.object_store import explained, is_of_store
+from tuning.storage.object_store import is_of_store
 
 ALLOCATOR = "can't allocate memory"
 """Words in the message of torch's CPU allocator, which has no exception of its own."""

@@ -90,7 +90,9 @@ class Needs:
         else:
             meta = importlib.metadata.metadata(DISTRIBUTION)
             python = meta["Requires-Python"]
-            lines = [(line, line.rpartition("extra == ")[2].strip("\"'")) for line in meta.get_all("Requires-Dist")]
+            lines = [
+                (line, line.rpartition("extra == ")[2].strip("\"'")) for line in meta.get_all("Requires-Dist") or ()
+            ]
         packages = {}
         for line, extra in lines:
             requirement = Requirement(line)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from fame.artifacts.lease import Lease
 from fame.errors import EXIT_FAILED
@@ -142,7 +143,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def leave(error: CannotGoOnError) -> None:
+def leave(error: CannotGoOnError) -> NoReturn:
     """End the process at once, or begin anew. Python's regular end would wait for Ray, and Ray for its head."""
     sys.stdout.flush()
     if error.again is not None:

@@ -242,7 +242,8 @@ class Plan:
 
         diversity_column(self.experiment.evaluate, dataset.items)
         if self.searches_labels:
-            model = dataclasses.replace(self.experiment.model, labels=True)
+            model: Any = self.experiment.model
+            model = dataclasses.replace(model, labels=True)
             item_labels(dataclasses.replace(self.experiment, model=model), dataset)
         if not self.searches_text:
             return

@@ -35,7 +35,7 @@ class CorrectedHyperBand(HyperBandScheduler):
 
     def _create_bracket(self, s: int) -> Any:
         # Ray begins with the bracket that stops nothing, which takes all trials of a short sweep.
-        return super()._create_bracket(self._s_max_1 - 1 - s)
+        return super()._create_bracket(self._s_max_1 - 1 - s)  # type: ignore[no-untyped-call] # Ray has no types here
 
     def _process_bracket(self, tune_controller: Any, bracket: Any) -> str:
         try:

@@ -8,6 +8,8 @@ Assumption: `RayActorManager._actor_task_failed` gets the monitor's error as `ex
 
 from __future__ import annotations
 
+from typing import Any
+
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 
@@ -22,7 +24,7 @@ class KilledForMemoryError(RayActorError):
 _actor_task_failed = RayActorManager._actor_task_failed
 
 
-def _failed(manager: RayActorManager, tracked_actor_task: object, exception: Exception) -> None:
+def _failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
     if isinstance(exception, OutOfMemoryError):
         exception = KilledForMemoryError(str(exception))
     _actor_task_failed(manager, tracked_actor_task, exception)
@@ -30,4 +32,5 @@ def _failed(manager: RayActorManager, tracked_actor_task: object, exception: Exc
 
 def survive_the_memory_monitor() -> None:
     """Patch Tune. Call it before Tune runs."""
-    RayActorManager._actor_task_failed = _failed
+    patched: Any = RayActorManager
+    patched._actor_task_failed = _failed

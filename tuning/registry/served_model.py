@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from fame.errors import UserError
 from fame.serving.explanation import facet_labels
@@ -38,7 +38,9 @@ class ServedModel(PythonModel):
         folder = Path(context.artifacts["best"])
         self.recommender, self.knows_users = load_recommender(folder), (folder / USERS).exists()
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def predict(  # type: ignore[override] # MLflow also takes this signature, without `context`
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
         """Return an answer for each row of a data frame, or each request of a list.
 
         A request that cannot be understood is the caller's error, status 400. MLflow empties `params`, because the

@@ -30,7 +30,7 @@ class ReportCallback(Callback):
     def __init__(self, plan: Plan, storage: Storage, search: StudySearch, statistics: Mapping[str, Any]) -> None:
         self.plan, self.storage, self.search, self.statistics = plan, storage, search, dict(statistics)
 
-    def setup(self, **info: Any) -> None:
+    def setup(self, *args: Any, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         self.due = time.monotonic() + EVERY_SECONDS
 

@@ -118,7 +118,7 @@ def by_value(trials: Sequence[SweepTrial], key: str, label: str, metric: str) ->
     having = [trial for trial in trials if key in trial.point]
     values = sorted({trial.point[key] for trial in having})
     figure = go.Figure()
-    top = {value: max(t.value for t in having if t.point[key] == value) for value in values}
+    top = {value: max(t.value for t in having if t.point[key] == value and t.value is not None) for value in values}
     figure.add_scatter(
         x=[str(value) for value in values], y=list(top.values()), mode="lines", line={"color": FINISHED, "width": 2},
         name="best", hoverinfo="skip",

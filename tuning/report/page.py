@@ -202,6 +202,7 @@ def _final(plan: Plan, storage: Storage, trials: list[SweepTrial]) -> Table | No
     if not (plan.options.final_top and storage.final.exists and storage.final.study.exists()):
         return None
     final = Final.of(plan, storage, trials)
+    assert final is not None
     finals = optuna.load_study(study_name=storage.name, storage=open_read_only(storage.final.study))
     rows = []
     for found in repeats(final, trials_of(finals)):

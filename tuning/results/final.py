@@ -13,7 +13,7 @@ import dataclasses
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from fame.datasets import Dataset
 from fame.evaluation.seeds import over_seeds
@@ -67,7 +67,7 @@ class Final:
         seeds = plan.final_seeds
         points = tuple({**one.params, "seed": seed} for seed in seeds for one in finalists)
         search = {**plan.space.search, "seed": Parameter(Choices(seeds))}
-        unlimited = dict.fromkeys(("time_budget", "trial_time", "stop_after"))
+        unlimited: dict[str, Any] = dict.fromkeys(("time_budget", "trial_time", "stop_after"))
         options = dataclasses.replace(plan.options, scheduler="none", sampler="random", trials=len(points), **unlimited)
         space = dataclasses.replace(plan.space, search=search, start=points)
         again = dataclasses.replace(plan, options=options, space=space, trials=len(points), extended=0, lessons=())
@@ -105,7 +105,7 @@ def repeats(final: Final, trials: Iterable[SweepTrial]) -> list[Repeats]:
         points = {seed: identity({**finalist.params, "seed": seed}) for seed in final.seeds}
         finished = {seed: by_point[point] for seed, point in points.items() if point in by_point}
         if finished:
-            values = {seed: trial.value for seed, trial in finished.items()}
+            values = {seed: cast(float, trial.value) for seed, trial in finished.items()}
             ids = {seed: trial.id for seed, trial in finished.items()}
             found.append(Repeats(finalist=finalist, values=values, trials=ids))
     return sorted(found, key=lambda one: one.rank, reverse=True)
@@ -121,11 +121,11 @@ def export_final(final: Final, trials: Iterable[SweepTrial], storage: Storage, d
     if not found:
         return None
     chosen = found[0]
-    trained = {seed: read_trial(final.storage.trials, id) for seed, id in chosen.trials.items()}
-    lost = [seed for seed, one in trained.items() if one is None]
+    read = {seed: read_trial(final.storage.trials, id) for seed, id in chosen.trials.items()}
+    lost = [seed for seed, one in read.items() if one is None]
     if lost:
         print(f"the final trainings of {chosen.finalist.trial} with the seeds {lost} cannot be read: left out")
-    trained = {seed: one for seed, one in trained.items() if one is not None}
+    trained = {seed: one for seed, one in read.items() if one is not None}
     if not trained:
         return None
     best_seed = max(trained, key=lambda seed: chosen.values[seed])

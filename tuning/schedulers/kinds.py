@@ -82,7 +82,7 @@ def _median(schedule: Schedule) -> TrialScheduler:
         metric=best(schedule),
         mode="max",
         grace_period=grace(schedule.epochs),
-        min_time_slice=math.inf,
+        min_time_slice=math.inf,  # type: ignore[arg-type] # Ray counts the first slice from -inf, so no int will do
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,10 @@ class Member:
 class Population(FIFOScheduler):
     """Reads `epoch`, the metric, and the ends that a trial reports (`finished`, `fault`)."""
 
+    _metric: str
+
     def __init__(self, metric: str, interval: int, space: Space, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # Ray has no types here
         self._metric = metric
         self.interval, self.space, self.rng = interval, space, random.Random(seed)
         self.milestones: dict[int, dict[str, Member]] = defaultdict(dict)
@@ -122,7 +124,7 @@ def vary(domain: Domain, value: Any, rng: random.Random) -> Any:
     """Another value of a domain: mostly one nearby."""
     if rng.random() < RESAMPLED:
         return domain.draw(rng)
-    values = domain.values()
+    values: Sequence[Any] | None = domain.values()
     if values is None:
         low, high = domain.ends()
         return min(max(value * rng.choice(FACTORS), low), high)

@@ -50,18 +50,21 @@ class FeasibleSampler(BaseSampler):
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {key: distribution(parameter.domain) for key, parameter in self.space.search.items()}
 
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict) -> dict[str, Any]:
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
         seed = int(np.random.SeedSequence([self.seed, place_of(study, trial.number)]).generate_state(1)[0])
         tried = points_tried(study)
         sampler = self._sampler(seed)
-        taught, asking = study, trial
-        if sampler and len(self.aims) > 1:
-            taught = by_all_aims(study, trial, self.aims)
-            asking = taught.get_trials(deepcopy=False)[-1]
-        for _ in range(PROPOSALS if sampler else 0):
-            point = self._propose(sampler, taught, asking)
-            if identity(point) not in tried and self.space.problem(point) is None:
-                return point
+        if sampler is not None:
+            taught, asking = study, trial
+            if len(self.aims) > 1:
+                taught = by_all_aims(study, trial, self.aims)
+                asking = taught.get_trials(deepcopy=False)[-1]
+            for _ in range(PROPOSALS):
+                point = self._propose(sampler, taught, asking)
+                if identity(point) not in tried and self.space.problem(point) is None:
+                    return point
         rng = random.Random(seed)
         if self.grid is not None:
             return rng.choice(self.untried(study))
@@ -109,11 +112,11 @@ class FeasibleSampler(BaseSampler):
         return None
 
 
-def identity(point: Mapping[str, Any]) -> frozenset:
+def identity(point: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
     return frozenset(point.items())
 
 
-def points_tried(study: optuna.Study) -> set[frozenset]:
+def points_tried(study: optuna.Study) -> set[frozenset[tuple[str, Any]]]:
     """Return the points of all trials, and of earlier sweeps that teach. A point that failed would fail again."""
     taught = {identity(t.params) for t in study.get_trials(deepcopy=False) if TAUGHT_BY in t.user_attrs}
     return taught | {identity(trial.point) for trial in trials_of(study)}

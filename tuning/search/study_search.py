@@ -90,7 +90,9 @@ class StudySearch(Searcher):
         """Optuna's own object."""
         return self.record.study
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override] # Ray's type lacks FINISHED, which its documentation has
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         """Return the next point, None while there is no room for a trial, FINISHED if there are no more points.
 
         A study that cannot be written stops the sweep and gives None.
@@ -102,6 +104,7 @@ class StudySearch(Searcher):
             if trial_id in self.waiting:
                 self.waiting.remove(trial_id)
                 trial = self.record.find(trial_id)
+                assert trial is not None
                 return self.going_on(trial.point, trial.epoch)
             if self.record.proposed >= self.planned:
                 return Searcher.FINISHED

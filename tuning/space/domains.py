@@ -12,14 +12,14 @@ import operator
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 from fame.errors import UserError, nearest
 
 Scalar: TypeAlias = bool | int | float | str | None
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -84,7 +84,7 @@ class IntRange:
     def __str__(self) -> str:
         return f"{self.low} to {self.high}" + ("" if self.step == 1 else f" by {self.step}") + ", log" * self.log
 
-    def values(self) -> Sequence[Scalar]:
+    def values(self) -> Sequence[int]:
         return range(self.low, self.high + 1, self.step)
 
     def ends(self) -> Sequence[Scalar]:
@@ -125,7 +125,7 @@ class FloatRange:
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}" + (f" by {self.step:g}" if self.step else "") + ", log" * self.log
 
-    def values(self) -> Sequence[Scalar] | None:
+    def values(self) -> Sequence[float] | None:
         """None: without a step there is no end of them."""
         if self.step is None:
             return None
@@ -144,7 +144,8 @@ class FloatRange:
         if self.log:
             value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
             return min(max(value, self.low), self.high)
-        return rng.choice(self.values()) if self.step else rng.uniform(self.low, self.high)
+        values = self.values()
+        return rng.uniform(self.low, self.high) if values is None else rng.choice(values)
 
     def arguments(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}

@@ -232,7 +232,9 @@ class Space:
             elif not self._is_active(keys[0], point):
                 yield from extend(point, keys[1:])
             else:
-                for value in self.search[keys[0]].domain.values():
+                values = self.search[keys[0]].domain.values()
+                assert values is not None, f"{keys[0]} has no end of values"
+                for value in values:
                     yield from extend({**point, keys[0]: value}, keys[1:])
 
         return extend({}, list(self.search))

@@ -28,7 +28,7 @@ from typing import Any
 
 from fame.config.tree import parse_yaml, read_yaml, write_yaml
 from fame.errors import UserError
-from fame.remote import check_no_secret, is_remote
+from fame.remote import check_no_secret, explained, is_remote
 from fame.runtime.files import replaced
 from tuning.storage import object_store
 
@@ -167,7 +167,7 @@ class Storage:
             object_store.copy_folder(self.best, target)
         except OSError as error:
             raise UserError(
-                f"cannot copy the exported model to {target} ({object_store.explained(error)}); it lies at {self.best}"
+                f"cannot copy the exported model to {target} ({explained(error)}); it lies at {self.best}"
             ) from None
         return target
 
@@ -207,7 +207,7 @@ def check_writable(storage: str) -> None:
         with leaves_no_empty_folder(root(storage)) as folder, tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or object_store.explained(error)
+        reason = getattr(error, "strerror", None) or explained(error)
         raise UserError(f"--storage {storage}: cannot write there ({reason}); choose another place") from None
 
 

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from fame.artifacts import Folder, LocalFolder
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
-from fame.remote import is_remote
+from fame.remote import is_remote, open_uri
 from tuning.storage.layout import root
-from tuning.storage.object_store import open_uri
 
 SETTLE_SECONDS = 2.0
 """Seconds for which a new lease has to stay the only one. A process that looked earlier has written its own by then."""

@@ -67,7 +67,9 @@ class StudyFile(BaseJournalBackend):
         lines = b""
         for log in logs:
             lines += (line := encoded(log, number, before))
-            number, before = number + 1, check_of(line, before)
+            check = check_of(line, before)
+            assert check is not None
+            number, before = number + 1, check
         try:
             _append(self.paths, lines, self._sync)
         except OSError as error:
@@ -95,7 +97,8 @@ class StudyFile(BaseJournalBackend):
         for content in contents:
             for line in content.splitlines(True):
                 known[number_of(line)].append(line)
-        lines, check = [], b""
+        lines: list[bytes] = []
+        check = b""
         while fits := [(line, new) for line in known.get(len(lines), ()) if (new := check_of(line, check)) is not None]:
             line, check = fits[0]
             lines.append(line)

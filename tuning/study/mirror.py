@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ray.tune import Callback
 
 from fame.errors import UserError
-from fame.remote import is_remote
+from fame.remote import explained, is_remote
 from fame.runtime.files import replaced
 from tuning.faults.halt import halt, halted
 from tuning.storage import object_store
@@ -54,7 +54,7 @@ def keep_in_step(storage: Storage) -> None:
                 print(f"storage {storage.shared} answers again", flush=True)
             return
         except OSError as error:
-            what = f"storage {storage.shared}: {object_store.explained(error)}"
+            what = f"storage {storage.shared}: {explained(error)}"
         if time.monotonic() - began >= AWAY_SECONDS:
             halt(what)
             return
@@ -75,7 +75,7 @@ def unless_away(storage: Storage) -> Iterator[None]:
     except OSError as error:
         if not object_store.is_of_store(error):
             raise
-        what = f"storage {storage.shared}: {object_store.explained(error)}"
+        what = f"storage {storage.shared}: {explained(error)}"
         if halted() is None:
             raise UserError(f"{what}; nothing is lost: once it answers, go on with --resume") from None
         print(f"the best so far is not exported: {what}")

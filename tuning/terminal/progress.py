@@ -31,7 +31,7 @@ class ProgressCallback(Callback):
     def __init__(self, search: StudySearch, trials: int | None, most: MostEpochs, budget: float | None = None) -> None:
         self.search, self.planned, self.most, self.budget = search, trials, most, budget
 
-    def setup(self, **info: Any) -> None:
+    def setup(self, *args: Any, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
         ended, now = self._ended_count(), time.monotonic()
         view().state = ViewState(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from fame.datasets import Dataset
@@ -147,7 +147,7 @@ def print_results(
         title=f"{storage.name}: {len(trials)} trials ({', '.join(f'{n} {how}' for how, n in counts.items())})"
     )
     shown_numbers, front = plan.shown_numbers, plan.front(trials)
-    for column, side in {
+    sides: dict[str, JustifyMethod] = {
         "trial": "left",
         "setting": "left",
         f"validation {metric}": "right",
@@ -155,7 +155,8 @@ def print_results(
         **({"Pareto": "left"} if front else {}),
         "epochs": "right",
         "": "left",
-    }.items():
+    }
+    for column, side in sides.items():
         table.add_column(column, justify=side)
     went_wrong = [trial for trial in trials if trial.went_wrong]
     best_ones = [*front[:FRONT], *(trial for trial in ranked(trials)[:SHOWN] if trial not in front)]

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -117,12 +118,13 @@ class View:
     def render(self, console: Console) -> Group:
         """Return the table and the lines below it."""
         state, table = self.state, Table(width=console.width)
-        for name, options in {
+        shown_columns: dict[str, dict[str, Any]] = {
             "trial": {},
             "setting": {"ratio": 1},
             "epoch": {"justify": "right"},
             f"best {state.metric}": {"justify": "right"},
-        }.items():
+        }
+        for name, options in shown_columns.items():
             table.add_column(name, no_wrap=True, overflow="ellipsis", **options)
         room = max(1, console.height - LINES_AROUND - 2)
         shown = state.rows if len(state.rows) <= room else state.rows[: room - 1]

@@ -27,7 +27,7 @@ class WaitingCallback(Callback):
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
 
-    def setup(self, **info: Any) -> None:
+    def setup(self, *args: Any, **info: Any) -> None:
         self.looked, self.said, self.text = time.monotonic(), -math.inf, ""
         self.pending: dict[str, float] = {}
 

@@ -109,7 +109,7 @@ def client_of(uri: str) -> MlflowClient:
     if uri.startswith("sqlite:"):
         from mlflow.store.db import utils
 
-        utils._make_parent_dirs_if_sqlite = lambda address: None
+        utils._make_parent_dirs_if_sqlite = lambda db_uri: None
 
     from mlflow.tracking import MlflowClient
 
@@ -146,7 +146,8 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     place. Raises `UserError` if the experiment was deleted.
     """
     # Two processes that fill the same new database at once break each other.
-    artifact_location, alone = None, contextlib.nullcontext()
+    artifact_location = None
+    alone: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if uri.startswith("sqlite:"):
         folder = database_file(uri).parent
         artifact_location = (folder / ARTIFACTS).as_uri()
@@ -166,6 +167,7 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 found = client.get_experiment_by_name(experiment)  # another sweep was faster
+    assert found is not None
     if found.lifecycle_stage == "deleted":
         raise deleted(uri, experiment, found.experiment_id)
     return client, found.experiment_id

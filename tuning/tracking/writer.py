@@ -125,9 +125,11 @@ class Writer:
         connection = Connection(client=client, place=place, began=parent.info.start_time)
         for run in children(client, experiment_id, place.run_id):
             trial = run.data.tags.get("trial")
+            if trial is None:  # a user has put the run below the sweep's
+                continue
             if run.info.lifecycle_stage == "deleted":
                 connection.deleted.add(trial)
-            elif trial is not None:  # else a user has put the run below the sweep's
+            else:
                 connection.children.setdefault(trial, Child.of(run, self.metric))
         connection.deleted -= connection.children.keys()
         return connection

@@ -6,7 +6,7 @@ The worker (`worker.py`) keeps the checkpoint of a report first, then passes the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Report:
 
 def reports(
     config: Mapping[str, Any], plan: TrialPlan, dataset: Dataset, place: TrialPlace, device: torch.device
-) -> Iterator[Report]:
+) -> Generator[Report]:
     """Train the trial that Tune configured, on this worker, and yield a report after every epoch.
 
     The last report tells a fault that the same settings would meet again. All workers meet a loss that is not finite. A

@@ -14,6 +14,8 @@ from tuning.study.aims import Limit
 if TYPE_CHECKING:
     import ray
 
+    from fame.datasets import Dataset
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialPlan:
@@ -21,7 +23,7 @@ class TrialPlan:
 
     base: Mapping[str, Any]
     """Settings of every trial, as nested dictionaries. A trial's own point is set into them."""
-    dataset: ray.ObjectRef
+    dataset: ray.ObjectRef[Dataset]
     """The prepared dataset in Ray's object store."""
     folder: str
     """Folder of the trials' checkpoints, a path or URI that every node reaches. Each trial has a folder in it."""

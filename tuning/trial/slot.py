@@ -55,7 +55,9 @@ def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
 class Slot(tune.Trainable):
     """The Tune trainable."""
 
-    def setup(self, config: dict[str, Any], plan: TrialPlan) -> None:
+    def setup(  # type: ignore[override] # `tune.with_parameters` gives the plan
+        self, config: dict[str, Any], plan: TrialPlan
+    ) -> None:
         self.plan, self.settings, self.begun = plan, config, False
         self.trainer = KeptTrainer(plan)
 
@@ -95,9 +97,11 @@ class KeptTrainer:
     def __init__(self, plan: TrialPlan) -> None:
         several = TorchConfig(backend="nccl" if plan.gpus_per_worker >= 1 else "gloo")
         self.files = contextlib.ExitStack()
+        group = get_current_placement_group()
+        assert group is not None, "Tune makes one for each trial"
         self.trainer = SlotTrainer(
             train_loop,
-            get_current_placement_group(),
+            group,
             train_loop_config={"plan": plan},
             torch_config=several if plan.workers > 1 else LocalTorchConfig(),
             scaling_config=train.ScalingConfig(

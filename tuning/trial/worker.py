@@ -7,7 +7,7 @@ epoch seeds its own. The first worker keeps the checkpoints.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import ray
@@ -41,7 +41,7 @@ class Worker:
     def __init__(self, plan: TrialPlan, first: bool, device: torch.device) -> None:
         self.plan, self.first, self.device = plan, first, device
         self.dataset = ray.get(plan.dataset)
-        self.reports: Iterator[Report] | None = None
+        self.reports: Generator[Report] | None = None
         gc.freeze()  # Ray, torch and the dataset stay: the collector looks through the trials' objects only
 
     def start(self, command: Start) -> None:
