@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fame.errors import UserError, nearest
 
@@ -56,8 +56,8 @@ class Registry(Generic[T]):
         self.modules.clear()
 
 
-models: Registry[type] = Registry(
+models: Registry[type[Any]] = Registry(
     "model",
     ["fame.models.sasrec", "fame.models.fame", "fame.models.memory", "fame.models.baselines", "fame.extensions"],
 )
-datasets: Registry = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])
+datasets: Registry[Any] = Registry("dataset", ["fame.datasets.catalog", "fame.extensions"])

@@ -141,7 +141,7 @@ def _print_earlier(experiment: Experiment, folder: Path) -> None:
 
 
 def _write_summary(output: Path, results: list[dict[str, Any]], names: Sequence[str]) -> None:
-    summary = {
+    summary: dict[str, Any] = {
         "seeds": [result["seed"] for result in results],
         **{part: over_seeds([result[part] for result in results]) for part in ("validation", "test")},
     }

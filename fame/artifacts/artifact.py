@@ -48,5 +48,5 @@ def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
     for key in sorted(tensors):
         value = tensors[key].detach().cpu().contiguous()
         sums.update(f"{key} {value.dtype} {list(value.shape)}".encode())
-        sums.update(value.reshape(-1).view(torch.uint8).numpy())
+        sums.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return sums.hexdigest()

@@ -46,7 +46,8 @@ class Lease:
         self.lost = False
         """Whether another process took it over, since this one did not beat in time."""
         self._ended, self._resting = threading.Event(), False
-        self._seen, self._since = (None, None), time.monotonic()
+        self._seen: tuple[str | None, str | None] = (None, None)
+        self._since = time.monotonic()
 
     def acquire(self) -> bool:
         """Whether the lease is held from now on; ask again until it is, or not needed any more."""
@@ -59,7 +60,7 @@ class Lease:
         self._file = name
         for number in numbers:
             self.folder.remove(self._name(number))
-        threading.Thread(target=self._beat, daemon=True).start()
+        threading.Thread(target=self._beat, args=(name,), daemon=True).start()
         return True
 
     def holder(self) -> dict[str, Any] | None:
@@ -90,8 +91,8 @@ class Lease:
             self._seen, self._since = (name, text), time.monotonic()
         return died_here(text) or time.monotonic() - self._since >= self.patience
 
-    def _beat(self) -> None:
-        name, count = self._file, 0
+    def _beat(self, name: str) -> None:
+        count = 0
         while not self._ended.wait(self.patience / BEATS):
             count += not self._resting
             with contextlib.suppress(OSError):  # a place that does not answer now may at the next beat

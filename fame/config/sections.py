@@ -188,7 +188,7 @@ class TextConfig(Section):
             )
             return
         # What text there is may be said in any case: trials of one sweep differ in whether they read it.
-        ignored = ("facet_count", "temperature", "period", "lr", "batch_size", "dropout")
+        ignored: tuple[str, ...] = ("facet_count", "temperature", "period", "lr", "batch_size", "dropout")
         ignored += () if self.plain else ("scale", "freeze_epochs", "delta")
         for f in dataclasses.fields(self):
             value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"

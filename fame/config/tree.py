@@ -222,7 +222,7 @@ def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str
 
 def _convert(hint: Any, value: Any, key: str) -> Any:
     """`value` as the annotated type, or a `UserError` that says which type `key` has."""
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return section_from_dict(hint, value if value is not None else {}, key)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):

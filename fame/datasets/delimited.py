@@ -112,9 +112,9 @@ def open_delimited(file: DataFile, usual: str, reading: Reading) -> FileTable:
         own=file,
     )
     typed = [TYPED_NAME.fullmatch(name) for name in names]
-    lists = frozenset()
+    lists: frozenset[str] = frozenset()
     if all(typed):
-        lists = frozenset(match["name"] for match in typed if match["kind"].endswith("_seq"))
+        lists = frozenset(match["name"] for match in typed if match and match["kind"].endswith("_seq"))
     elif not headless and len(rows) > 1:
         lists = frozenset(n for n, cell in zip(table.columns, rows[1], strict=False) if is_list_text(cell))
     return FileTable(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from fame.config import DataConfig
 from fame.datasets.tables import Rows
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    Column = pa.Array | pa.ChunkedArray | np.ndarray
+    Column: TypeAlias = pa.Array | pa.ChunkedArray | np.ndarray
 
 Report = Callable[[str], None]
 """Takes one line for the person at the keyboard."""

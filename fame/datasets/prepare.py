@@ -99,7 +99,9 @@ class _Interactions:
         self.times.settle()
         self.notes = [*self.users.notes(read), *self.items.notes(read)]
         if raw.whole_catalogue:
-            self.items.add(raw.items().ids)
+            table = raw.items()
+            assert table is not None
+            self.items.add(table.ids)
         self.steps.append(Step(name="read", users=len(self.users), items=len(self.items), actions=read))
         self.shelf, self.counts = Shelf(scratch), np.zeros(len(self.items), np.int64)
         ends = []
@@ -109,6 +111,7 @@ class _Interactions:
             self.counts += np.bincount(histories.items, minlength=len(self.counts))
             ends += [times.min(), times.max()]
         self.notes += self.times.notes(all_same=self.counts.sum() > 1 and min(ends) == max(ends))
+        assert config.min_rating is not None
         if config.min_rating > 0:
             self._record(f"rating ≥ {config.min_rating:g}", "data.min_rating", config.min_rating, "a lower one, or 0")
         if config.repeats == "drop" and self._keep(_first_of_each_pair):
@@ -117,6 +120,7 @@ class _Interactions:
     def keep_core(self) -> None:
         """k-core: what is left once no user and no item has too few rows; the order of leaving out does not matter."""
         core = self.config.core
+        assert core is not None
         if core == 1:
             return
 
@@ -141,7 +145,8 @@ class _Interactions:
 
     def finish(self, *, whole_catalogue: bool) -> Prepared:
         """Number what is left, in the order of the ids."""
-        split, begins = self.config.split, {}
+        split = self.config.split
+        begins: dict[str, str] = {}
         if split.by == "time":
             bounds, begins = bounds_by_time(self._sorted_marks(), split, self.times)
         item_ids, item_codes = self.items.sorted_ids()
@@ -188,6 +193,7 @@ class _Interactions:
         """Add the rows of all chunks; how many there were."""
         config, read = self.config, 0
         waiting: list[tuple[Ids, Ids, np.ndarray, np.ndarray]] = []
+        assert config.min_rating is not None
         for chunk in raw.interactions(config.min_rating > 0):
             if not len(chunk):
                 continue

@@ -10,8 +10,9 @@ import importlib.metadata
 import importlib.resources
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 from fame.config import DataConfig, require
 from fame.datasets.cache import cache_root
@@ -35,7 +36,7 @@ class PackageFile:
 
     package: str
     file: str
-    read: Callable[[BinaryIO], Raw]
+    read: Callable[[IO[bytes]], Raw]
 
     def source(self) -> Source | None:
         """The file as a source; None where the package is not installed or lacks it."""
@@ -119,7 +120,7 @@ class Published:
                     return Source(
                         description=str(path),
                         identity=["files", layout.interactions, files.identity(layout.names)],
-                        read=lambda layout=layout, files=files: layout.raw(files),
+                        read=partial(layout.raw, files),
                     )
         return None
 
@@ -178,7 +179,7 @@ class OwnFiles:
         settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
         settings += [config.time_format] if config.time_format else []
         found = [file.identity for part in files.values() for file in part]
-        identity = ["own", settings, found, [file.identity for file in item_files]]
+        identity: list[Any] = ["own", settings, found, [file.identity for file in item_files]]
         if len(files) > 1:
             identity.append({number: len(part) for number, part in files.items()})
         description = ", ".join(place for _, place in places.values())

@@ -43,7 +43,7 @@ class RowCondition:
         import duckdb
         import pyarrow as pa
 
-        settings = {"enable_external_access": False, "lock_configuration": True, "threads": 1}
+        settings: dict[str, Any] = {"enable_external_access": False, "lock_configuration": True, "threads": 1}
         with duckdb.connect(config=settings) as connection:
             for batch in batches:
                 columns = batch.columns

@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -101,7 +101,7 @@ def write_index(folder: Path, index: Index, recall: float) -> None:
     save_checkpoint(folder / INDEX, {"centres": index.centres_LE, "groups": index.groups_V}, header)
 
 
-def _fits(tensor: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
+def _fits(tensor: Tensor | None, dtype: torch.dtype, shape: tuple[int, ...]) -> TypeGuard[Tensor]:
     return (
         tensor is not None
         and tensor.dtype == dtype

@@ -10,7 +10,7 @@ gradient for the items has rows for the items of the step and no others (`row_gr
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class ScoresItems(Protocol):
     def item_rows(self, items: Tensor) -> Tensor: ...
 
 
+Number = TypeVar("Number", int, float)
 DEFAULT_T = 0.75
 DEFAULT_PENALTY = 1.0
 
@@ -160,5 +161,5 @@ def make_objective(train: TrainConfig, sequences: Sequences, device: torch.devic
     return SAMPLED[train.loss](train, torch.from_numpy(target_counts(sequences)).to(device))
 
 
-def given_or(value: float | None, default: float) -> float:
+def given_or(value: Number | None, default: Number) -> Number:
     return default if value is None else value

@@ -16,6 +16,7 @@ that the smoothed loss is the plain one plus ε z_r·(e_{y_r} − ē), and costs
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,15 @@ def linear_cross_entropy(
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows_RD, whole_table, targets_R, dtype, padding, smoothing):
+    def forward(
+        ctx: Any,
+        rows_RD: Tensor,
+        whole_table: Tensor,
+        targets_R: Tensor,
+        dtype: torch.dtype,
+        padding: int,
+        smoothing: float,
+    ) -> Tensor:
         table_VD, targets_R = whole_table[padding:], targets_R - padding
         V, R = len(table_VD), len(rows_RD)
         # Each chunk goes over the table's gradient once: with 2·D rows that is no more than its logits are.
@@ -85,7 +94,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows_grad_RD, whole_grad = ctx.saved_tensors
         return grad * rows_grad_RD, grad * whole_grad, None, None, None, None
 

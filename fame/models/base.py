@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fame.config import BackboneConfig
+from fame.config import BackboneConfig, ModelConfig
 from fame.datasets.batches import Batch, Batcher
 from fame.datasets.sequences import Sequences
 from fame.losses.objective import Objective, Softmax
@@ -54,7 +54,7 @@ class SequentialModel(nn.Module):
     weights is not optimised: it learns in `start_epoch`, and its training is a single epoch.
     """
 
-    Config: type
+    Config: type[ModelConfig]
     Backbone: type[SequentialModel] | None = None
     """Model of the pre-training stage that this model can start from, if there is one."""
     named_facets: tuple[str, ...] = ()

@@ -10,13 +10,14 @@ one query per position against the item table, and ranks with one dot product. S
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from fame.config import BackboneConfig, Count, Positive
-from fame.models.layers.blocks import FacetBlock
+from fame.models.base import SequentialModel
+from fame.models.layers.blocks import FacetBlock, TransformerBlock
 from fame.models.sasrec import SASRec, SASRecConfig
 from fame.registry import models
 
@@ -43,9 +44,10 @@ class FameConfig(SASRecConfig):
 class Fame(SASRec):
     """SASRec whose last block is a `FacetBlock`, and whose query is z = Σ_h g_h W_f^h F^h."""
 
-    Config = FameConfig
-    Backbone = SASRec
-    LastBlock: type[nn.Module] = FacetBlock
+    Config: type[FameConfig] = FameConfig
+    Backbone: type[SASRec] = SASRec
+    LastBlock: type[FacetBlock] = FacetBlock
+    config: FameConfig
 
     def __init__(self, config: FameConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
@@ -60,6 +62,10 @@ class Fame(SASRec):
     def _blocks(self) -> list[nn.Module]:
         return [*super()._blocks()[:-1], self.LastBlock(self.config, self.max_length)]
 
+    @property
+    def _last_block(self) -> FacetBlock:
+        return cast(FacetBlock, self.blocks[-1])
+
     def _initialise(self, module: nn.Module) -> None:
         super()._initialise(module)
         if isinstance(module, FacetBlock):
@@ -69,21 +75,21 @@ class Fame(SASRec):
         facets_BTHK, weights_BTH = facets
         return (facets_BTHK * weights_BTH[..., None]).flatten(2) @ self.facet_projection.T
 
-    def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+    def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
         """q^h = W_f^h F^h, so that an item's dot product with it is P^h of Eq. 8."""
         facets_BTHK, weights_BTH = self.blocks[-1](self._before_last_block(items_BT, lengths_B), lengths_B)
         projection_DHK = self.facet_projection.view(self.config.dim, self.config.heads, -1)
         return torch.einsum("bhk,dhk->bhd", facets_BTHK[:, 0], projection_DHK), weights_BTH[:, 0]
 
-    def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-        return self.blocks[-1].experts(self._before_last_block(items_BT, lengths_B), lengths_B)
+    def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
+        return self._last_block.experts(self._before_last_block(items_BT, lengths_B), lengths_B)
 
     def item_facets(self) -> Tensor:
         """x_v W_f^h of all heads side by side (Eq. 9)."""
         return self.item_table() @ self.facet_projection
 
     @torch.no_grad()
-    def start_from(self, backbone: SASRec, config: BackboneConfig) -> None:
+    def start_from(self, backbone: SequentialModel, config: BackboneConfig) -> None:
         """Take over a trained backbone (paper §4.4.2).
 
         What the text names as new starts fresh: FFN' with the norm after it where that is over K numbers, gate and
@@ -91,17 +97,20 @@ class Fame(SASRec):
         can part), or fresh. The relative bias of a head is copied to each of its experts. W_f starts as
         `config.facets` says.
         """
+        assert isinstance(backbone, SASRec)
         parts = ["output.", "feed_forward.", "attention.query.", "attention.bias"]
-        if self.blocks[-1].norm_each:
+        if self._last_block.norm_each:
             parts += ["feed_forward_norm."]
         # `head` is what a backbone has between its last block and the query.
         skipped = [f"blocks.{len(self.blocks) - 1}.{part}" for part in parts] + ["head."]
         weights = {k: v for k, v in backbone.state_dict().items() if not k.startswith(tuple(skipped))}
         _, unexpected = self.load_state_dict(weights, strict=False)
         assert not unexpected, unexpected
-        ours, theirs = self.blocks[-1].attention, backbone.blocks[-1].attention
+        last = cast(TransformerBlock, backbone.blocks[-1])
+        ours, theirs = self._last_block.attention, last.attention
         heads, experts = self.config.heads, self.config.experts
         if ours.bias is not None:
+            assert theirs.bias is not None
             ours.bias.copy_(theirs.bias.repeat_interleave(experts, dim=0))
         if config.query == "copy":
             weight = theirs.query.weight.view(heads, 1, -1, self.config.dim).repeat(1, experts, 1, 1)
@@ -111,4 +120,4 @@ class Fame(SASRec):
             ours.query.bias.copy_(theirs.query.bias.view(heads, 1, -1).repeat(1, experts, 1).flatten())
         if config.facets == "output":
             # Row vectors: the backbone has Σ_h head^h W_O^h, so (W_f^h)ᵀ = H · W_O^h gives that at a uniform gate.
-            self.facet_projection.copy_(backbone.blocks[-1].output.weight * self.config.heads)
+            self.facet_projection.copy_(last.output.weight * self.config.heads)

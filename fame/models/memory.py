@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fame.config import ModelConfig, Positive
 from fame.datasets.batches import Batch
-from fame.models.base import EpochStart
+from fame.models.base import EpochStart, SequentialModel
 from fame.models.baselines.transition import entries_of, transitions
 from fame.models.fame import Fame, FameConfig
 from fame.models.sasrec import SASRec, SASRecConfig
@@ -49,10 +49,15 @@ class MemoryConfig(ModelConfig):
     """a, the memory's amount."""
 
 
-class MemoryFacet:
+class MemoryFacet(SequentialModel):
     """Puts the facet beside the query of a model; to be inherited from before the model's class."""
 
-    named_facets = ("memory",)
+    named_facets: tuple[str, ...] = ("memory",)
+    config: MemoryConfig
+    item_count: int
+    offsets_V1: Tensor
+    items_E: Tensor
+    values_E: Tensor
 
     def __init__(self, config: Any, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
@@ -193,6 +198,7 @@ class FameMemory(MemoryFacet, Fame):
     """FAME's facets, and one more that remembers what followed."""
 
     Config = FameMemoryConfig
+    config: FameMemoryConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,3 +213,4 @@ class SASRecMemory(MemoryFacet, SASRec):
     """The fair rival of `fame_memory`: SASRec's query, and the same memory."""
 
     Config = SASRecMemoryConfig
+    config: SASRecMemoryConfig

@@ -6,7 +6,7 @@ Letters: B batch, T time, D model width, H heads, V items.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class SASRecConfig(ModelConfig):
     causal: ClassVar[bool] = True
     """Whether a position sees itself and earlier ones alone."""
 
-    name: Literal["sasrec"] = "sasrec"  # type: ignore[assignment]
+    name: Literal["sasrec"] = "sasrec"
     dim: Count = 64
     """D, width of items and hidden states."""
     blocks: Count = 2
@@ -61,7 +61,7 @@ class SASRecConfig(ModelConfig):
             rule = f"must divide model.dim = {self.dim}; use one of {', '.join(divisors)}"
             require(False, "model.heads", self.heads, rule)
 
-    def item_blocks(self) -> tuple[int, int]:
+    def item_blocks(self) -> tuple[int, int] | None:
         return self.heads, self.dim
 
     def reads_labels(self) -> bool:
@@ -81,7 +81,7 @@ class SASRecConfig(ModelConfig):
 class SASRec(SequentialModel):
     """Item embeddings, `blocks` transformer blocks; the last hidden state is the query."""
 
-    Config = SASRecConfig
+    Config: type[SASRecConfig] = SASRecConfig
     Block: type[nn.Module] = TransformerBlock
 
     def __init__(self, config: SASRecConfig, item_count: int, max_length: int) -> None:
@@ -164,5 +164,6 @@ class SASRec(SequentialModel):
             x_BTD = block(x_BTD)
         return x_BTD
 
-    def _query(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD
+    def _query(self, last: Any) -> Tensor:
+        """The query of every position from what the last block gives."""
+        return last

@@ -7,6 +7,7 @@ a single worker. Nothing here needs Ray.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -64,6 +65,7 @@ class Workers:
         """Average over all workers the gradients that have rows (DDP can only with gloo)."""
         if self.size > 1:
             for weight in _sparse_weights(model).values():
+                assert weight.grad is not None
                 weight.grad = self._average_rows(weight.grad.coalesce())
 
     def _average_rows(self, grad: Tensor) -> Tensor:
@@ -93,7 +95,7 @@ def gather_rows(own: Tensor, share: Share, count: int) -> Tensor:
 
 class _GatherRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, own, share, count):
+    def forward(ctx: Any, own: Tensor, share: Share, count: int) -> Tensor:
         ctx.share = share
         _, size = share
         padded = own.new_zeros(-(-count // size), *own.shape[1:])  # all workers must send equally much
@@ -104,14 +106,14 @@ class _GatherRows(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rank, size = ctx.share
         grad = grad.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(grad)  # what each worker's loss asks of the rows
         return grad[rank::size], None, None
 
 
-def _sparse_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+def _sparse_weights(model: nn.Module) -> dict[str, Tensor]:
     """Weights whose gradients have rows, by name."""
     return {
         f"{name}.weight": module.weight

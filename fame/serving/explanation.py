@@ -16,7 +16,7 @@ import torch
 
 from fame.errors import UserError
 from fame.serving.exported import ExportedModel
-from fame.serving.recommender import Recommender
+from fame.serving.recommender import Recommender, id_text
 from fame.serving.request import Recommendation
 
 WIDTH = 80
@@ -101,7 +101,7 @@ def explain(recommender: Recommender, history: Sequence[int], k: int) -> Explana
         older=len(history) - len(read),
         facets=facets,
         items=items,
-        parts=[parts_HV[:, recommender.number(item.id) - 1].tolist() for item in items],
+        parts=[parts_HV[:, recommender.numbers[id_text(item.id)] - 1].tolist() for item in items],
     )
 
 

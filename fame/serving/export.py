@@ -45,6 +45,7 @@ from fame.serving.columns import LONGEST_LABEL
 from fame.serving.exported import EVALUATED, TEXT_MAP, WEIGHTS
 from fame.serving.histories import USERS, histories_of, write_histories
 from fame.text.mapping import TextMap
+from fame.text.start import text_blocks
 from fame.training.fit import Trained
 from fame.training.refit import Refit, everything
 
@@ -74,9 +75,9 @@ def export_model(
     facets = _disentanglement(experiment, dataset, weights)
     text_map = _text_map(experiment, dataset, weights)
     last = trained.history[-1]
-    metrics = {
+    metrics: dict[str, Any] = {
         "metric": experiment.train.metric,
-        **ours.metrics,
+        **cast(dict[str, Any], ours.metrics),
         "lists": ours.lists,
         "by_frequency": ours.by_frequency,
         **({"seeds": _summary(found)} if repeats else {}),
@@ -153,7 +154,7 @@ def _short_columns(items: Items) -> dict[str, list[str]]:
 
 def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:
     """What `metrics.json` has of several seeds: mean, standard deviation and values of every metric."""
-    parts = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
+    parts: dict[str, Any] = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
     return {"seeds": list(found), **parts}
 
 
@@ -162,7 +163,7 @@ def _trained_facets(experiment: Experiment, dataset: Dataset) -> list[list[str]]
         return []
     from fame.text.pretrain import trained_facets
 
-    heads, _ = experiment.model.item_blocks()
+    heads, _ = text_blocks(experiment)
     return trained_facets(experiment.text, heads, dataset.items, dataset.facets)
 
 
@@ -172,7 +173,7 @@ def _disentanglement(experiment: Experiment, dataset: Dataset, weights: dict[str
         return None
     from fame.text.disentanglement import measure
 
-    heads, _ = experiment.model.item_blocks()
+    heads, _ = text_blocks(experiment)
     with torch.no_grad():
         table_VD = build_model(experiment, dataset.sequences.item_count, weights).item_facets()
     return measure(experiment.text, dataset, table_VD, heads)

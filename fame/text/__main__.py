@@ -36,11 +36,12 @@ def main() -> None:
     from fame.datasets import load_dataset
     from fame.text.disentanglement import measure
     from fame.text.pretrain import text_stage
+    from fame.text.start import text_blocks
 
     experiment = _with_stage(args)
     dataset = load_dataset(experiment.data)
     output = args.output or Path("runs/text") / dataset.config.name.replace("/", "_").lstrip(".")
-    heads, dim = experiment.model.item_blocks()
+    heads, dim = text_blocks(experiment)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{dataset.config.name}: {len(dataset.items):,} items; {heads} heads of {dim // heads}; {device}; → {output}")
     began = time.perf_counter()

@@ -21,6 +21,13 @@ AFTER = ("scale", "freeze_epochs", "delta")
 """Settings that say what training does with the stage's result; the result does not depend on them."""
 
 
+def text_blocks(experiment: Experiment) -> tuple[int, int]:
+    """The blocks of an item's vector and its width, of a model that starts from text."""
+    blocks = experiment.model.item_blocks()
+    assert blocks is not None, f"model '{experiment.model.name}' does not start from text"
+    return blocks
+
+
 def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> StageRecipe | None:
     """What decides the text stage's result; None without the stage.
 
@@ -28,7 +35,7 @@ def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> Stage
     """
     if not experiment.text.enabled:
         return None
-    heads, dim = experiment.model.item_blocks()
+    heads, dim = text_blocks(experiment)
     settings = {
         **{f"text.{key}": value for key, value in to_dict(experiment.text).items() if key not in AFTER},
         "model.heads": heads,

@@ -173,10 +173,11 @@ class StageRun:
             evaluated = time.perf_counter()
             value = validation[config.metric]
             before = state.history[-1] if index else None
-            improved = before is None or value > before.best
-            if improved:
+            if before is None or value > before.best:
+                best, best_epoch = value, state.epoch + 1
                 state.best_weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
-            best_epoch = state.epoch + 1 if improved else before.best_epoch
+            else:
+                best, best_epoch = before.best, before.best_epoch
             out_of_patience = config.patience > 0 and state.epoch + 1 - best_epoch >= config.patience
             stage_ends = out_of_patience or index + 1 == last
             report = EpochReport(
@@ -184,7 +185,7 @@ class StageRun:
                 stage=self.stage.name,
                 loss=loss,
                 validation=validation,
-                best=value if improved else before.best,
+                best=best,
                 best_epoch=best_epoch,
                 train_seconds=trained - began,
                 evaluate_seconds=evaluated - trained,
@@ -248,7 +249,9 @@ class StageRun:
         (loss * (self.workers.size / batch.mean_targets)).backward()
         self.workers.average_rows(self.model)
         if self.text is not None:
-            self.text.hold(self.model.text_embedding(), self.optimizer.param_groups[0]["lr"], frozen)
+            embedding = self.model.text_embedding()
+            assert embedding is not None
+            self.text.hold(embedding, self.optimizer.param_groups[0]["lr"], frozen)
         if self.stage.train.clip_norm:
             clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
         self.optimizer.step()

@@ -39,7 +39,7 @@ class RowAdam(torch.optim.Adam):
     _dense_step = inspect.unwrap(torch.optim.Adam.step)
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # nothing here asks for a loss again
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None and weight.grad.is_sparse:
@@ -54,6 +54,7 @@ class RowAdam(torch.optim.Adam):
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
         state["step"] += 1
         (beta1, beta2), lr, decay = group["betas"], group["lr"], group["weight_decay"]
+        assert weight.grad is not None
         gradient = weight.grad.coalesce()
         rows, grad = gradient.indices()[0], gradient.values()
         values = weight[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ def resolve(experiment: Experiment, dataset: Dataset, device: torch.device, thre
     item column that the final evaluation would miss.
     """
     diversity_column(experiment.evaluate, dataset.items)
-    precision = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
+    precision: Any = str(product_dtype(experiment.train.precision, device)).removeprefix("torch.")
     data = dataclasses.replace(dataset.config, max_length=experiment.data.max_length)
     return dataclasses.replace(
         experiment,

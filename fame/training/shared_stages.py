@@ -26,7 +26,7 @@ from fame.config import Experiment
 from fame.errors import UserError
 from fame.runtime.files import replaced
 from fame.runtime.parallel import Workers
-from fame.text.start import ItemStart, text_recipe
+from fame.text.start import ItemStart, text_blocks, text_recipe
 from fame.training.loop import EpochReport, State
 from fame.training.stages import Stage
 
@@ -94,7 +94,7 @@ def items_from_text(
 
     if dataset is None:
         raise UserError("text.epochs, text.plain: the text stage needs the items' text; load the data as a dataset")
-    heads, dim = experiment.model.item_blocks()
+    heads, dim = text_blocks(experiment)
     report = print_to_stderr if workers.first else lambda line: None
 
     def compute() -> tuple[dict[str, Tensor], float]:
@@ -105,11 +105,14 @@ def items_from_text(
 
     if shared is None:
         return ItemStart(experiment.text, compute()[0])
-    with claim(shared, text_recipe(experiment, dataset), workers) as one:
+    recipe = text_recipe(experiment, dataset)
+    assert recipe is not None
+    with claim(shared, recipe, workers) as one:
         if one.found is None:
             tensors, seconds = compute()
             one.keep(Artifact(tensors=tensors, history=[], seconds=seconds))
         note_use(folder, one)
+        assert one.found is not None
         return ItemStart(experiment.text, one.found.tensors)
 
 
@@ -119,6 +122,7 @@ def note_use(folder: Path, claim: Claim) -> None:
     # A training that was ended after it kept a stage, and before its checkpoint said so, finds its own.
     if not claim.workers.first or any(use.stage == name for use in earlier):
         return
+    assert claim.found is not None
     use = StageUse(
         stage=name,
         shared=claim.shared,

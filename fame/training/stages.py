@@ -64,6 +64,7 @@ def recipes(experiment: Experiment) -> list[StageRecipe]:
 def _backbone(experiment: Experiment, dataset: Dataset | None) -> Stage:
     """The stage that trains the model's backbone, which has the model's settings as far as it knows them."""
     model_class = models.get(experiment.model.name).Backbone
+    assert model_class is not None
     config_class = model_class.Config
     shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
     model = config_class(**{**shared, "name": config_class.name})

@@ -41,7 +41,7 @@ def sanity_lines(experiment: Experiment, dataset: Dataset) -> Sanity:
         counting: type[SequentialModel] = models.get(name)
         plain = Experiment(
             data=experiment.data,
-            model=counting.Config(),
+            model=counting.Config(name=name),
             train=TrainConfig(metric=experiment.train.metric),
             evaluate=experiment.evaluate,
         )

@@ -47,7 +47,7 @@ LOWEST = -1e4
 class AttenMixerConfig(CosineConfig):
     """Atten-Mixer (WSDM 2023): intents of the last 1 to L items attend to the session."""
 
-    name: Literal["atten_mixer"] = "atten_mixer"  # type: ignore[assignment]
+    name: Literal["atten_mixer"] = "atten_mixer"
     heads: Count = 2
     """H, attention heads; divides D."""
     levels: Count = 5

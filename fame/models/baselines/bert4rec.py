@@ -65,6 +65,8 @@ class Bert4RecConfig(SASRecConfig):
 class Cloze(PrefixModel, MaskReader):
     """SASRec's parts in both directions, with a mask among the items; what Bert4Rec adds is its output layer."""
 
+    config: Bert4RecConfig
+
     def __init__(self, config: Bert4RecConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length + 1)  # a mask follows the longest history
 

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from fame.config import Count, Share, TrainConfig, require
 from fame.models.layers.attention import last_position
-from fame.models.layers.blocks import TransformerBlock
+from fame.models.layers.blocks import AttentionSublayer, TransformerBlock
 from fame.models.sasrec import SASRec, SASRecConfig
 from fame.registry import models
 
@@ -66,6 +66,8 @@ class BSARecConfig(SASRecConfig):
 class FrequencyFilter(nn.Module):
     """LFC(X) + β ⊙ HFC(X), over windows of `max_length` items."""
 
+    kernel_T: Tensor
+
     def __init__(self, *, dim: int, cutoff: int, max_length: int, causal: bool) -> None:
         super().__init__()
         self.causal = causal
@@ -90,7 +92,7 @@ class FrequencyFilter(nn.Module):
         return low_BTD + self.gamma.square() * (x_BTD - low_BTD)
 
 
-class Filtered(nn.Module):
+class Filtered(AttentionSublayer):
     """Puts the filter beside the attention of a block; to be inherited from before the block's class."""
 
     def __init__(self, config: BSARecConfig, max_length: int) -> None:
@@ -116,7 +118,8 @@ class BSARecBlock(Filtered, TransformerBlock):
 class BSARec(SASRec):
     """SASRec of BSARec's blocks."""
 
-    Config = BSARecConfig
+    Config: type[BSARecConfig] = BSARecConfig
+    config: BSARecConfig
     Block = BSARecBlock
 
     def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:

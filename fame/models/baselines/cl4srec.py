@@ -34,7 +34,7 @@ from fame.models.baselines.mask import MaskReader
 from fame.models.baselines.views import crop, mask, reorder
 from fame.registry import models
 
-OPERATORS = ("crop", "mask", "reorder")
+OPERATORS: tuple[Literal["crop", "mask", "reorder"], ...] = ("crop", "mask", "reorder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class CL4SRecConfig(ContrastConfig):
 class CL4SRec(MaskReader):
     """SASRec that adds InfoNCE of two views to its loss; hidden items are read as a vector of their own."""
 
-    Config = CL4SRecConfig
+    Config: type[CL4SRecConfig] = CL4SRecConfig
     config: CL4SRecConfig
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:

@@ -32,8 +32,8 @@ from fame.models.layers.dropout import Dropout
 from fame.models.sasrec import SASRec, SASRecConfig
 from fame.registry import models
 
-TRANSFORMER = ("blocks", "heads", "inner", "activation", "attention_residual", "dropout", "attention_dropout")
-TRANSFORMER += ("positions", "init", "init_std")
+TRANSFORMER = ["blocks", "heads", "inner", "activation", "attention_residual", "dropout", "attention_dropout"]
+TRANSFORMER += ["positions", "init", "init_std"]
 """Settings of the transformer, which `mean` has not."""
 
 
@@ -74,10 +74,10 @@ class Core(CosineModel):
     def __init__(self, config: CoreConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count)
         self.session_dropout = Dropout(config.session_dropout)
-        self.encoder = self.vote = None
+        self.encoder: SASRec | None = None
         if config.weights == "transformer":
             self.encoder = SASRec(config, 0, max_length)
-            self.encoder.items = nn.Identity()  # it reads vectors, the session's, in place of numbers
+            self.encoder.add_module("items", nn.Identity())  # it reads vectors, the session's, in place of numbers
             self.vote = nn.Linear(config.dim, 1)
 
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ so the query is scaled by the model (`unit_queries`), and the item table holds d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,7 +38,7 @@ class CosineModel(SequentialModel):
     The table is made from the embedding in each step, so there is no `item_embedding` to name.
     """
 
-    def __init__(self, config, item_count: int) -> None:
+    def __init__(self, config: Any, item_count: int) -> None:
         super().__init__()
         self.config, self.item_count = config, item_count
         self.items = nn.Embedding(item_count + 1, config.dim, padding_idx=0)

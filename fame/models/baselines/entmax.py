@@ -9,6 +9,7 @@ has a closed form: with s = p^{2−α} where p > 0, else 0,   ∂p/∂z = diag(s
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ def entmax(votes: Tensor, alpha: float) -> Tensor:
 
 class _Entmax(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, votes, alpha):
+    def forward(ctx: Any, votes: Tensor, alpha: float) -> Tensor:
         scaled = (alpha - 1) * votes
         # At the lower end the highest vote alone has the weight 1, at the upper end none has any.
         high = scaled.amax(-1, keepdim=True)
@@ -42,7 +43,7 @@ class _Entmax(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (weights,) = ctx.saved_tensors
         s = torch.where(weights > 0, weights ** (2 - ctx.alpha), 0)
         part = s * grad

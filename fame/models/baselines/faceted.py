@@ -44,6 +44,7 @@ class FameBSARec(BSARec, Fame):
     """BSARec with FAME's last block and query."""
 
     Config = FameBSARecConfig
+    config: FameBSARecConfig
     Backbone = BSARec
     LastBlock = FilteredFacetBlock
 
@@ -60,4 +61,5 @@ class FameBert4Rec(Cloze, Fame):
     """FAME in both directions, trained on masked items."""
 
     Config = FameBert4RecConfig
+    config: FameBert4RecConfig
     Backbone = Bert4Rec

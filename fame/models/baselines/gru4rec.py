@@ -37,7 +37,7 @@ from fame.registry import models
 class GRU4RecConfig(ModelConfig):
     """GRU4Rec (Hidasi et al., 2016): a recurrent network over item embeddings."""
 
-    name: Literal["gru4rec"] = "gru4rec"  # type: ignore[assignment]
+    name: Literal["gru4rec"] = "gru4rec"
     dim: Count = 64
     """D, width of items and queries."""
     width: Count = 128

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.models.base import EpochStart
-from fame.models.sasrec import SASRec
+from fame.models.sasrec import SASRec, SASRecConfig
 
 
 class MaskReader(SASRec):
@@ -15,7 +15,7 @@ class MaskReader(SASRec):
     `generator` has the random numbers of the epoch, the same on all workers (`Batch.draw`).
     """
 
-    def __init__(self, config, item_count: int, max_length: int) -> None:
+    def __init__(self, config: SASRecConfig, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
         self.mask_D = nn.Parameter(torch.empty(config.dim).normal_(std=config.init_std))
         self.generator = torch.Generator()

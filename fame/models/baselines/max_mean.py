@@ -11,6 +11,8 @@ The gradient is formed in the forward pass chunk by chunk, as in `fame.losses.so
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -45,7 +47,7 @@ def max_mean_cross_entropy(queries_RW: Tensor, table_VD: Tensor, targets_R: Tens
 
 class _MaxMeanCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, q_RID, table_VD, targets_R, dtype):
+    def forward(ctx: Any, q_RID: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype) -> Tensor:
         (R, _, D), V = q_RID.shape, len(table_VD)
         chunk = max(2 * D, chunk_bytes(table_VD.device) // (dtype.itemsize * V))
         # Rows with many vectors first: those of a chunk that have an i-th one are then its first rows.
@@ -70,7 +72,7 @@ class _MaxMeanCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q_grad, table_grad = ctx.saved_tensors
         return grad * q_grad, grad * table_grad, None, None
 

@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from fame.config import Count, Range, Rate, Share, TrainConfig, require
 from fame.datasets.batches import Batch
-from fame.losses.objective import Objective
+from fame.losses.objective import Objective, Softmax
 from fame.losses.softmax import product_dtype
 from fame.models.base import EXACT, PrefixModel
 from fame.models.baselines.cosine import CosineConfig, CosineModel
@@ -55,7 +55,7 @@ class MiaSRecConfig(CosineConfig):
     attention_residual: ClassVar[bool] = True
     """Three settings of the blocks. Positions are added to their input."""
 
-    name: Literal["miasrec"] = "miasrec"  # type: ignore[assignment]
+    name: Literal["miasrec"] = "miasrec"
     blocks: Count = 2
     """Transformer blocks."""
     heads: Count = 2
@@ -136,6 +136,7 @@ class MiaSRec(CosineModel, PrefixModel):
         return MaxMeanScorer(self.item_table())
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
+        assert isinstance(objective, Softmax)
         dtype = product_dtype(objective.precision, batch.items_BT.device)
         return max_mean_cross_entropy(self.queries(batch), self.item_table(), batch.targets_R - 1, dtype)
 

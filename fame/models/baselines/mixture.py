@@ -11,6 +11,8 @@ forward pass chunk by chunk, as in `fame.losses.softmax`. A query holds all z_k 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -60,7 +62,9 @@ def mixture_cross_entropy(
 
 class _MixtureCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, z_RKD, log_a_RK, table_VD, targets_R, dtype):
+    def forward(
+        ctx: Any, z_RKD: Tensor, log_a_RK: Tensor, table_VD: Tensor, targets_R: Tensor, dtype: torch.dtype
+    ) -> Tensor:
         (R, K, D), V = z_RKD.shape, len(table_VD)
         chunk = max(1, 2 * D // K, chunk_bytes(table_VD.device) // (dtype.itemsize * V * K))
         low_table_VD, low_z_RKD = table_VD.to(dtype), z_RKD.to(dtype)
@@ -85,6 +89,6 @@ class _MixtureCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z_grad, a_grad, table_grad = ctx.saved_tensors
         return grad * z_grad, grad * a_grad, grad * table_grad, None, None

@@ -37,7 +37,7 @@ from torch.nn import functional as F
 
 from fame.config import Count, Positive, Rate, TrainConfig, require
 from fame.datasets.batches import Batch
-from fame.losses.objective import Objective
+from fame.losses.objective import Objective, Softmax
 from fame.losses.softmax import product_dtype
 from fame.models.base import EXACT, PrefixModel
 from fame.models.baselines.cosine import CosineConfig, CosineModel
@@ -54,7 +54,7 @@ LOWEST = -1e4
 class MsgifsrConfig(CosineConfig):
     """MSGIFSR (WSDM 2022): a graph of units of one to several items."""
 
-    name: Literal["msgifsr"] = "msgifsr"  # type: ignore[assignment]
+    name: Literal["msgifsr"] = "msgifsr"
     levels: Count = 3
     """K, the most items of a unit."""
     layers: Count = 1
@@ -229,6 +229,7 @@ class Msgifsr(CosineModel, PrefixModel):
         return MixtureScorer(self.item_table(), self.config.levels)
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
+        assert isinstance(objective, Softmax)
         dtype = product_dtype(objective.precision, batch.items_BT.device)
         parts = split_queries(self.queries(batch), self.config.levels)
         return mixture_cross_entropy(*parts, self.item_table(), batch.targets_R - 1, dtype)

@@ -36,7 +36,7 @@ class CountingConfig(ModelConfig):
 class PopularityConfig(CountingConfig):
     """The most popular items, for everybody."""
 
-    name: Literal["popularity"] = "popularity"  # type: ignore[assignment]
+    name: Literal["popularity"] = "popularity"
 
 
 @models.register("popularity")
@@ -45,6 +45,7 @@ class Popularity(SequentialModel):
 
     Config = PopularityConfig
     personal = False
+    log_popularity_V: Tensor
 
     def __init__(self, config: PopularityConfig, item_count: int, max_length: int) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ PAIRS = ("pairs_P", "counts_P")
 class TransitionConfig(CountingConfig):
     """What followed the last item, most often first."""
 
-    name: Literal["transition"] = "transition"  # type: ignore[assignment]
+    name: Literal["transition"] = "transition"
     window: Count = 1
     """Largest distance at which an item counts as one that follows."""
     smoothing: Positive = 1.0
@@ -51,6 +51,11 @@ class Transition(SequentialModel, Scorer):
     """Items score by how often they followed the last one; the model is its own scorer."""
 
     Config = TransitionConfig
+    log_popularity_V: Tensor
+    totals_V: Tensor
+    pairs_P: Tensor
+    counts_P: Tensor
+    offsets_V1: Tensor
 
     def __init__(self, config: TransitionConfig, item_count: int, max_length: int) -> None:
         super().__init__()

@@ -126,7 +126,11 @@ class GroupedAttention(nn.Module):
             distance = lengths_B[:, None] - 1 - position_S  # what is later than the last position is padding
             return self._bias_of(distance).masked_fill(distance < 0, float("-inf")).transpose(0, 1)[:, :, None]
         distance = position_S[:, None] - position_S
-        hidden = distance < 0 if self.causal else ~real_BS[:, None, None]
+        if self.causal:
+            hidden = distance < 0
+        else:
+            assert real_BS is not None
+            hidden = ~real_BS[:, None, None]
         return self._bias_of(distance)[None].masked_fill(hidden, float("-inf"))
 
     def _bias_of(self, distance: Tensor) -> Tensor:

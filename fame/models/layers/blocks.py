@@ -6,6 +6,8 @@ D model width, H heads = facets, N experts per head, K = D/H.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ from fame.models.layers.dropout import Dropout
 class FeedForward(nn.Sequential):
     """Eq. 5 and 7: width → inner → width with an activation between, then dropout."""
 
-    def __init__(self, width: int, config) -> None:
+    def __init__(self, width: int, config: Any) -> None:
         inner = config.inner * width
         activation = {"gelu": nn.GELU, "relu": nn.ReLU}[config.activation]
         super().__init__(nn.Linear(width, inner), activation(), nn.Linear(inner, width), Dropout(config.dropout))
@@ -28,7 +30,7 @@ class AttentionSublayer(nn.Module):
     The paper prints no residual around attention; `config.attention_residual` decides.
     """
 
-    def __init__(self, config, max_length: int, *, queries: int, shared_mask: bool = False) -> None:
+    def __init__(self, config: Any, max_length: int, *, queries: int = 1, shared_mask: bool = False) -> None:
         super().__init__()
         self.attention = GroupedAttention(
             dim=config.dim,
@@ -58,8 +60,8 @@ class AttentionSublayer(nn.Module):
 class TransformerBlock(AttentionSublayer):
     """SASRec's block: multi-head self-attention, causal if the configuration is, then F = LN(f + FFN(f)) (Eq. 5)."""
 
-    def __init__(self, config, max_length: int) -> None:
-        super().__init__(config, max_length, queries=1)
+    def __init__(self, config: Any, max_length: int) -> None:
+        super().__init__(config, max_length)
         self.output = nn.Linear(config.dim, config.dim)
         self.feed_forward = FeedForward(config.dim, config)
         self.feed_forward_norm = nn.LayerNorm(config.dim, eps=1e-12)
@@ -87,7 +89,7 @@ class FacetBlock(AttentionSublayer):
     4. A gate weighs the facets (Eq. 10): g = softmax([F^1 ‖ … ‖ F^H] W_g + b_g).
     """
 
-    def __init__(self, config, max_length: int) -> None:
+    def __init__(self, config: Any, max_length: int) -> None:
         shared = config.expert_masks == "shared"
         super().__init__(config, max_length, queries=config.experts, shared_mask=shared)
         H, N, K = config.heads, config.experts, config.dim // config.heads

@@ -55,7 +55,7 @@ class LabelEmbedding(nn.Module):
             label_E, order_E = self.numbers_VM[1:][item_E, column_E].sort(stable=True)
             starts_L = torch.searchsorted(label_E, torch.arange(len(self.weight), device=label_E.device))
             self._items_of = item_E[order_E], starts_L
-        return _Table.apply(self.weight, self.numbers_VM[1:], *self._items_of)  # type: ignore[no-untyped-call]
+        return _Table.apply(self.weight, self.numbers_VM[1:], *self._items_of)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # How many labels there are is known by the data and by weights, and not by the settings.
