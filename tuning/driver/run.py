@@ -31,6 +31,7 @@ from tuning.schedulers import SCHEDULERS
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
 from tuning.study import mirror
+from tuning.study.file import open_journal
 from tuning.study.sanity import sanity_of
 from tuning.study.trials import total_uses
 from tuning.terminal import summary, view
@@ -49,6 +50,8 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     options, resumed = plan.options, storage.exists
     if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())
+    if storage.study.exists():
+        open_journal(storage.study, print)  # mends it; whoever reads it needs it whole
     anew = Again(storage, leases) if own_process and options.address is None else None
     mlflow_import = import_aside("mlflow.tracking")
     with (

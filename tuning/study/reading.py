@@ -11,6 +11,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
+from fame.errors import UserError
 from tuning.study.trials import SweepTrial, all_trials
 
 TRACKED = "mlflow"
@@ -37,16 +38,24 @@ class ReadOnlyJournal(BaseJournalBackend):
                 if not line.endswith(b"\n"):
                     return
                 if number >= log_number_from:
-                    yield json.loads(line)
+                    yield self._decoded(line, number + 1)
                 number, offset = number + 1, offset + len(line)
                 self._known = (number, offset)
+
+    def _decoded(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise UserError(
+                f"{self.path}: line {number} is damaged; --resume of the sweep mends it from the file's copy"
+            ) from None
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise ReadOnlyError(f"{self.path} is open for reading: the sweep alone writes its study")
 
 
 def open_read_only(path: Path) -> JournalStorage:
-    """Return the study's storage. Raises `OSError` if there is no such file."""
+    """Return the study's storage. Raises `OSError` if there is no such file, and `UserError` if a line is damaged."""
     return JournalStorage(ReadOnlyJournal(path))
 
 

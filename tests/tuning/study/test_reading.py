@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from fame.errors import UserError
 from tuning.study.file import open_journal
 from tuning.study.reading import ReadOnlyError, open_read_only
 
@@ -38,3 +39,14 @@ def test_nothing_can_be_written(study, tmp_path):
     with pytest.raises(ReadOnlyError):
         view.ask()
     assert (tmp_path / "study.log").read_bytes() == before
+
+
+def test_a_damaged_line_is_named_with_what_mends_it(study, tmp_path):
+    path = tmp_path / "study.log"
+    lines = path.read_bytes().splitlines(True)
+    lines[3] = b"\0" * len(lines[3])
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(UserError, match=r"study\.log: line 4 is damaged; --resume of the sweep mends it"):
+        open_read_only(path)
+    open_journal(path)
+    assert len(optuna.load_study(study_name="mine", storage=open_read_only(path)).trials) == 3
