@@ -13,7 +13,7 @@ import dataclasses
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from fame.datasets import Dataset
 from fame.evaluation.seeds import over_seeds
@@ -89,7 +89,7 @@ class Repeats:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Sorting key. A configuration that fails with some seeds comes after configurations that do not."""
+        """Sorting key. A configuration that fails or breaks a limit with some seeds comes after those that do not."""
         return len(self.values), statistics.fmean(self.values.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,15 +98,19 @@ class Repeats:
 
 
 def repeats(final: Final, trials: Iterable[SweepTrial]) -> list[Repeats]:
-    """Return the finalists with a finished training, best first."""
+    """Return the finalists with a finished training that keeps the limits, best first."""
     found = []
-    by_point = {identity(trial.point): trial for trial in trials if trial.state == "finished"}
+    by_point = {
+        identity(trial.point): (trial.value, trial.id)
+        for trial in trials
+        if trial.state == "finished" and trial.value is not None
+    }
     for finalist in final.finalists:
         points = {seed: identity({**finalist.params, "seed": seed}) for seed in final.seeds}
         finished = {seed: by_point[point] for seed, point in points.items() if point in by_point}
         if finished:
-            values = {seed: cast(float, trial.value) for seed, trial in finished.items()}
-            ids = {seed: trial.id for seed, trial in finished.items()}
+            values = {seed: value for seed, (value, _) in finished.items()}
+            ids = {seed: id for seed, (_, id) in finished.items()}
             found.append(Repeats(finalist=finalist, values=values, trials=ids))
     return sorted(found, key=lambda one: one.rank, reverse=True)
 

@@ -15,7 +15,7 @@ from tuning.plan.sweep_plan import Plan
 from tuning.results.final import Final, repeats
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
-from tuning.study.trials import RAY_ID, SweepTrial, trials_of
+from tuning.study.trials import BROKEN, RAY_ID, SweepTrial, trials_of
 
 SPACE = """
 base: {train: {epochs: 3}}
@@ -122,6 +122,16 @@ def test_one_that_fails_with_a_seed_comes_after_those_that_do_not(plan, storage)
     values = {("b", 1): 0.9, ("b", 2): None, ("c", 1): 0.2, ("c", 2): 0.2}
     found = repeats(final, run(final, lambda *key: values[key]))
     assert [(one.finalist.trial, list(one.values)) for one in found] == [("c", [1, 2]), ("b", [1])]
+
+
+def test_one_that_breaks_a_limit_with_a_seed_comes_after_those_that_do_not(plan, storage):
+    final = Final.of(plan, storage, trials_with(plan, VALUES))
+    values = {("b", 1): 0.9, ("b", 2): 0.8, ("c", 1): 0.2, ("c", 2): 0.3}
+    trials = run(final, lambda *key: values[key])
+    next(trial for trial in trials if trial.value == 0.8).stored.user_attrs[BROKEN] = ["latency_ms < 5"]
+    for trial in trials:
+        trial.__dict__.pop("value", None)  # computed once
+    assert [(one.finalist.trial, list(one.values)) for one in repeats(final, trials)] == [("c", [1, 2]), ("b", [1])]
 
 
 def test_if_all_fail_there_is_nothing_to_choose_from(plan, storage):
