@@ -31,7 +31,7 @@ def _loss(train: TrainConfig, device: torch.device) -> str:
 def _attention(device: torch.device) -> str:
     if device.type == "cuda":
         return "scaled_dot_product_attention, by the kernel that torch chooses"
-    return "explicit weights, experts mixed before their values (no fused kernel here learns a bias)"
+    return "explicit weights (no fused kernel here learns a bias)"
 
 
 def _kind(device: torch.device) -> str:
