@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for the processes that tests start
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import settings
@@ -29,3 +31,11 @@ def single() -> Workers:
 def tiny() -> Sequences:
     """Forty users over thirty items whose next item is nearly always the next number."""
     return cyclic_sequences(users=40, item_count=30, longest=14, seed=0)
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of prepared data that a module's tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAME_DATA", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -106,7 +106,41 @@ def meter(callback: type, steps: list[tuple[float, float]]) -> Any:
     return Meter()
 
 
+SILENT = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+"""Options of Lightning's trainer that leave out all that is no training."""
+
+
 def epoch_of(steps: list[tuple[float, float]], count: int) -> tuple[float, float]:
     """Return seconds and CPU seconds of an epoch of `count` steps. The first step pays for allocations and does not count."""
     seconds, cpu_seconds = (sum(values) / len(steps[1:]) for values in zip(*steps[1:], strict=True))
     return seconds * count, cpu_seconds * count
+
+
+def padded_epoch(
+    name: str,
+    args: argparse.Namespace,
+    offsets: np.ndarray,
+    versions: dict[str, str],
+    time_steps: Callable[[int, bool], list[tuple[float, float]]],
+) -> dict[str, Any]:
+    """Return the result of a library that pads every history to `--max-length`, also in its loss.
+
+    `time_steps(steps, padded)` trains some steps of random batches and one before them, and returns the seconds and CPU
+    seconds of each. Without `padded` its loss leaves the padding out: what the library could take.
+    """
+    users = len(offsets) - 1
+    count = -(-users // args.batch_size)
+    steps = min(args.train_steps, count - 1) or count - 1
+    seconds, cpu_seconds = epoch_of(time_steps(steps, True), count)
+    _, unpadded = epoch_of(time_steps(steps, False), count)
+    targets = np.minimum(np.diff(offsets) - 3, args.max_length).sum()
+    return {
+        "benchmark": name,
+        "users": users,
+        "train_steps_timed": steps,
+        "train_seconds_per_epoch": round(seconds, 2),
+        "train_cpu_seconds_per_epoch": round(cpu_seconds, 2),
+        "unpadded_cpu_seconds_per_epoch": round(unpadded, 2),
+        "padding": 1 - float(targets) / (users * args.max_length),
+        **about(args, versions),
+    }

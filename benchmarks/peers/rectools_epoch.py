@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 
-from benchmarks.peers.peer import about, epoch_of, meter, options, read_options, read_sequences
+from benchmarks.peers.peer import SILENT, meter, options, padded_epoch, read_options, read_sequences
 
 try:
     import numpy as np
@@ -48,24 +48,13 @@ def main() -> None:
     args = read_options(options(__doc__, batch_size=128, batch="sequences"))
     torch.set_num_threads(args.threads)
     values, offsets = read_sequences(args.data)
-    training = training_part(values, offsets)
-    dataset, users = Dataset.construct(training), len(offsets) - 1
-    count = -(-users // args.batch_size)
-    steps = min(args.train_steps, count - 1) or count - 1
-    seconds, cpu_seconds = epoch_of(time_steps(dataset, args, steps, TransformerLightningModule), count)
-    _, unpadded = epoch_of(time_steps(dataset, args, steps, WithoutPadding), count)
-    targets = np.minimum(np.diff(offsets) - 3, args.max_length).sum()
-    result = {
-        "benchmark": "rectools_epoch",
-        "users": users,
-        "train_steps_timed": steps,
-        "train_seconds_per_epoch": round(seconds, 2),
-        "train_cpu_seconds_per_epoch": round(cpu_seconds, 2),
-        "unpadded_cpu_seconds_per_epoch": round(unpadded, 2),
-        "padding": 1 - float(targets) / (users * args.max_length),
-        **about(args, {"rectools": rectools.__version__, "torch": torch.__version__, "pandas": pd.__version__}),
-    }
-    print(json.dumps(result))
+    dataset = Dataset.construct(training_part(values, offsets))
+    versions = {"rectools": rectools.__version__, "torch": torch.__version__, "pandas": pd.__version__}
+
+    def steps_of(steps: int, padded: bool) -> list[tuple[float, float]]:
+        return time_steps(dataset, args, steps, TransformerLightningModule if padded else WithoutPadding)
+
+    print(json.dumps(padded_epoch("rectools_epoch", args, offsets, versions, steps_of)))
 
 
 def training_part(values: np.ndarray, offsets: np.ndarray) -> pd.DataFrame:
@@ -89,13 +78,12 @@ def time_steps(dataset: Dataset, args: argparse.Namespace, steps: int, module: t
     seconds: list[tuple[float, float]] = []
 
     def trainer() -> lightning.Trainer:
-        off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
         return lightning.Trainer(
             accelerator="cpu",
             max_epochs=1,
             limit_train_batches=steps + 1,
             callbacks=[meter(lightning.Callback, seconds)],
-            **off,
+            **SILENT,
         )
 
     model = SASRecModel(

@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.peer import about, epoch_of, meter, options, read_options, read_sequences
+from benchmarks.peers.peer import SILENT, meter, options, padded_epoch, read_options, read_sequences
 
 try:
     import lightning
@@ -55,29 +55,18 @@ def main() -> None:
     args = read_options(options(__doc__, batch_size=128, batch="sequences"))
     torch.set_num_threads(args.threads)
     values, offsets = read_sequences(args.data)
-    users = len(offsets) - 1
-    count = -(-users // args.batch_size)
-    steps = min(args.train_steps, count - 1) or count - 1
+    versions = {"replay": version("replay-rec"), "torch": torch.__version__}
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         path = str(Path(folder, "train.parquet"))
         ends = (offsets[1:] - 2).clip(offsets[:-1])  # the last two are for validation and test
         lists = [values[start:end].astype(np.int64) - 1 for start, end in zip(offsets[:-1], ends, strict=True)]
         parquet.write_table(pa.table({ITEM: pa.array(lists, pa.list_(pa.int64()))}), path)
         schema = schema_of(int(values.max()), args.dim)
-        seconds, cpu_seconds = epoch_of(time_steps(path, schema, args, steps), count)
-        _, unpadded = epoch_of(time_steps(path, schema, args, steps, WithoutPadding()), count)
-    targets = np.minimum(np.diff(offsets) - 3, args.max_length).sum()
-    result = {
-        "benchmark": "replay_epoch",
-        "users": users,
-        "train_steps_timed": steps,
-        "train_seconds_per_epoch": round(seconds, 2),
-        "train_cpu_seconds_per_epoch": round(cpu_seconds, 2),
-        "unpadded_cpu_seconds_per_epoch": round(unpadded, 2),
-        "padding": 1 - float(targets) / (users * args.max_length),
-        **about(args, {"replay": version("replay-rec"), "torch": torch.__version__}),
-    }
-    print(json.dumps(result))
+
+        def steps_of(steps: int, padded: bool) -> list[tuple[float, float]]:
+            return time_steps(path, schema, args, steps, None if padded else WithoutPadding())
+
+        print(json.dumps(padded_epoch("replay_epoch", args, offsets, versions, steps_of)))
 
 
 def schema_of(items: int, dim: int) -> TensorSchema:
@@ -120,14 +109,13 @@ def time_steps(
         transforms={"train": make_default_sasrec_transforms(schema)["train"]},
         train_path=path,
     )
-    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=1,
         limit_train_batches=steps + 1,
         limit_val_batches=0,
         callbacks=[meter(lightning.Callback, seconds)],
-        **off,
+        **SILENT,
     )
     trainer.fit(LightningModule(model), datamodule=data)
     return seconds

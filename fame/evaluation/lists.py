@@ -16,6 +16,7 @@ the mean. For unit vectors Σ_{i≠j} cos = |Σ x_i|² − n: no pair is ever ma
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,14 +59,14 @@ class Occurrences:
         return np.log2(max(1, self.users) / np.maximum(self.users_V, 1))
 
 
-class Vectors:
+class Vectors(ABC):
     """Items as unit vectors of what describes them; zero for an item without any."""
 
     width: int
 
+    @abstractmethod
     def rows(self, items: Tensor) -> Tensor:
         """[number of items, W]; items count from 0."""
-        raise NotImplementedError
 
 
 class LabelVectors(Vectors):

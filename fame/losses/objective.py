@@ -10,6 +10,7 @@ gradient for the items has rows for the items of the step and no others (`row_gr
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -37,18 +38,18 @@ DEFAULT_T = 0.75
 DEFAULT_PENALTY = 1.0
 
 
-class Objective:
+class Objective(ABC):
     """A loss of queries against their targets, summed over the rows."""
 
     row_gradients = False
     """Whether only rows of the item table are read."""
 
-    def start_epoch(self, generator: np.random.Generator) -> None:
+    def start_epoch(self, generator: np.random.Generator) -> None:  # noqa: B027 - most draw nothing
         """Begin an epoch: what the epoch draws at random depends on `generator` alone."""
 
+    @abstractmethod
     def __call__(self, model: ScoresItems, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
         """Sum over rows, a scalar. targets: item numbers (from 1)."""
-        raise NotImplementedError
 
 
 class Softmax(Objective):
@@ -93,8 +94,9 @@ class Sampled(Objective):
         negative_RS = negative_scores(queries_RD, negatives_SD, negatives_S, targets_R, self.dtype)
         return self.loss(positive_R, negative_RS, negatives_S)
 
+    @abstractmethod
     def loss(self, positive_R: Tensor, negative_RS: Tensor, negatives_S: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Sum over rows, a scalar, of the scores of targets and of negatives, whose item numbers are `negatives_S`."""
 
 
 class SampledSoftmax(Sampled):

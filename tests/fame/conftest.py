@@ -1,4 +1,4 @@
-"""A model of own data, and the cache that has the data."""
+"""Models that tests of several folders read, and the cache that has the data of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import fame
 from fame import train
 from tests.commands import call, write_config, write_lines
 from tests.fame.clicks import ITEMS, USERS
@@ -25,6 +26,16 @@ def clicks_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = ["--set", "data.max_length=6", "--set", "data.core=1"]
         assert call(train.main, "--config", config, *files, *settings, "--output", work / "out").code == 0
     return work / "out" / "best"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model trained by the library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAME_DATA", str(tmp_path_factory.mktemp("cache")))
+        data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
+        model = fame.fit(data, model="fame_memory", epochs=1, dim=16, progress=False)
+        return model.save(tmp_path_factory.mktemp("models") / "shop")
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
 import pytest
 
 from tests.tuning.object_stores import BUCKET, S3, gcs_server, s3_server
+from tuning.study.file import open_journal
 
 if TYPE_CHECKING:
     from tests.tuning.comparison.published import Published
@@ -60,3 +62,12 @@ def gs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(params=["s3", "gs"])
 def store(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    """A study of three trials at `study.log`, as a sweep writes it."""
+    storage, _ = open_journal(tmp_path / "study.log")
+    study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
+    study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=3)
+    return study

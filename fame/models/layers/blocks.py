@@ -6,6 +6,7 @@ D model width, H heads = facets, N experts per head, K = D/H.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(width, inner), activation(), nn.Linear(inner, width), Dropout(config.dropout))
 
 
-class AttentionSublayer(nn.Module):
+class AttentionSublayer(nn.Module, ABC):
     """The first half of a block, where positions meet: attention, and the residual sum and norm around it.
 
     The paper prints no residual around attention; `config.attention_residual` decides.
@@ -53,8 +54,9 @@ class AttentionSublayer(nn.Module):
         ends = x_BTD if lengths_B is None else last_position(x_BTD, lengths_B)
         return self.attention_norm(ends + mixed)
 
+    @abstractmethod
     def _attend(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        raise NotImplementedError
+        """What positions, or the last one of each row, read from the others, in the shape of `mix`."""
 
 
 class TransformerBlock(AttentionSublayer):

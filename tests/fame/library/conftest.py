@@ -10,10 +10,8 @@ from tests.fame.library.shop import CUSTOMERS, SMALL
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FAME_DATA", str(tmp_path_factory.mktemp("cache")))
-        yield
+def cache(module_cache: None) -> None:
+    """All tests of this folder read data."""
 
 
 @pytest.fixture

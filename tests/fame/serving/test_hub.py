@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import pytest
 from huggingface_hub import ModelCard
 
-import fame
-import fame.library.hub
 from fame.export import main
 from tests.commands import call
 
 
-@pytest.fixture(scope="module")
-def best(tmp_path_factory) -> Path:
-    """A trained model's folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FAME_DATA", str(tmp_path_factory.mktemp("cache")))
-        data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
-        model = fame.fit(data, model="fame_memory", epochs=1, dim=16, progress=False)
-        return model.save(tmp_path_factory.mktemp("models") / "shop")
-
-
-def test_the_card_has_metadata(best):
-    done = call(main, best, "--hub", "--license", "cc-by-4.0")
-    target = best.with_name("shop-hub")
+def test_the_card_has_metadata(shop):
+    done = call(main, shop, "--hub", "--license", "cc-by-4.0")
+    target = shop.with_name("shop-hub")
     assert done.code == 0
     assert done.out == f"wrote   {target}: README.md is the card; push it: hf upload USER/NAME {target}\n"
     card = ModelCard.load(target / "README.md")
-    metrics = json.loads((best / "metrics.json").read_text())
+    metrics = json.loads((shop / "metrics.json").read_text())
     assert (card.data.license, card.data.library_name) == ("cc-by-4.0", "fame-tuning")
     assert card.data.datasets == ["synthetic"]
     assert card.data.tags == ["recommender-system", "sequential-recommendation", "fame_memory"]
@@ -39,4 +25,4 @@ def test_the_card_has_metadata(best):
     assert card.text.startswith("\n# fame_memory on synthetic")
     files = {path.name for path in target.iterdir()}
     assert files == {"README.md", "config.json", "config.yaml", "items.json", "metrics.json", "model.safetensors"}
-    assert not [path for path in target.iterdir() if str(best.parent).encode() in path.read_bytes()]
+    assert not [path for path in target.iterdir() if str(shop.parent).encode() in path.read_bytes()]

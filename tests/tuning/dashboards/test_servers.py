@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from pathlib import Path
 from threading import Thread
 
 import optuna
@@ -14,18 +13,8 @@ import pytest
 from tuning.dashboards.named_study import NamedStudy
 from tuning.dashboards.servers import study_pages
 from tuning.dashboards.serving import free_ports
-from tuning.study.file import open_journal
 from tuning.study.reading import TRACKED
 from tuning.study.trials import RAY_ID
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    """A study of three trials at `study.log`, as a sweep writes it."""
-    storage, _ = open_journal(tmp_path / "study.log")
-    study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
-    study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=3)
-    return study
 
 
 def test_optunas_dashboard_shows_it_and_cannot_write_either(study, tmp_path):

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import optuna
 import pytest
 
 from fame.errors import UserError
 from tuning.study.file import open_journal
 from tuning.study.reading import ReadOnlyError, open_read_only
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    """A study of three trials at `study.log`, as a sweep writes it."""
-    storage, _ = open_journal(tmp_path / "study.log")
-    study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
-    study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=3)
-    return study
 
 
 def test_what_the_sweep_writes_is_seen_and_half_a_line_is_not(study, tmp_path):
