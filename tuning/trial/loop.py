@@ -29,7 +29,7 @@ from tuning.storage.layout import below
 from tuning.storage.remote_folder import open_folder
 from tuning.study.aims import broken
 from tuning.study.stage_uses import reported_uses
-from tuning.study.trials import STANDARD_ERROR
+from tuning.study.trials import STANDARD_ERROR, number
 from tuning.trial.checkpoints import MILESTONE
 from tuning.trial.measure import measured
 from tuning.trial.plan import TrialPlan, trial_experiment
@@ -109,10 +109,7 @@ def _epochs(
     if not restart.seen:
         numbers = measured(plan.watched, experiment, dataset, workers)
         if over := broken(plan.limits, numbers):
-            values = ", ".join(
-                f"{name} is {value:,.0f}" if value >= 1000 else f"{name} is {value:.4g}"
-                for name, value in numbers.items()
-            )
+            values = ", ".join(f"{name} is {number(value)}" for name, value in numbers.items())
             yield Report(
                 metrics=end(Fault(kind="limit", reason=f"{values}; not {', '.join(over)}"), 0, plan.metric) | numbers
             )
