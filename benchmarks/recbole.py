@@ -1,9 +1,9 @@
 """RecBole's SASRec against ours: `python -m benchmarks.recbole --python VENV/bin/python [--data-dir FOLDER]`.
 
-`python -m benchmarks.peers` has other libraries beside it. VENV is RecBole's own environment, outside this repository: `benchmarks/peers/recbole_epoch.py` says how to
-make it. Both train on the same 131,413 (history → next item) pairs with the same threads, D 64, 2 blocks,
-2 heads and about 2,048 pairs a step (RecBole's default), and rank all items for all users. RecBole and ours
-take turns; its training is timed on some steps of a shuffled epoch.
+`python -m benchmarks.peers` has other libraries beside it. VENV is RecBole's own environment, outside this repository:
+`benchmarks/peers/recbole_epoch.py` says how to make it. Both train on the same 131,413 (history → next item) pairs with
+the same threads, D 64, 2 blocks, 2 heads and about 2,048 pairs a step (RecBole's default), and rank all items for all
+users. RecBole and ours take turns; its training is timed on some steps of a shuffled epoch.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ From Python:
     sweep.best_model; sweep.trials; sweep.study      # a model, a data frame, an Optuna study
     sweep.report()                                   # the page, which a notebook shows
 
-`command.py` is the program `fame`. The commands are `sweep.py` and `compare.py`, and `python -m tuning.report`, `tuning.dashboards` and `tuning.registry`.
+`command.py` is the program `fame`. The commands are `sweep.py` and `compare.py`, and `python -m tuning.report`,
+`tuning.dashboards` and `tuning.registry`.
 
 Imports run one way between the folders. Each line may import from the lines below it:
 

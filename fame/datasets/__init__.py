@@ -1,7 +1,7 @@
 """Datasets: found or generated, prepared once, loaded by memory-mapping.
 
-`load_dataset(config)` is all that a training needs; `Dataset.from_pandas` takes tables in memory. pandas and pyarrow are imported when something is read
-for the first time; a dataset that is prepared already needs numpy alone.
+`load_dataset(config)` is all that a training needs; `Dataset.from_pandas` takes tables in memory. pandas and pyarrow
+are imported when something is read for the first time; a dataset that is prepared already needs numpy alone.
 """
 
 from __future__ import annotations

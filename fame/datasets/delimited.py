@@ -144,8 +144,9 @@ def csv_table(
 ) -> FileTable:
     """A delimited text table. `header` names the columns of a file that does not do so itself.
 
-    `doubled` says that the separator is the delimiter twice, `escape` which character stands before marks in fields. A file of the user's is `own`: there unquoted words such as
-    NULL are missing values, and quoted fields that hold line ends are looked at.
+    `doubled` says that the separator is the delimiter twice, `escape` which character stands before marks in fields. A
+    file of the user's is `own`: there unquoted words such as NULL are missing values, and quoted fields that hold line
+    ends are looked at.
     """
     expected = "TSV" if delimiter == "\t" else "CSV"
     if header is None:

@@ -158,8 +158,8 @@ class Model:
         """Return a copy of a model that started from text, which knows new items by their text, too.
 
         `items` is a table like the one that the model was trained with, or the path of a file: ids and the columns that
-        make the text. Items that the model knows stay as they are. `item_id` names its column of ids. The copy lies in `folder`; without one it goes when the
-        model does, and `save` keeps it.
+        make the text. Items that the model knows stay as they are. `item_id` names its column of ids. The copy lies in
+        `folder`; without one it goes when the model does, and `save` keeps it.
 
         Raises `UserError` for a model that did not start from text, a table without new items, and items that are
         repeated or without text.

@@ -2,8 +2,8 @@
 
     e(text) = m / |m|,  m = Σ_t a_t y_t / Σ_t a_t
 
-with y the hidden states of the last layer that is not skipped and a the attention mask. Texts are encoded in batches of about the same
-number of tokens, long texts first, so that there is next to no padding. Where the hardware multiplies
+with y the hidden states of the last layer that is not skipped and a the attention mask. Texts are encoded in batches of
+about the same number of tokens, long texts first, so that there is next to no padding. Where the hardware multiplies
 bfloat16 faster the matrix products are in bfloat16: vectors then differ by a cosine of less than 1e-4.
 
 Letters: B texts of a batch, T tokens, E width of a text vector.

@@ -72,7 +72,8 @@ def refit(
 ) -> Refit:
     """Train on everything; a call that was interrupted goes on after its last finished epoch.
 
-    `on_epoch(stage, done, of, loss)` is called after every epoch. `earlier` is what the training went on from. Raises `DivergedError` if the loss is not finite.
+    `on_epoch(stage, done, of, loss)` is called after every epoch. `earlier` is what the training went on from. Raises
+    `DivergedError` if the loss is not finite.
     """
     experiment, workers = trained.experiment, workers or Workers.current()
     sequences, epochs, path = everything(dataset.sequences), best_epochs(trained), folder / REFIT

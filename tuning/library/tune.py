@@ -25,9 +25,11 @@ OPTIONS = {field.name for field in dataclasses.fields(Options)} - {"data", "set"
 def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, **options: Any) -> Sweep:
     """Search the best settings of a model: Optuna proposes, Ray trains and stops, MLflow records. Return the results.
 
-    `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`: `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`,
-    `storage="runs"`, `workers=2`, `metric=["ndcg@10", "coverage@10"]`, `limits=["latency_ms < 5"]`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a setting
-    that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the machine.
+    `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`:
+    `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`, `storage="runs"`, `workers=2`, `metric=["ndcg@10",
+    "coverage@10"]`, `limits=["latency_ms < 5"]`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a
+    setting that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the
+    machine.
 
     The sweep leaves what the command leaves, in the same folder. Ctrl-C, and the stop button of a notebook, end it
     softly: the best so far is exported, and `resume=True` with the sweep's `name` goes on.

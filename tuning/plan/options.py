@@ -171,7 +171,9 @@ class Options:
         for key in ("time_budget", "trial_time"):
             if getattr(self, key) is not None:
                 seconds_of(getattr(self, key), flag(key))
-        assert self.aims and self.bounds is not None
+        aims_of(self.metric)
+        for limit in self.limits:
+            Limit.parse(limit)
         if self.open_ended and SCHEDULERS[self.scheduler].pauses:
             raise UserError(
                 f"--scheduler {self.scheduler}: advances all trials together, so give their number: --trials N"

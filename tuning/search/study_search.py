@@ -39,11 +39,11 @@ def point_alone(point: Mapping[str, Any], epoch: int) -> dict[str, Any]:
 class StudySearch(Searcher):
     """Proposes the space's start points, then the sampler's points, and files results in the study.
 
-    `path` is the study's file. A study that is there is continued, if it has the same space and metric. `room` says
-    how many trials may run at a time, which may change; without it Tune decides. After `stop_after` trials without a better
-    one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study gets `lessons`. `aims` are all aims, the
-    metric first, if there are several. Trials should keep the `limits`. `going_on` makes Tune's configuration of
-    a trial that goes on after an epoch.
+    `path` is the study's file. A study that is there is continued, if it has the same space and metric. `room` says how
+    many trials may run at a time, which may change; without it Tune decides. After `stop_after` trials without a better
+    one no more are proposed. `expected` is the number of trials that a limit on time is thought to allow. A new study
+    gets `lessons`. `aims` are all aims, the metric first, if there are several. Trials should keep the `limits`.
+    `going_on` makes Tune's configuration of a trial that goes on after an epoch.
 
     Raises `UserError` for a file that cannot be written, and for another sweep's study.
     """

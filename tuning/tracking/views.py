@@ -13,7 +13,7 @@ from tuning.tracking.vocabulary import metric_name, valid_name
 
 TAG = "mlflow.sharedViewState."
 """Start of the tag's name. The view's key follows."""
-TAG_LENGTH = 5000
+VIEW_LENGTH = 5000
 """MLflow's limit for a tag of an experiment (`mlflow.utils.validation`)."""
 FIRST = ("attributes.`Duration`", "tags.`status`")
 """Columns of every sweep."""
@@ -40,6 +40,6 @@ def view_of(sweep: str, metric: str, numbers: Sequence[str], settings: Sequence[
     order = order_of(metric) | {"orderByAsc": False}
     while True:
         text = json.dumps({"searchFilter": filter_of(sweep), **order, "selectedColumns": columns})
-        if len(text) <= TAG_LENGTH:
+        if len(text) <= VIEW_LENGTH:
             return text
         columns.pop()

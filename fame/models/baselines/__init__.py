@@ -30,8 +30,9 @@ A file's docstring gives the paper, the equations, and what differs. What a mode
 - **No weights.** A model without parameters learns in `start_epoch`, into buffers. Nothing is optimised, its training
   ends after one epoch, and its loss is whatever `forward` says.
 
-Parts that more than one model may use: cosine scores (`cosine`), in-batch contrast (`contrast`, `views`), k-means (`kmeans`), a
-softmax with exact zeros (`entmax`), scores that are a mixture of softmaxes (`mixture`) or a maximum (`max_mean`), with their losses.
+Parts that more than one model may use: cosine scores (`cosine`), in-batch contrast (`contrast`, `views`), k-means
+(`kmeans`), a softmax with exact zeros (`entmax`), scores that are a mixture of softmaxes (`mixture`) or a maximum
+(`max_mean`), with their losses.
 
 `tests/fame/test_conformance.py` tests each model without being told. What is special to one is tested against plain
 loops in `tests/fame/baselines/`.

@@ -67,7 +67,8 @@ class Published:
     ) -> dict[int, dict[str, torch.Tensor]]:
         """Publish a sweep; returns its ranks. Without `hits` it has exported nothing.
 
-        Its trials have `epochs` epochs, each one fewer than the one before. With `early`, its metrics have the names that earlier versions gave.
+        Its trials have `epochs` epochs, each one fewer than the one before. With `early`, its metrics have the names
+        that earlier versions gave.
         """
         found = self.client.get_experiment_by_name(experiment)
         id = (
