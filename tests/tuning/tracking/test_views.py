@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tuning.tracking.views import TAG, TAG_LENGTH, view_of
+from tuning.tracking.views import TAG, VIEW_LENGTH, view_of
 
 
 def test_the_view_has_the_sweeps_runs_best_first_with_their_numbers_and_searched_settings() -> None:
@@ -22,7 +22,7 @@ def test_the_view_has_the_sweeps_runs_best_first_with_their_numbers_and_searched
 
 def test_a_view_is_never_longer_than_a_tag() -> None:
     text = view_of("mine", "ndcg@10", [], [f"model.setting_{number}" for number in range(900)])
-    assert 0.9 * TAG_LENGTH < len(text) <= TAG_LENGTH and "setting_0`" in text and "setting_899" not in text
+    assert 0.9 * VIEW_LENGTH < len(text) <= VIEW_LENGTH and "setting_0`" in text and "setting_899" not in text
 
 
 def test_the_page_of_the_installed_mlflow_knows_the_tag_and_its_columns() -> None:
