@@ -28,23 +28,24 @@ def places(sweeps: Sweeps, name: str) -> list[list[str]]:
 def test_nodes_that_join_are_used_and_what_a_dead_one_had_goes_on_elsewhere(
     sweeps: Sweeps, undisturbed: Undisturbed, cluster: Cluster
 ) -> None:
-    a, b = "127.0.0.2", "127.0.0.3"
+    a, b, c = "127.0.0.2", "127.0.0.3", "127.0.0.4"
     cluster.head(cpus=0)
     sweep = sweeps.start(*command(sweeps, "n", "--address", cluster.address))
     wait_until(lambda: len(sweeps.study("n")) == 1)  # it is asked for, and waits
     time.sleep(2 * LOOK_SECONDS)
     first = cluster.worker(a)
     wait_until(lambda: sweeps.epochs("n"))
-    with first.stands_still():
+    with first.stands_still():  # else it would train all that is left before the others are there
         assert len(sweeps.study("n")) == 1
         second = cluster.worker(b)
         wait_until(lambda: any(b in one for one in places(sweeps, "n")))
         second.kill()
-    wait_until(lambda: any(b in one and one[-1] == a for one in places(sweeps, "n")))
-    with first.stands_still():
-        before = sum(one.count(b) for one in places(sweeps, "n"))
-        cluster.worker(b)
-        wait_until(lambda: sum(one.count(b) for one in places(sweeps, "n")) > before)
+        third = cluster.worker(c)
+        wait_until(lambda: any(b in one and one[-1] == c for one in places(sweeps, "n")))
+        with third.stands_still():
+            before = sum(one.count(b) for one in places(sweeps, "n"))
+            cluster.worker(b)
+            wait_until(lambda: sum(one.count(b) for one in places(sweeps, "n")) > before)
     out, err = sweep.communicate()
     assert sweep.returncode == 0 and err == "", err
     assert "waiting for 1 CPU: the cluster has 0 CPUs and 0 GPUs\n" in out
