@@ -2,8 +2,8 @@
 
 Reads `benchmarks/results/quality/` (`benchmarks.quality.train`), tests on the same users whether the rows differ from
 the reference in test NDCG@10, and writes `benchmarks/results/quality_DATASET.json`, `quality_summary.json`, and the
-configuration of each row to `tuning/configs/best/`. `python -m benchmarks.page` makes the tables of `docs/RESULTS.md`
-from them. Nothing is trained, and nothing chosen, here.
+configuration of each row to `tuning/configs/best/`. With another `--name` it writes `NAME_DATASET.json` alone.
+`python -m benchmarks.page` makes the tables of `docs/RESULTS.md` from them. Nothing is trained, and nothing chosen, here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from fame.training.fit import deciding
 from tuning.comparison.pairs import compare
 
 METRIC = "ndcg@10"
+NAME = "quality"
 CONFIGS = Path(__file__).parents[2] / "tuning" / "configs" / "best"
 
 
@@ -95,17 +96,19 @@ def main() -> None:
         ]
         if not entries:
             continue
-        result = table(dataset, entries, args.reference)
-        (args.results / f"quality_{dataset}.json").write_text(_json(result), encoding="utf-8")
-        summary[dataset] = {entry.row.name: entry.summary() for entry in entries}
-        for entry in entries:
-            keep_configuration(entry)
+        result = table(f"{args.name}_{dataset}", entries, args.reference)
+        (args.results / f"{args.name}_{dataset}.json").write_text(_json(result), encoding="utf-8")
+        if args.name == NAME:
+            summary[dataset] = {entry.row.name: entry.summary() for entry in entries}
+            for entry in entries:
+                keep_configuration(entry)
         print("\n".join([f"## {dataset}", "", *model_lines(result), ""]), flush=True)
-    (args.results / "quality_summary.json").write_text(_json(summary), encoding="utf-8")
+    if summary:
+        (args.results / f"{args.name}_summary.json").write_text(_json(summary), encoding="utf-8")
 
 
-def table(dataset: str, entries: Sequence[Entry], reference: str) -> dict[str, Any]:
-    """All rows of a data set, and how their users' test metric differs from the reference's.
+def table(name: str, entries: Sequence[Entry], reference: str) -> dict[str, Any]:
+    """All rows of one data set, and how their users' test metric differs from the reference's.
 
     Raises `UserError` if the seeds of a row have different settings, or rows were evaluated on different data.
     """
@@ -117,7 +120,7 @@ def table(dataset: str, entries: Sequence[Entry], reference: str) -> dict[str, A
         found = {key: getattr(pair, key) for key in ("difference", "low", "high", "p", "p_holm")}
         models[pair.first]["against_reference"] = found
     return {
-        "benchmark": f"quality_{dataset}",
+        "benchmark": name,
         "metric": METRIC,
         "dataset": entries[0].seeds[0].content["data"],
         "reference": entries[place].row.label,
@@ -165,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with which the others are compared (default: fame_text)",
     )
     parser.add_argument("--file", type=Path, default=FILE, help="YAML of the rows (default: rows.yaml)")
+    parser.add_argument("--name", default=NAME, help="how the results are called (default: quality)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results (default: benchmarks/results)")
     return parser
 

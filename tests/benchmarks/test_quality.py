@@ -17,7 +17,7 @@ from benchmarks import page
 from benchmarks.quality import __main__ as quality
 from benchmarks.quality import seeds, train
 from benchmarks.quality.published import NDCG10, published
-from benchmarks.quality.rows import chosen, merged, read_rows
+from benchmarks.quality.rows import FILE, chosen, merged, read_rows
 from benchmarks.quality.tables import model_lines
 from fame.config.tree import read_experiment, write_yaml
 from fame.errors import UserError
@@ -92,6 +92,27 @@ def test_the_summary_has_each_rows_means_seeds_configuration_and_commit(made, tr
     assert found["validation_ndcg@10"] == entry["validation"]["ndcg@10"]["mean"]
     assert (found["seeds"], found["config"]) == (2, "tuning/configs/best/synthetic-one-expert.yaml")
     assert found["commit"] == seed_of(trained, "one_expert-1")["commit"]
+
+
+def test_under_another_name_there_are_the_tables_alone(trained):
+    where = ("--file", trained / "rows.yaml", "--results", trained / "results", "--name", "ablation")
+    done = call(quality.main, *where, "--reference", "one_expert")
+    assert done.code == 0, done.err
+    result = json.loads((trained / "results" / "ablation_synthetic.json").read_text())
+    assert (result["benchmark"], result["reference"]) == ("ablation_synthetic", "One expert")
+    assert not (trained / "results" / "ablation_summary.json").exists()
+
+
+def test_the_rows_of_the_ablation_differ_from_the_whole_in_one_part():
+    whole, *others = read_rows(FILE.with_name("ablation.yaml"))
+    (main,) = (row for row in read_rows() if (row.dataset, row.name) == (whole.dataset, whole.name))
+    assert whole.settings == main.settings
+    for row in others:
+        assert {key: value for key, value in row.settings.items() if key != "model"} == {
+            key: value for key, value in whole.settings.items() if key != "model"
+        }
+        keys = row.settings["model"].keys() | whole.settings["model"].keys()
+        assert len([key for key in keys if row.settings["model"].get(key) != whole.settings["model"].get(key)]) == 1
 
 
 def test_the_summary_is_a_table_of_rows_by_data_set(trained):
