@@ -6,8 +6,6 @@ object store. The driver alone writes files, so nothing but Ray has to be shared
 
 from __future__ import annotations
 
-import logging
-import os
 import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,15 +17,14 @@ from fame.serving.bulk import Engine, Job, RowMaker
 from fame.serving.histories import Histories
 from fame.serving.recommender import load_recommender
 from fame.serving.request import Request
-from tuning.machines.local_ray import disconnect
-from tuning.machines.resources import connect, found
+from tuning.machines.ray_data import connected, parts_of
+from tuning.machines.resources import found
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NEEDED = ("config.yaml", "items.json", "model.safetensors", "index.safetensors")
 """Files of an exported folder that recommending reads."""
-QUIET = {"logging_level": "ERROR", "log_to_driver": False}
 
 
 def engine(address: str) -> Engine:
@@ -36,28 +33,21 @@ def engine(address: str) -> Engine:
     def parts(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
         if not numbers:
             return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        connect(address, QUIET)
-        try:
+        with connected(address):
             yield from _computed(job, numbers)
-        finally:
-            disconnect()
 
     return parts
 
 
 def _computed(job: Job, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
-    """Yield the parts as they are ready. Raises `UserError` if the cluster does not answer."""
+    """Yield the parts as they are ready."""
     import pyarrow as pa
     import ray
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
     files = {name: (job.folder / name).read_bytes() for name in NEEDED if (job.folder / name).exists()}
     model = ray.put(files)
     cpus = max(1, sum(node.cpus for node in found()))
-    rows = ray.data.from_items([{"number": number, "users": pickle.dumps(job.part(number))} for number in numbers])
+    rows = parts_of([{"number": number, "users": pickle.dumps(job.part(number))} for number in numbers])
     tables = rows.map(
         cast(Any, RecommendingWorker),  # Ray takes a class, too
         fn_constructor_args=([model], job.request),

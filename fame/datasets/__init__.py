@@ -15,7 +15,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from fame.errors import UserError
 from fame.packages import optional
 from fame.registry import datasets
 
+if TYPE_CHECKING:
+    from fame.datasets.chunks import Engine
+
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
 PREPARATION = 4
@@ -43,8 +46,8 @@ def print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dataset:
-    """The dataset that `config` describes, from the cache if it was prepared before.
+def load_dataset(config: DataConfig, *, report: Report = print_to_stderr, engine: Engine | None = None) -> Dataset:
+    """The dataset that `config` describes, from the cache if it was prepared before. `engine` may read its files.
 
     Raises `UserError` if it cannot be found, read or prepared, or if it is not the one that
     `config.fingerprint` names.
@@ -53,7 +56,7 @@ def load_dataset(config: DataConfig, *, report: Report = print_to_stderr) -> Dat
     config = entry.resolve(_absolute(config))
     with optional():
         source = entry.origin.locate(config.name, config, report)
-        dataset = _load(entry, source, config, report)
+        dataset = _load(entry, source, config, report, engine)
     if config.fingerprint not in (None, dataset.fingerprint):
         raise UserError(
             f"data.fingerprint = {config.fingerprint}: {config.name} from {source.description} is {dataset.fingerprint}, "
@@ -100,16 +103,18 @@ def _key(source: Source, config: DataConfig) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def _load(entry: DatasetEntry, source: Source, config: DataConfig, report: Report) -> Dataset:
+def _load(entry: DatasetEntry, source: Source, config: DataConfig, report: Report, engine: Engine | None) -> Dataset:
     folder = cache_root() / "prepared" / f"{file_name(config.name)}-{_key(source, config)}"
     try:
         return store.load(folder)
     except store.BrokenStore:
         with locked(folder.name, report):
-            return _load_or_prepare(folder, entry, source, config, report)
+            return _load_or_prepare(folder, entry, source, config, report, engine)
 
 
-def _load_or_prepare(folder: Path, entry: DatasetEntry, source: Source, config: DataConfig, report: Report) -> Dataset:
+def _load_or_prepare(
+    folder: Path, entry: DatasetEntry, source: Source, config: DataConfig, report: Report, engine: Engine | None
+) -> Dataset:
     """To be called under the folder's lock: another process may have prepared it in the meantime."""
     if folder.exists():
         try:
@@ -118,16 +123,16 @@ def _load_or_prepare(folder: Path, entry: DatasetEntry, source: Source, config: 
             report(f"prepared data in {folder} is damaged ({error}): preparing it again")
             with writable():
                 shutil.rmtree(folder)
-    store.save(_prepare(entry, source, config), folder)
+    store.save(_prepare(entry, source, config, engine), folder)
     return store.load(folder)
 
 
-def _prepare(entry: DatasetEntry, source: Source, config: DataConfig) -> Dataset:
+def _prepare(entry: DatasetEntry, source: Source, config: DataConfig, engine: Engine | None) -> Dataset:
     from fame.datasets.prepare import prepare
     from fame.datasets.splits import split_notes, split_statistics
 
     raw = source.read()
-    prepared = prepare(raw, config)
+    prepared = prepare(raw, config, engine)
     notes = [
         f"{config.name}: {before.users - after.users:,} of {before.users:,} users left out by: {after.name}"
         for before, after in itertools.pairwise(prepared.steps)

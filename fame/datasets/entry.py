@@ -6,7 +6,7 @@ how to find the data. Whatever differs between datasets is a value or an object 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -67,9 +67,17 @@ class Chunk:
     """Part of the split that the rows belong to, where files are split: 0 training, 1 validation, 2 test."""
     rows: Rows | None = None
     """Where the rows are in the file; None: one after the other, from the first."""
+    read: int = 0
+    """Rows of the user's table that were read for it."""
+    kept: int = 0
+    """Those of them for which the user's condition holds."""
 
     def __len__(self) -> int:
         return len(self.user)
+
+
+ChunkSource = Callable[[bool], Iterator[Chunk]]
+"""Reads the chunks of a file; the argument says whether ratings are needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +92,8 @@ class ItemTable:
 class Raw:
     """A dataset as its source has it. Both parts are read when they are asked for."""
 
-    interactions: Callable[[bool], Iterator[Chunk]]
-    """Reads the chunks; the argument says whether ratings are needed."""
+    interactions: Sequence[ChunkSource]
+    """The files, in order."""
     items: Callable[[], ItemTable | None]
     whole_catalogue: bool = False
     """Items that occur in `items` alone belong to the dataset too, as long as no k-core is asked for."""

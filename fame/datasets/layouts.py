@@ -15,8 +15,9 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from fame.datasets.delimited import csv_table
-from fame.datasets.entry import Chunk, ItemTable, Raw
+from fame.datasets.entry import Chunk, ChunkSource, ItemTable, Raw
 from fame.datasets.item_tables import read_items
+from fame.datasets.places import file_identity
 from fame.datasets.readers import read_interactions
 from fame.datasets.tables import clear_errors
 from fame.errors import UserError
@@ -104,13 +105,6 @@ class Zip:
         return min(found, key=len, default=None)
 
 
-def file_identity(path: Path) -> Any:
-    """Path, size and time of a file."""
-    path = path.resolve()
-    stat = path.stat()
-    return [str(path), stat.st_size, stat.st_mtime_ns]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """File names of a published form, and how to read them."""
@@ -137,7 +131,7 @@ def _table(files: Files, name: str, **options: Any) -> Any:
     return csv_table(files.path(name), opener, **options)
 
 
-def _delimited(files: Files, name: str, columns: dict[str, str], **options: Any) -> Callable[[bool], Iterator[Chunk]]:
+def _delimited(files: Files, name: str, columns: dict[str, str], **options: Any) -> ChunkSource:
     return lambda with_rating: read_interactions(_table(files, name, **options), columns, with_rating)
 
 
@@ -148,7 +142,7 @@ def _optional_items(files: Files, name: str, read: Callable[[], ItemTable]) -> C
 def _read_movielens_csv(files: Files, ratings: str, movies: str) -> Raw:
     columns = {"user": "userId", "item": "movieId", "time": "timestamp", "rating": "rating"}
     return Raw(
-        interactions=_delimited(files, ratings, columns),
+        interactions=[_delimited(files, ratings, columns)],
         items=_optional_items(files, movies, lambda: read_items(_table(files, movies), "movieId")),
     )
 
@@ -162,7 +156,7 @@ def _read_movielens_1m(files: Files, ratings: str, movies: str) -> Raw:
         return _movies(files.path(movies), [(row[0], row[1], row[2]) for row in rows if len(row) == 3], len(rows))
 
     return Raw(
-        interactions=_delimited(files, ratings, columns, delimiter=":", doubled=True, header=header, quoted=False),
+        interactions=[_delimited(files, ratings, columns, delimiter=":", doubled=True, header=header, quoted=False)],
         items=_optional_items(files, movies, items),
     )
 
@@ -183,9 +177,9 @@ def _read_movielens_100k(files: Files, ratings: str, movies: str) -> Raw:
         return _movies(files.path(movies), movies_, len(rows))
 
     return Raw(
-        interactions=_delimited(
-            files, ratings, {name: name for name in header}, delimiter="\t", header=header, quoted=False
-        ),
+        interactions=[
+            _delimited(files, ratings, {name: name for name in header}, delimiter="\t", header=header, quoted=False)
+        ],
         items=_optional_items(files, movies, items),
     )
 
@@ -231,7 +225,7 @@ def _read_s3rec(files: Files, sequences: str, attributes: str) -> Raw:
                 raise UserError(f"cannot read {files.path(attributes)} as JSON: {error}; fetch it again") from None
         return ItemTable(ids=list(table), columns={"attributes": ["|".join(map(str, v)) for v in table.values()]})
 
-    return Raw(interactions=interactions, items=_optional_items(files, attributes, items))
+    return Raw(interactions=[interactions], items=_optional_items(files, attributes, items))
 
 
 def _read_prepared(files: Files, interactions: str, items: str) -> Raw:
@@ -251,7 +245,7 @@ def _read_prepared(files: Files, interactions: str, items: str) -> Raw:
             yield replace(chunk, ordered=True)
 
     return Raw(
-        interactions=chunks,
+        interactions=[chunks],
         items=_optional_items(files, items, lambda: read_items(_table(files, items), "item_id")),
     )
 

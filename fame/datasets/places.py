@@ -53,6 +53,11 @@ class DataFile:
         """The file's name without its folder."""
         return self.path.rpartition("/")[2]
 
+    def check_unchanged(self) -> None:
+        """Raise `UserError` if a local file is not what was found: it was written again, or is another machine's."""
+        if self.filesystem is None and file_identity(Path(self.path)) != self.identity:
+            raise UserError(f"{self.name} is not the file that was found at first; start again once it is complete")
+
     @contextmanager
     def random_access(self) -> Iterator[Any]:
         """The file, to be read at any place."""
@@ -77,6 +82,13 @@ class DataFile:
         system = self.filesystem or fs.LocalFileSystem()
         with system.open_input_stream(self.path, compression=self.compression()) as stream:
             yield stream
+
+
+def file_identity(path: Path) -> list[Any]:
+    """Path, size and time of a file."""
+    path = path.resolve()
+    stat = path.stat()
+    return [str(path), stat.st_size, stat.st_mtime_ns]
 
 
 def split_places(text: str) -> list[str]:
@@ -141,13 +153,12 @@ def _with_content(files: list[Path]) -> list[Path]:
 
 
 def _local_file(path: Path, root: Path) -> DataFile:
-    resolved, stat = path.resolve(), path.stat()
-    if stat.st_size == 0:
+    if path.stat().st_size == 0:
         raise UserError(f"{path} is empty; it needs columns and rows")
     return DataFile(
         name=str(path),
         path=str(path),
-        identity=[str(resolved), stat.st_size, stat.st_mtime_ns],
+        identity=file_identity(path),
         partition=_partition(path.parent.relative_to(root).parts),
     )
 

@@ -15,22 +15,19 @@ integer codes of the ids, so that the ids themselves are held once, and on one b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fame.config import DataConfig
 from fame.datasets import buckets
 from fame.datasets.buckets import HistoryBlock, RowsByUser, Scratch, Shelf
-from fame.datasets.columns import as_array
-from fame.datasets.encode import IdEncoder, Ids, parse_ratings
-from fame.datasets.entry import Chunk, Raw
+from fame.datasets.chunks import Ended, Engine, FileReader, ReadChunk, read_files, read_nothing_elsewhere
+from fame.datasets.encode import IdEncoder, Ids
+from fame.datasets.entry import Raw
 from fame.datasets.splits import bounds_by_time, ends_of_last, ends_of_parts, parts_by_time
-from fame.datasets.tables import Rows
-from fame.datasets.times import TimeParser
 from fame.errors import UserError
 
 PARTS = 3
@@ -64,13 +61,13 @@ class Prepared:
     """Warnings about ids and times."""
 
 
-def prepare(raw: Raw, config: DataConfig) -> Prepared:
-    """Read and filter interactions. `config` has every preparation field filled in.
+def prepare(raw: Raw, config: DataConfig, engine: Engine | None = None) -> Prepared:
+    """Read and filter interactions. `config` has every preparation field filled in; `engine` may read files.
 
     Raises `UserError` for a row that cannot be used, or when a filter leaves nothing.
     """
     with closing(Scratch()) as scratch:
-        interactions = _Interactions(raw, config, scratch)
+        interactions = _Interactions(raw, config, scratch, engine or read_nothing_elsewhere)
         interactions.keep_core()
         interactions.keep_histories()
         return interactions.finish(whole_catalogue=raw.whole_catalogue and config.core == 1)
@@ -79,25 +76,25 @@ def prepare(raw: Raw, config: DataConfig) -> Prepared:
 def read_histories(raw: Raw, config: DataConfig) -> Prepared:
     """Read the histories of all users, however short, and all their items. Raises `UserError` as `prepare`."""
     with closing(Scratch()) as scratch:
-        return _Interactions(raw, config, scratch).finish(whole_catalogue=False)
+        return _Interactions(raw, config, scratch, read_nothing_elsewhere).finish(whole_catalogue=False)
 
 
 class _Interactions:
     """Histories in buckets, and how many rows each item has. Users and items are codes until `finish`."""
 
-    def __init__(self, raw: Raw, config: DataConfig, scratch: Scratch) -> None:
+    def __init__(self, raw: Raw, config: DataConfig, scratch: Scratch, engine: Engine) -> None:
         """Read all chunks, keep rows with a good rating, and bring them into order; leave out repeats if told to."""
         self.config = config
         self.steps: list[Step] = []
-        self.times = TimeParser(mixed=config.mixed_times, format=config.time_format)
+        self.notes: list[str] = []
+        reader = FileReader(config=config, blanks=raw.blanks)
+        self.times = reader.new_times()
         self.users, self.items = (IdEncoder(role, blanks=raw.blanks) for role in ("user", "item"))
         rows = RowsByUser(scratch=scratch)
-        read = self._read(raw, rows)
-        if not read:
-            kept = f" where {' '.join(config.where.split())}" if config.where else ""
-            raise UserError(f"{config.path or config.name} has no interactions{kept}; it needs at least one row")
+        with closing(engine(reader, raw.interactions)) as elsewhere:
+            read = self._add(read_files(reader, raw.interactions, self.times, elsewhere), rows)
         self.times.settle()
-        self.notes = [*self.users.notes(read), *self.items.notes(read)]
+        self.notes += [*self.users.notes(read), *self.items.notes(read)]
         if raw.whole_catalogue:
             table = raw.items()
             assert table is not None
@@ -189,27 +186,28 @@ class _Interactions:
             notes=self.notes,
         )
 
-    def _read(self, raw: Raw, rows: RowsByUser) -> int:
-        """Add the rows of all chunks; how many there were."""
-        config, read = self.config, 0
+    def _add(self, chunks: Iterable[ReadChunk | Ended], rows: RowsByUser) -> int:
+        """Add the rows of all chunks, and return how many there were. Raises `UserError` if there was none."""
+        count = kept = there = 0
         waiting: list[tuple[Ids, Ids, np.ndarray, np.ndarray]] = []
-        assert config.min_rating is not None
-        for chunk in raw.interactions(config.min_rating > 0):
-            if not len(chunk):
+        for found in chunks:
+            if isinstance(found, Ended):
+                kept, there = kept + found.kept, there + found.read
                 continue
-            there = chunk.rows or Rows(first=read + 1)
-            user, item = self.users.read(chunk.user, there), self.items.read(chunk.item, there)
-            time = self.times.parse(_clock(chunk, config) if config.split.by == "time" else chunk.time, there)
-            form = np.full(len(time), self.times.form * PARTS + chunk.part, np.uint8)
-            if config.min_rating > 0:
-                keep = parse_ratings(chunk.rating, there) >= config.min_rating
-                user, item, time, form = user.kept(keep), item.kept(keep), time[keep], form[keep]
-            read += len(chunk)
-            waiting.append((user, item, time.view(np.int64), form))
+            form = np.full(len(found.times), self.times.absorb(found.seen) * PARTS + found.part, np.uint8)
+            count += found.rows
+            waiting.append((found.users, found.items, found.times.view(np.int64), form))
             if sum(len(form) for *_, form in waiting) >= max(buckets.ROWS_IN_MEMORY, len(self.users), len(self.items)):
                 self._spread(waiting, rows)
         self._spread(waiting, rows)
-        return read
+        where = f" where {' '.join(self.config.where.split())}" if self.config.where else ""
+        if not count:
+            raise UserError(
+                f"{self.config.path or self.config.name} has no interactions{where}; it needs at least one row"
+            )
+        if where:
+            self.notes.append(f"{self.config.name}: {kept:,} of {there:,} rows kept{where}")
+        return count
 
     def _spread(self, waiting: list[tuple[Ids, Ids, np.ndarray, np.ndarray]], rows: RowsByUser) -> None:
         """Look up ids of many chunks at once. Empties the list."""
@@ -271,13 +269,3 @@ def _first_of_each_pair(histories: HistoryBlock) -> np.ndarray:
 
     pairs = histories.owners * (histories.items.max(initial=0) + 1) + histories.items
     return ~pd.Series(pairs).duplicated().to_numpy()
-
-
-def _clock(chunk: Chunk, config: DataConfig) -> Any:
-    """The times of a chunk. Raises `UserError` if it has the order of histories alone."""
-    column = chunk.clock if chunk.ordered else chunk.time
-    if column is None or set(as_array(column).slice(0, 1).to_pylist()) <= {None, ""}:
-        raise UserError(
-            f"data.split.by = 'time': {config.path or config.name} has no times, only the order of each history; use by: last"
-        )
-    return column

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fame.datasets.delimited import Reading, open_delimited
 from fame.datasets.entry import Chunk
@@ -19,6 +20,9 @@ from fame.datasets.places import DataFile
 from fame.datasets.tables import FileTable, TableBatch, clear_errors, joined
 from fame.datasets.where import RowCondition
 from fame.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROLES = ("user", "item", "time", "rating")
 ITEM_ROLES = ("item_id", "title")
@@ -99,7 +103,14 @@ def _open(file: DataFile, reading: Reading, wanted: Sequence[str]) -> FileTable:
     else:
         table = open_json(file, reading.encoding, [name for name in wanted if name not in file.partition])
     constants = tuple((key, value) for key, value in file.partition.items() if key not in table.columns)
-    return dataclasses.replace(table, columns=table.columns + [key for key, _ in constants], constants=constants)
+
+    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with clear_errors(file.name, "a table"):
+            file.check_unchanged()
+        yield from table.read(columns)
+
+    columns = table.columns + [key for key, _ in constants]
+    return dataclasses.replace(table, columns=columns, constants=constants, read=read)
 
 
 def choose_columns(table: FileTable, given: Mapping[str, str] | None) -> dict[str, str]:
@@ -199,4 +210,5 @@ def read_interactions(
             clock=batch.columns.column(columns["clock"]) if "clock" in columns else None,
             rows=batch.rows,
         )
-        yield one_row_each(chunk, batch.rows) if columns["item"] in table.lists else chunk
+        chunk = one_row_each(chunk, batch.rows) if columns["item"] in table.lists else chunk
+        yield dataclasses.replace(chunk, read=batch.read, kept=batch.columns.num_rows)

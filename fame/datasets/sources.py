@@ -158,22 +158,13 @@ class OwnFiles:
                     columns["title"] = found.title
                 return found.table
 
-            def all_notes() -> list[str]:
-                if config.where is None:
-                    return notes
-                kept, there = (sum(getattr(part.condition, key) for part in parts) for key in ("kept", "read"))
-                return [
-                    *notes,
-                    f"{config.name}: {kept:,} of {there:,} rows kept where {' '.join(config.where.split())}",
-                ]
-
             return Raw(
-                interactions=lambda with_rating: (chunk for part in parts for chunk in part.chunks(with_rating)),
+                interactions=[file.chunks for part in parts for file in part.files()],
                 items=items,
                 partial_items=config.items,
                 blanks=any(part.table.blanks for part in parts),
                 columns=columns,
-                notes=all_notes,
+                notes=lambda: notes,
             )
 
         settings = [config.columns, config.separator, config.encoding, config.where, config.mixed_times, config.item_id]
@@ -212,6 +203,10 @@ class _Part:
         table = open_table(files, option, reading(config), list(columns.values()))
         condition = None if config.where is None else RowCondition(config.where, table.columns)
         return cls(table=table, columns=choose_columns(table, columns), condition=condition, number=number)
+
+    def files(self) -> list[_Part]:
+        """The part, file by file."""
+        return [replace(self, table=replace(self.table, parts=(one,))) for one in self.table.parts] or [self]
 
     def chunks(self, with_rating: bool) -> Iterator[Chunk]:
         for chunk in read_interactions(self.table, self.columns, with_rating, self.condition):

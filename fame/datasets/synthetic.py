@@ -166,5 +166,5 @@ class Generated:
         return Source(
             description=f"generated, {', '.join(f'{key} {value}' for key, value in size.items())}",
             identity=["generated", VERSION, size],
-            read=lambda: Raw(interactions=chunks, items=lambda: item_table(size), whole_catalogue=True),
+            read=lambda: Raw(interactions=[chunks], items=lambda: item_table(size), whole_catalogue=True),
         )

@@ -49,6 +49,8 @@ class TableBatch:
 
     columns: pa.RecordBatch
     rows: Rows
+    read: int
+    """Rows of the table that were read for it; a condition leaves fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ class FileTable:
         for part in self.parts or (self,):
             first = 1
             for batch in part._with_constants(columns):
-                yield TableBatch(columns=batch, rows=Rows(first=first, file=part.name if self.parts else None))
+                rows = Rows(first=first, file=part.name if self.parts else None)
+                yield TableBatch(columns=batch, rows=rows, read=batch.num_rows)
                 first += batch.num_rows
 
     def _with_constants(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -16,7 +16,7 @@ import numpy as np
 from fame.datasets.columns import as_array, is_text, numbers
 from fame.datasets.dates import ISO, dates_as_usual, dates_in_format, likely_format
 from fame.datasets.tables import Rows
-from fame.datasets.units import BAND, NAMES, UNITS, between, in_nanoseconds, scaled, shown
+from fame.datasets.units import BAND, NAMES, UNITS, UnitCount, between, in_nanoseconds, scaled, shown
 from fame.errors import UserError
 
 OLDEST = int(datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC).timestamp())
@@ -24,17 +24,6 @@ OLDEST = int(datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC).timestamp())
 DAY = 86_400
 IN_BETWEEN = 0.01
 """Largest share of numbers outside of all units' bands in a column that mixes units. A clock of its own has more."""
-
-
-@dataclass
-class _Band:
-    """What was seen of numbers that may be times in one unit."""
-
-    count: int = 0
-    believed: int = 0
-    """Those from 1990 to tomorrow."""
-    first: str = ""
-    """A value and its row."""
 
 
 @dataclass
@@ -48,11 +37,11 @@ class TimeParser:
     format: str | None = None
     """How texts are written, for `strptime`; None is ISO 8601, RFC 2822 or numbers."""
     _dates: bool | None = None
-    form: int = 0
-    """Number of the form of the times that `parse` returned last; `unified` needs it."""
+    _begun: bool = False
+    """Whether rows came before."""
     _forms: list[tuple[str | None, str]] = field(default_factory=list)
     """Forms that occur: the unit where the file says it, None for plain numbers, and `i` or `f` for the kind of number."""
-    _bands: dict[str, _Band] = field(default_factory=lambda: {unit: _Band() for unit in UNITS})
+    _bands: dict[str, UnitCount] = field(default_factory=lambda: {unit: UnitCount() for unit in UNITS})
     _rows: int = 0
     _other: str = ""
     """The first time that no one believes, with its row."""
@@ -87,9 +76,31 @@ class TimeParser:
         form = unit, values.dtype.kind
         if form not in self._forms:
             self._forms.append(form)
-        self.form = self._forms.index(form)
+        self._begun = True
         self._look(values, unit, rows)
         return values
+
+    def following(self) -> TimeParser:
+        """A parser for the next chunk alone, to be absorbed."""
+        return TimeParser(mixed=self.mixed, format=self.format, _dates=self._dates, _begun=self._begun)
+
+    def agrees(self, later: TimeParser) -> bool:
+        """Whether a chunk that was read without the chunks before it would be read so after them."""
+        return None in (self._dates, later._dates) or self._dates == later._dates
+
+    def absorb(self, later: TimeParser) -> int:
+        """Take up what the parser of the next chunk saw. Returns the number of the form of its times, for `unified`."""
+        self._dates = later._dates if self._dates is None else self._dates
+        self._begun = self._begun or later._begun
+        self._forms += [form for form in later._forms if form not in self._forms]
+        for unit, band in self._bands.items():
+            band.add(later._bands[unit])
+        self._rows += later._rows
+        self._other = self._other or later._other
+        self._clocks += later._clocks
+        self._zoned += later._zoned
+        self._notes = self._notes or later._notes
+        return self._forms.index(later._forms[-1])
 
     def settle(self) -> None:
         """Decide on one unit for all times. Raises `UserError` if there is none, or the numbers have more than one."""
@@ -272,7 +283,7 @@ class TimeParser:
         index = int(np.argmin(good))
         value = column[index].as_py()
         text = repr(str("" if value is None else value)[:40])
-        first = index == 0 and not self._forms
+        first = index == 0 and not self._begun
         if first or self._dates is None:
             rule = "a number (Unix seconds) or an ISO date such as 2024-01-05 22:30:00"
             if written := likely_format(text.strip("'")):

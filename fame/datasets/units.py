@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,3 +49,19 @@ def shown(value: Any, unit: str | None) -> str:
     if unit is None:
         return str(value)
     return str(np.array(int(value), f"datetime64[{unit}]").astype("datetime64[s]")).replace("T", " ")
+
+
+@dataclass
+class UnitCount:
+    """What was seen of numbers that may be times in one unit."""
+
+    count: int = 0
+    believed: int = 0
+    """Those from 1990 to tomorrow."""
+    first: str = ""
+    """A value and its row."""
+
+    def add(self, later: UnitCount) -> None:
+        self.count += later.count
+        self.believed += later.believed
+        self.first = self.first or later.first

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,6 @@ class RowCondition:
             )
         lower = words.lower()
         self.columns = [name for name in columns if name.lower() in lower]
-        self.read = self.kept = 0
 
     def filter(self, batches: Iterable[TableBatch]) -> Iterator[TableBatch]:
         """The rows for which the condition holds. A column of text that holds nothing but numbers counts as numbers."""
@@ -54,10 +54,8 @@ class RowCondition:
                         rows = self._rows(connection, columns, lambda column: column)
                 except duckdb.Error as error:
                     raise self._wrong(error, columns.schema.names) from None
-                self.read += columns.num_rows
-                self.kept += len(rows)
                 if len(rows) < columns.num_rows:
-                    batch = TableBatch(columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
+                    batch = replace(batch, columns=columns.take(pa.array(rows)), rows=batch.rows.take(rows))
                 yield batch
 
     def _rows(self, connection: Any, columns: Any, read: Callable[[Any], Any]) -> np.ndarray:

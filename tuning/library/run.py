@@ -33,11 +33,12 @@ def carry_out(plan: Plan, storage: Storage, report: Report = print_to_stderr, ow
     """
     from tuning.driver.lock import locked
     from tuning.driver.run import run_sweep
-    from tuning.machines import resources
+    from tuning.machines import preparing, resources
     from tuning.machines.checks import before_sweep
 
     options = plan.options
-    dataset = load_dataset(plan.experiment.data, report=report)
+    engine = None if options.address is None else preparing.engine(options.address, report)
+    dataset = load_dataset(plan.experiment.data, report=report, engine=engine)
     if not options.resume:
         plan = plan.for_data(dataset, resources.plan(options, resources.found()).share)
         if options.start_from is not None:

@@ -30,7 +30,7 @@ def raw(rows: list[Row], chunk_rows: int = 7) -> Raw:
                 rating=np.array(rating) if with_rating else None,
             )
 
-    return Raw(interactions=chunks, items=lambda: None)
+    return Raw(interactions=[chunks], items=lambda: None)
 
 
 def histories(rows: list[Row], settings_: DataConfig) -> dict[object, list[object]]:

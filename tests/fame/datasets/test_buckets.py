@@ -48,9 +48,9 @@ def test_on_disk_each_split_is_the_same(by, on_disk, monkeypatch):
 
     split = {"by": by, "validation": 0.2, "test": 0.2} if by == "time" else {"by": by, "validation": "v", "test": "t"}
     chosen = config(split=SplitConfig(**split), min_history=1, path="train.csv")
-    spread = prepare(Raw(interactions=chunks, items=lambda: None), chosen)
+    spread = prepare(Raw(interactions=[chunks], items=lambda: None), chosen)
     monkeypatch.setattr("fame.datasets.buckets.ROWS_IN_MEMORY", 1 << 20)
-    whole = prepare(Raw(interactions=chunks, items=lambda: None), chosen)
+    whole = prepare(Raw(interactions=[chunks], items=lambda: None), chosen)
     for name in ("values", "offsets", "validation", "test", "user_ids", "item_ids"):
         assert getattr(spread, name).tolist() == getattr(whole, name).tolist(), name
     assert (spread.begins, spread.notes, spread.steps) == (whole.begins, whole.notes, whole.steps)
