@@ -48,7 +48,8 @@ def _read(reader: FileReader, files: Sequence[ChunkSource], report: Report) -> E
                 broken.append(item.reason)
             yield row["number"], item
     except ray.exceptions.RayError as error:
-        report(f"Ray Data broke off ({first_line(error)}); the files that are left are read on this machine")
+        why = first_line(getattr(error, "cause", None) or error)
+        report(f"Ray Data broke off ({why}); the files that are left are read on this machine")
     if broken:
         report(f"{len(broken):,} of {len(files):,} files are read on this machine; another one said: {broken[0]}")
 

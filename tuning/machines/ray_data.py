@@ -30,10 +30,10 @@ def connected(address: str) -> Iterator[None]:
 
 def parts_of(rows: Sequence[dict[str, Any]], in_order: bool = False) -> Parts:
     """Return a Ray dataset with a block for each row. `in_order`: results come in the order of the rows."""
-    import ray
+    from ray import data  # sets its logger's level when it is imported
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it raises its errors, too
+    context = data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_options.preserve_order = in_order
-    return ray.data.from_items(list(rows), override_num_blocks=len(rows))
+    return data.from_items(list(rows), override_num_blocks=len(rows))
