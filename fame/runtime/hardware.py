@@ -18,6 +18,8 @@ KEPT_BYTES = 1 << 30
 LARGEST_MMAP_THRESHOLD = 32 << 20
 """More is refused."""
 UNITS = {"K": 10, "M": 20}
+BLOCK_BYTES = 4 << 20
+"""A virtual machine names the last-level cache of the whole processor, 260 MiB, of which it has little."""
 USUAL_CACHE_BYTES = 32 << 20
 """Last-level cache that is taken for granted where the system does not tell (Linux does)."""
 
@@ -43,18 +45,18 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
 
 
-@cache
 def chunk_bytes(device: torch.device) -> int:
     """Bytes of the blocks in which work on users × items is done on a device.
 
-    On CPU a quarter of the last-level cache, which other threads and processes use, too (docs/LOG.md);
-    on a GPU a sixty-fourth of its memory.
+    On CPU 4 MiB for each thread, at most a quarter of the last-level cache, which other processes use, too
+    (docs/log/2026-11-29-blocks-in-cache.md); on a GPU a sixty-fourth of its memory.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory // 64
-    return last_level_cache() // 4
+    return min(last_level_cache() // 4, BLOCK_BYTES * torch.get_num_threads())
 
 
+@cache
 def last_level_cache() -> int:
     """Bytes of the largest cache of a core."""
     sizes = [re.fullmatch(r"(\d+)([KM])\s*", file.read_text()) for file in CACHE.glob("index*/size")]
