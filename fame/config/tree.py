@@ -210,8 +210,11 @@ def section_from_dict(section: type, mapping: Any, name: str) -> Any:
     return section(**_read_fields(section, mapping, name + "."))
 
 
+_hints = functools.cache(typing.get_type_hints)
+
+
 def _read_fields(cls: type, mapping: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
     for key in mapping:
         if key not in names:

@@ -26,6 +26,7 @@ from tuning.machines.local_ray import environment
 from tuning.machines.resources import Resources
 from tuning.plan.sweep_plan import Plan
 from tuning.ray_internals.chosen_ids import ChosenIds
+from tuning.ray_internals.ended_trials import EndedTrials
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
 from tuning.ray_internals.tune_environment import withhold_credentials
 from tuning.report.callback import ReportCallback
@@ -163,11 +164,12 @@ class Trials:
                 callbacks=[
                     FaultCallback(self.search, self.storage, self.share.workers, options.hang_after),
                     TrackingCallback(self.projection),
-                    ProgressCallback(self.search, self.plan.planned, self.plan.epochs_of, options.budget_seconds),
+                    ProgressCallback(self.search, self.plan.planned, self.plan.space.epochs, options.budget_seconds),
                     *self._time_budget(),
                     WaitingCallback(self.share),
                     *self._report(),
                     SchedulerMemory(scheduler),
+                    EndedTrials(),
                     mirror.Mirror(self.storage),
                     StagingCallback(),
                     JsonLoggerCallback(),  # what Tune got from a trial, word for word

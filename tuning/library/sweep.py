@@ -146,7 +146,7 @@ class Sweep:
         return self._plan.metric
 
     def _trials(self) -> list[SweepTrial]:
-        from tuning.study.trials import trials_of
+        from tuning.study.overview import trials_of
 
         return trials_of(self.study)
 

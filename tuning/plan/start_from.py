@@ -25,7 +25,8 @@ from tuning.storage import object_store
 from tuning.storage.layout import Storage, below, shown, sweeps_in
 from tuning.study.aims import Limit, aims_of, watched
 from tuning.study.lessons import Lesson
-from tuning.study.trials import SweepTrial, ranked, trials_of
+from tuning.study.overview import trials_of
+from tuning.study.trials import SweepTrial, ranked
 
 if TYPE_CHECKING:
     from fame.datasets import Dataset

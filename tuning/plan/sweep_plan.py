@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -94,11 +94,6 @@ class Plan:
     def epochs(self) -> int:
         """Most epochs of a trial, over its stages."""
         return self._most("train.epochs") + self._most("backbone.epochs")
-
-    def epochs_of(self, point: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the most epochs of the backbone and of the model itself, of the trial at a point."""
-        experiment = experiment_from_dict(self.space.experiment(point))
-        return experiment.backbone.epochs, experiment.train.epochs
 
     @property
     def planned(self) -> int | None:

@@ -2,7 +2,9 @@
 
     addresses.py           the head's address, and a Ray on 127.0.0.1
     chosen_ids.py          trials under ids that the search chooses
+    ended_trials.py        what Tune keeps of a trial that has ended
     hyperband.py           Ray's HyperBand, corrected
+    in_order.py            schedulers that look at open trials only
     key_value.py           the key-value store in Ray's head
     memory_monitor.py      trials that Ray's memory monitor kills
     plain_output.py        lines of other processes without colours

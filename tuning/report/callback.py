@@ -15,12 +15,12 @@ from fame.errors import UserError
 from tuning.plan.sweep_plan import Plan
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
+from tuning.study.overview import trials_of
 from tuning.study.sanity import sanity_of
-from tuning.study.trials import trials_of
 
 EVERY_SECONDS = 30.0
 """Least seconds between two reports."""
-SHARE = 0.05
+SHARE = 0.02
 """Largest share of the driver's time that reports take."""
 
 

@@ -11,11 +11,14 @@ from typing import Any
 
 import optuna
 import plotly.graph_objects as go
+from optuna.trial import TrialState
 
 from tuning.plan.sweep_plan import Plan
 from tuning.study.aims import direction, values_of
+from tuning.study.excerpt import excerpt
+from tuning.study.overview import overview, trials_of
 from tuning.study.sanity import sanity_of
-from tuning.study.trials import SweepTrial, ranked, trials_of
+from tuning.study.trials import SweepTrial, ranked
 
 CURVES = 60
 """Most learning curves that are drawn: those of the best trials."""
@@ -173,7 +176,7 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> go.Figure | None:
     if len(_values(study)) < 2:
         return None
     with _quietly():
-        figure = optuna.visualization.plot_parallel_coordinate(study, target_name=metric)
+        figure = optuna.visualization.plot_parallel_coordinate(_finished(study), target_name=metric)
     figure.update_traces(opacity=1, line={"width": 2}, selector={"mode": "lines"})
     return _styled(figure).update_layout(plot_bgcolor=LINE)  # the color of the lowest value is nearly white
 
@@ -183,13 +186,19 @@ def importances(study: optuna.Study, metric: str) -> go.Figure | None:
     if len(set(_values(study))) < 2:
         return None
     with _quietly():
-        figure = optuna.visualization.plot_param_importances(study, target_name=metric)
+        figure = optuna.visualization.plot_param_importances(_finished(study), target_name=metric)
     figure.update_traces(cliponaxis=False)  # the values stand beyond the bars
     figure = _styled(figure)
     figure.update_layout(margin={"r": 40})
     figure.update_yaxes(title=None)
     figure.update_xaxes(title="share of the importance")
     return figure
+
+
+def _finished(study: optuna.Study) -> optuna.Study:
+    """Return the finished trials alone. Optuna copies every trial of a study for every parameter."""
+    finished = [trial for trial in overview(study).over if trial.state == TrialState.COMPLETE]
+    return excerpt(sorted(finished, key=lambda trial: trial.number))
 
 
 def _values(study: optuna.Study) -> list[float]:

@@ -31,9 +31,10 @@ from tuning.results.next_steps import pages_command
 from tuning.space.space import MODEL, plain
 from tuning.storage.layout import Storage
 from tuning.study.aims import values_of
+from tuning.study.overview import trials_of
 from tuning.study.reading import open_read_only, tracked_of
 from tuning.study.sanity import Sanity, sanity_of
-from tuning.study.trials import LETTERS, SweepTrial, number, ranked, run_name, short, total_uses, trials_of
+from tuning.study.trials import LETTERS, SweepTrial, number, ranked, run_name, short, total_uses
 from tuning.tracking.links import Place, address
 
 SHOWN = 10

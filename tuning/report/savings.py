@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fame.config.tree import experiment_from_dict
 from tuning.space import Space
 from tuning.study.trials import SweepTrial
 
@@ -29,7 +28,7 @@ class Spent:
 def spent(trials: Sequence[SweepTrial], space: Space, now: datetime) -> Spent:
     """Add up a sweep's trials. Running trials count until `now`."""
     stopped = [trial for trial in trials if trial.state == "stopped" and trial.epoch]
-    left = [max(0, most_epochs(space, trial) - trial.epoch) for trial in stopped]
+    left = [max(0, sum(space.epochs(trial.point)) - trial.epoch) for trial in stopped]
     return Spent(
         seconds=sum(trial.seconds(now) for trial in trials),
         epochs=sum(trial.epoch for trial in trials),
@@ -37,9 +36,3 @@ def spent(trials: Sequence[SweepTrial], space: Space, now: datetime) -> Spent:
         epochs_spared=sum(left),
         seconds_spared=sum(t.seconds(now) / t.epoch * n for t, n in zip(stopped, left, strict=True)),
     )
-
-
-def most_epochs(space: Space, trial: SweepTrial) -> int:
-    """Return the epochs of a trial that runs to its end, over its stages."""
-    experiment = experiment_from_dict(space.experiment(trial.point))
-    return experiment.train.epochs + experiment.backbone.epochs

@@ -19,9 +19,9 @@ from fame.datasets import Dataset
 from fame.evaluation.seeds import over_seeds
 from tuning.plan.sweep_plan import Plan
 from tuning.results.best import Best, export_chosen
-from tuning.search.sampler import identity
 from tuning.space.domains import Choices, Parameter
 from tuning.storage.layout import Storage
+from tuning.study.overview import identity
 from tuning.study.trials import SweepTrial, ranked
 from tuning.trial.checkpoints import read_trial
 

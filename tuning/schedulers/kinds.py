@@ -54,9 +54,9 @@ def best(schedule: Schedule) -> str:
 
 
 def _asha(schedule: Schedule) -> TrialScheduler:
-    from ray.tune.schedulers import ASHAScheduler
+    from tuning.ray_internals.in_order import Asha
 
-    return ASHAScheduler(
+    return Asha(
         time_attr="epoch",
         metric=best(schedule),
         mode="max",
@@ -74,10 +74,10 @@ def _hyperband(schedule: Schedule) -> TrialScheduler:
 
 
 def _median(schedule: Schedule) -> TrialScheduler:
-    from ray.tune.schedulers import MedianStoppingRule
+    from tuning.ray_internals.in_order import Median
 
     # Without this time slice it pauses a trial at every epoch until it has enough others to compare with.
-    return MedianStoppingRule(
+    return Median(
         time_attr="epoch",
         metric=best(schedule),
         mode="max",
@@ -106,9 +106,9 @@ def _check_pbt(schedule: Schedule) -> None:
 
 
 def _none(schedule: Schedule) -> TrialScheduler:
-    from ray.tune.schedulers import FIFOScheduler
+    from tuning.ray_internals.in_order import Fifo
 
-    return FIFOScheduler()
+    return Fifo()  # type: ignore[no-untyped-call] # Ray has no types here
 
 
 SCHEDULERS = {

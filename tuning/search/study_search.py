@@ -98,7 +98,7 @@ class StudySearch(Searcher):
         A study that cannot be written stops the sweep and gives None.
         """
         with self.writing():
-            # Tune asks at every step: this is cheap, the rest reads all trials.
+            # Tune asks at every step: this is cheap, the rest reads the study.
             if self.room is not None and self.record.running - len(self.waiting) >= self.room():
                 return None
             if trial_id in self.waiting:
@@ -106,12 +106,10 @@ class StudySearch(Searcher):
                 trial = self.record.find(trial_id)
                 assert trial is not None
                 return self.going_on(trial.point, trial.epoch)
-            if self.record.proposed >= self.planned:
+            known = self.record.overview
+            if known.proposed >= self.planned or self.stagnates:
                 return Searcher.FINISHED
-            if self.stagnates:
-                return Searcher.FINISHED
-            exhausted = self.sampler.grid is not None and not self.sampler.untried(self.study)
-            if exhausted and not self.record.has_queued:
+            if not known.queued and self.sampler.grid is not None and not self.sampler.untried(known.tried):
                 return Searcher.FINISHED
             return self.record.propose(trial_id)
 

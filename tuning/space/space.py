@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from fame.config.recipes import with_recipe
 from fame.config.tree import experiment_from_dict, flatten, set_key, to_dict
 from fame.errors import UserError
 from tuning.space.domains import Condition, Constraint, Domain, Parameter, typed
@@ -68,6 +69,12 @@ class Space:
     def experiment(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of the trial at `point`, as nested dictionaries."""
         return settings_at(self.base, point)
+
+    def epochs(self, point: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the most epochs of the backbone and of the model itself, of the trial at `point`."""
+        one = self.members.get(point.get(MODEL, ""), self)
+        settings = one.defaults | flatten(with_recipe(self.experiment(point)))
+        return settings["backbone.epochs"], settings["train.epochs"]
 
     @cached_property
     def members(self) -> dict[str, Space]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from fame.config.metrics import ACCURACY, LISTS
 from fame.errors import UserError
@@ -19,6 +19,7 @@ from fame.errors import UserError
 if TYPE_CHECKING:
     from tuning.study.trials import SweepTrial
 
+T = TypeVar("T")
 UNTRAINED = ("parameters", "latency_ms")
 """Numbers that need no training."""
 LOWER = ("popularity", "gini", *UNTRAINED)
@@ -92,13 +93,18 @@ def front(trials: Sequence[SweepTrial], aims: Sequence[str]) -> list[SweepTrial]
     """
     signs = [1 if direction(aim) == "maximize" else -1 for aim in aims]
     having = [(trial, values) for trial in trials if (values := values_of(trial, aims)) is not None]
-    scores = [tuple(sign * value for sign, value in zip(signs, values, strict=True)) for _, values in having]
-    kept = [
-        (score, trial)
-        for (trial, _), score in zip(having, scores, strict=True)
-        if not any(other != score and all(a >= b for a, b in zip(other, score, strict=True)) for other in scores)
-    ]
-    return [trial for _, trial in sorted(kept, key=lambda pair: pair[0], reverse=True)]
+    return undominated(
+        [(tuple(sign * value for sign, value in zip(signs, values, strict=True)), trial) for trial, values in having]
+    )
+
+
+def undominated(scored: Iterable[tuple[tuple[float, ...], T]]) -> list[T]:
+    """Return those than which none has a score at least as high everywhere and higher somewhere, the highest first."""
+    front: list[tuple[tuple[float, ...], T]] = []
+    for score, one in sorted(scored, key=lambda pair: pair[0], reverse=True):  # nobody is dominated by a later one
+        if not any(other != score and all(a >= b for a, b in zip(other, score, strict=True)) for other, _ in front):
+            front.append((score, one))
+    return [one for _, one in front]
 
 
 def values_of(trial: SweepTrial, aims: Sequence[str]) -> list[float] | None:

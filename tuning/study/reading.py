@@ -12,7 +12,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from fame.errors import UserError
-from tuning.study.trials import SweepTrial, all_trials
+from tuning.study.overview import all_trials
+from tuning.study.trials import SweepTrial
 
 TRACKED = "mlflow"
 """Attribute of a study: ids of the sweep's run in MLflow and of its experiment."""

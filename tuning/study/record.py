@@ -25,6 +25,7 @@ from tuning.study.beginning import begin, open_study
 from tuning.study.distributions import distributions
 from tuning.study.file import open_journal
 from tuning.study.lessons import Lesson
+from tuning.study.overview import Overview, overview, trials_of
 from tuning.study.reading import TRACKED, tracked_of
 from tuning.study.stage_uses import ATTRIBUTE
 from tuning.study.trials import (
@@ -36,9 +37,6 @@ from tuning.study.trials import (
     RAY_ID,
     State,
     SweepTrial,
-    all_trials,
-    takes_place,
-    trials_of,
 )
 
 SPENT = "spent"
@@ -79,29 +77,23 @@ class Record:
         """Return the sweep's trials in the order of their proposals."""
         return trials_of(self.study)
 
+    @property
+    def overview(self) -> Overview:
+        """What is known of all trials, at a cost that does not grow with their number."""
+        return overview(self.study)
+
     def ids(self) -> set[str]:
         """Return the ids of all trials that ever were, lost ones too."""
-        return {trial.id for trial in all_trials(self.study)}
+        return set(self.overview.trials)
 
     def find(self, trial_id: str) -> SweepTrial | None:
         """Return the trial with this id in Tune; None if the study does not know it."""
-        return next((trial for trial in reversed(all_trials(self.study)) if trial.id == trial_id), None)
+        return self.overview.trials.get(trial_id)
 
     @property
     def running(self) -> int:
         """Number of trials that run."""
         return len(self._running)
-
-    @property
-    def proposed(self) -> int:
-        """Number of points that were proposed. Lost trials do not count: their points are proposed again."""
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING and takes_place(trial) for trial in trials)
-
-    @property
-    def has_queued(self) -> bool:
-        """Whether start points, or points of lost trials, wait to be proposed."""
-        return any(trial.state == TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
 
     @property
     def spent(self) -> float:

@@ -17,12 +17,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning.faults import Fault
 from tuning.space.space import MODEL, plain
-from tuning.study.lessons import TAUGHT_BY
 from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics
 
 RAY_ID, LOST = "ray_id", "lost"
@@ -237,28 +235,6 @@ def number(value: float | None) -> str:
 
 def short(value: object) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
-
-
-def all_trials(study: optuna.Study) -> list[SweepTrial]:
-    """Return the trials that were proposed to Tune, lost ones too."""
-    # A trial that went on after its end is there twice. The later one has its state now.
-    by_id = {t.user_attrs[RAY_ID]: t for t in study.get_trials(deepcopy=False) if RAY_ID in t.user_attrs}
-    return [SweepTrial(trial) for trial in by_id.values()]
-
-
-def trials_of(study: optuna.Study) -> list[SweepTrial]:
-    """Return the sweep's trials in the order of their proposals."""
-    return [trial for trial in all_trials(study) if trial.state != "lost"]
-
-
-def place_of(study: optuna.Study, number: int) -> int:
-    """Return a trial's place in the sweep. Lost trials take no place: their points are proposed again."""
-    return sum(takes_place(earlier) for earlier in study.get_trials(deepcopy=False)[:number])
-
-
-def takes_place(trial: FrozenTrial) -> bool:
-    """Whether Optuna's trial is one more of the sweep: not lost, not one that goes on, not of an earlier sweep."""
-    return trial.user_attrs.keys().isdisjoint((LOST, EARLIER, TAUGHT_BY))
 
 
 def ranked(trials: Iterable[SweepTrial]) -> list[SweepTrial]:

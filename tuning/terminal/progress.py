@@ -13,7 +13,8 @@ from fame.training.stages import BACKBONE
 from tuning.faults import FAULT, Fault
 from tuning.pages.tables import clock
 from tuning.search.study_search import StudySearch
-from tuning.study.trials import Varied, ranked, trials_of
+from tuning.study.overview import overview, trials_of
+from tuning.study.trials import Varied
 from tuning.terminal.view import VERBOSE, Row, ViewState, view
 from tuning.trial.restart import fault_noted, point_of
 
@@ -33,7 +34,7 @@ class ProgressCallback(Callback):
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Begin here, not in `__init__`: Tune pickles callbacks, and clocks belong to the running process."""
-        ended, now = self._ended_count(), time.monotonic()
+        ended, now = overview(self.search.study).ended, time.monotonic()
         view().state = ViewState(
             metric=self.search.metric,
             planned=self.planned,
@@ -46,16 +47,19 @@ class ProgressCallback(Callback):
         self.said, self.paced = now, False
         self.before: dict[str, int] = {}
         """Epochs of the backbone of trials that are past it."""
+        self.open: dict[str, Trial] = {}
+        """Trials that were started and have not ended. Tune's own list has all trials."""
         self.varied = Varied.among(trials_of(self.search.study))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.open[trial.trial_id] = trial
         self.varied.learn(point_of(trial.config))
-        self._show_running(trials, {})
+        self._show_running({})
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._show_running(trials, {trial.trial_id: result})
+        self._show_running({trial.trial_id: result})
         if view().mode == VERBOSE:
             view().line(f"{self._name(trial)} {self._at(trial, result)}")
         elif view().live is None and time.monotonic() - self.said >= EVERY_SECONDS:
@@ -70,23 +74,24 @@ class ProgressCallback(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result or {}
         if (fault := Fault.of(result)) is None:
-            self._ended(trials, trial, "finished" if result.get("finished") else "stopped")
+            self._ended(trial, "finished" if result.get("finished") else "stopped")
         else:
-            self._failed(trials, trial, fault)
+            self._failed(trial, fault)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's process ended without a report of the reason."""
         fault = fault_noted(trial.config) or Fault(kind="failed", reason="no reason is known")
-        self._failed(trials, trial, fault)
+        self._failed(trial, fault)
 
-    def _failed(self, trials: list[Trial], trial: Trial, fault: Fault) -> None:
-        self._ended(trials, trial, fault.kind)
+    def _failed(self, trial: Trial, fault: Fault) -> None:
+        self._ended(trial, fault.kind)
         view().line(f"    {fault.reason}")
 
-    def _ended(self, trials: list[Trial], trial: Trial, how: str) -> None:
+    def _ended(self, trial: Trial, how: str) -> None:
         state = view().state
-        state.ended, state.best = self._ended_count(), self._leader()
-        self._show_running([t for t in trials if t is not trial], {})
+        state.ended, state.best = overview(self.search.study).ended, self._leader()
+        self.open.pop(trial.trial_id, None)
+        self._show_running({})
         self.said = time.monotonic()
         left = state.left()
         view().line(
@@ -101,8 +106,8 @@ class ProgressCallback(Callback):
             of = "" if self.planned is None else f" of {self.planned}"
             view().line(f"time budget: at the pace of the first trials about {fits}{of} trials fit")
 
-    def _show_running(self, trials: list[Trial], newest: dict[str, dict[str, Any]]) -> None:
-        running = [t for t in trials if t.status == Trial.RUNNING]
+    def _show_running(self, newest: dict[str, dict[str, Any]]) -> None:
+        running = [t for t in self.open.values() if t.status == Trial.RUNNING]
         latest = {t.trial_id: t.last_result or {} for t in running} | newest
         view().state.rows = [
             Row(
@@ -119,11 +124,8 @@ class ProgressCallback(Callback):
         return _named(trial.trial_id, self.varied.setting(point_of(trial.config)))
 
     def _leader(self) -> str:
-        best = next(iter(ranked(trials_of(self.search.study))), None)
-        return f"best {best.value:.4f} ({best.id})" if best else ""
-
-    def _ended_count(self) -> int:
-        return sum(trial.ended for trial in trials_of(self.search.study))
+        best = overview(self.search.study).leader
+        return "" if best is None else f"best {best.value:.4f} ({best.id})"
 
     def _best(self, result: dict[str, Any]) -> float | None:
         return None if FAULT in result else result.get(f"best_{self.search.metric}")

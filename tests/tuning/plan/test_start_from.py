@@ -67,7 +67,7 @@ def test_the_best_points_come_first_and_finished_trials_teach(folder, tmp_path):
     assert [*plan.space.start] == [second, third, first]  # the space's own start point was the first one there
     assert [lesson.value for lesson in plan.lessons] == [0.1, 0.3, 0.2]
     search = StudySearch(plan.space, tmp_path / "new" / "study.log", trials=9, lessons=plan.lessons)
-    assert search.suggest("a") == second and search.record.proposed == 1
+    assert search.suggest("a") == second and search.record.overview.proposed == 1
     assert [trial.id for trial in search.record.trials()] == ["a"]
     assert next(t.user_attrs[TAUGHT_BY] for t in search.study.trials if TAUGHT_BY in t.user_attrs) == "before/before0"
     search.suggest("b"), search.suggest("c")

@@ -20,7 +20,7 @@ from tuning.terminal import summary
 def test_epochs_are_said_by_stage(space):
     plan = plan_of("--space", space(), "--epochs", "6")
     assert plan.epochs_text == "at most 6 epochs each, after at most 2 of their backbone"
-    assert plan.epochs_of({"model.heads": 2}) == (2, 6) and plan.epochs == 8
+    assert plan.space.epochs({"model.heads": 2}) == (2, 6) and plan.epochs == 8
     assert plan_of("--space", space(base={"train": {"epochs": 7}})).epochs_text == "at most 7 epochs each"
 
 

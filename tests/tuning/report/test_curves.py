@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuning.report.curves import draw_curves
+from tuning.study.overview import trials_of
 from tuning.study.sanity import sanity_of
-from tuning.study.trials import trials_of
 
 
 def test_the_trials_are_drawn_where_there_are_any(swept, tmp_path: Path) -> None:

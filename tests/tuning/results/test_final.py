@@ -15,7 +15,8 @@ from tuning.plan.sweep_plan import Plan
 from tuning.results.final import Final, repeats
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import Storage
-from tuning.study.trials import BROKEN, RAY_ID, SweepTrial, trials_of
+from tuning.study.overview import trials_of
+from tuning.study.trials import BROKEN, RAY_ID, SweepTrial
 
 SPACE = """
 base: {train: {epochs: 3}}

@@ -8,7 +8,8 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from tests.tuning.search.studies import METRIC, make
 from tuning.faults import FAULT
 from tuning.schedulers.again import better_part, replay
-from tuning.study.trials import trials_of, without_progress
+from tuning.study.overview import trials_of
+from tuning.study.trials import without_progress
 
 
 def train(search, trial_id: str, values: list[float], finished: bool) -> None:
@@ -35,11 +36,11 @@ def test_those_go_on_that_are_now_in_the_better_half_at_their_last_epoch(search)
 
 
 def test_a_trial_goes_on_under_its_id_with_its_epochs_and_takes_no_new_place(search, tmp_path):
-    proposed, seen = search.record.proposed, []
+    proposed, seen = search.record.overview.proposed, []
     search.going_on = lambda point, epoch: seen.append(epoch) or dict(point)
     (early,) = [trial for trial in search.record.trials() if trial.id == "early"]
     search.go_on([early])
-    assert search.next_id() == "early" and search.record.proposed == proposed
+    assert search.next_id() == "early" and search.record.overview.proposed == proposed
     assert search.suggest("early") == early.point and seen == [1] and search.next_id() is None
     search.on_trial_complete("early", {"epoch": 2, METRIC: 0.7, f"best_{METRIC}": 0.7, "finished": True})
     trials = {trial.id: trial for trial in trials_of(make(tmp_path).study)}

@@ -13,9 +13,9 @@ from ray.tune.search import Searcher
 from tests.tuning.search.studies import AIMS, FINITE, METRIC, finish, make, quality, reached, run
 from tuning.faults import Fault, end
 from tuning.search import SAMPLERS
-from tuning.search.sampler import identity
 from tuning.search.study_search import StudySearch
 from tuning.study.aims import Limit
+from tuning.study.overview import identity
 
 
 def test_tpe_learns_what_does_not_fit_into_memory(tmp_path):

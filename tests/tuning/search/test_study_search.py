@@ -16,10 +16,10 @@ from fame.errors import UserError
 from tests.tuning.search import studies
 from tests.tuning.search.studies import AIMS, METRIC, finish, make, quality, reached, run, stored_trial
 from tuning.faults import Fault, end
-from tuning.search.sampler import identity
 from tuning.search.study_search import StudySearch
 from tuning.study.aims import Limit
-from tuning.study.trials import SweepTrial, ranked, trials_of
+from tuning.study.overview import identity, trials_of
+from tuning.study.trials import SweepTrial, ranked
 
 
 def save(search: StudySearch, folder: Path, known: str) -> bytes:

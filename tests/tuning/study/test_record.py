@@ -29,13 +29,13 @@ def report(record: Record, trial: str, epoch: int, value: float) -> None:
 
 
 def test_start_points_are_queued_once_and_a_trial_is_found_by_its_id(record: Record, tmp_path: Path) -> None:
-    assert record.has_queued and record.proposed == 0
+    assert record.overview.queued and record.overview.proposed == 0
     points = [record.propose(name) for name in "ab"]
-    assert points == [dict(point) for point in record.space.start] and not record.has_queued
-    assert (record.running, record.proposed, record.ids()) == (2, 2, {"a", "b"})
+    assert points == [dict(point) for point in record.space.start] and not record.overview.queued
+    assert (record.running, record.overview.proposed, record.ids()) == (2, 2, {"a", "b"})
     assert record.find("b").point == points[1] and record.find("c") is None
     again = opened(tmp_path)
-    assert (again.running, again.proposed, again.has_queued) == (2, 2, False)
+    assert (again.running, again.overview.proposed, again.overview.queued) == (2, 2, False)
 
 
 def test_a_study_of_another_metric_is_refused(record: Record, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_fault_decides_over_the_state_that_is_told(record: Record) -> None:
 def test_a_lost_trial_gives_its_point_back_and_one_that_the_study_lost_is_adopted(record: Record) -> None:
     point = record.propose("a")
     record.give_up(())
-    assert record.trials() == [] and record.has_queued and record.proposed == 0
+    assert record.trials() == [] and record.overview.queued and record.overview.proposed == 0
     record.adopt("elsewhere", point)
     assert record.is_running("elsewhere") and record.find("elsewhere").point == point
     record.end("elsewhere", "stopped")

@@ -65,6 +65,8 @@ def test_a_trial_that_ends_is_a_line_with_the_best_and_the_time_left(search, cap
     with shown(NORMAL):
         callback.setup()
         one, two = trial("a", epoch=10, finished=True, **{"best_ndcg@10": 0.25}), trial("b", epoch=5)
+        for each in (one, two):
+            callback.on_trial_start(1, [one, two], each)
         callback.on_trial_result(1, [one, two], two, {"epoch": 5, "best_ndcg@10": 0.125})
         (_, row_b) = view().state.rows
         assert (row_b.trial, row_b.setting, row_b.reached, row_b.share, row_b.best) == (
@@ -123,7 +125,8 @@ def test_the_study_and_no_terminal_go_with_a_copy(search):
     with shown(NORMAL):
         callback.setup()
         copy = pickle.loads(pickle.dumps(callback))
-        copy.on_trial_result(1, [one := trial("a")], one, {"epoch": 1})
+        copy.on_trial_start(1, [one := trial("a")], one)
+        copy.on_trial_result(1, [one], one, {"epoch": 1})
         assert [row.trial for row in view().state.rows] == ["a"]
 
 

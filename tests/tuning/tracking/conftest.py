@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 
 from tests.tuning.mlflow_server import Server
 from tuning.faults import FAULT, Fault
-from tuning.study.trials import LOST, RAY_ID, SweepTrial, all_trials
+from tuning.study.overview import all_trials
+from tuning.study.trials import LOST, RAY_ID, SweepTrial
 from tuning.tracking.projection import Projection
 
 METRIC = "ndcg@10"
