@@ -47,12 +47,12 @@ class ProgressCallback(Callback):
         self.said, self.paced = now, False
         self.before: dict[str, int] = {}
         """Epochs of the backbone of trials that are past it."""
-        self.open: dict[str, Trial] = {}
-        """Trials that were started and have not ended. Tune's own list has all trials."""
+        self.open: dict[str, tuple[Trial, tuple[int, int]]] = {}
+        """Trials that were started and have not ended, with their most epochs. Tune's own list has all trials."""
         self.varied = Varied.among(trials_of(self.search.study))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.open[trial.trial_id] = trial
+        self.open[trial.trial_id] = trial, self.most(point_of(trial.config))
         self.varied.learn(point_of(trial.config))
         self._show_running({})
 
@@ -107,17 +107,17 @@ class ProgressCallback(Callback):
             view().line(f"time budget: at the pace of the first trials about {fits}{of} trials fit")
 
     def _show_running(self, newest: dict[str, dict[str, Any]]) -> None:
-        running = [t for t in self.open.values() if t.status == Trial.RUNNING]
-        latest = {t.trial_id: t.last_result or {} for t in running} | newest
+        running = [(t, most) for t, most in self.open.values() if t.status == Trial.RUNNING]
+        latest = {t.trial_id: t.last_result or {} for t, _ in running} | newest
         view().state.rows = [
             Row(
                 trial=t.trial_id,
                 setting=self.varied.setting(point_of(t.config)),
-                reached=self._reached(t, latest[t.trial_id]),
-                share=latest[t.trial_id].get("epoch", 0) / sum(self.most(point_of(t.config))),
+                reached=self._reached(t, latest[t.trial_id], most),
+                share=latest[t.trial_id].get("epoch", 0) / sum(most),
                 best=self._best(latest[t.trial_id]),
             )
-            for t in running
+            for t, most in running
         ]
 
     def _name(self, trial: Trial) -> str:
@@ -131,10 +131,10 @@ class ProgressCallback(Callback):
         return None if FAULT in result else result.get(f"best_{self.search.metric}")
 
     def _at(self, trial: Trial, result: dict[str, Any]) -> str:
-        return _at(self._reached(trial, result), self._best(result))
+        return _at(self._reached(trial, result, self.most(point_of(trial.config))), self._best(result))
 
-    def _reached(self, trial: Trial, result: dict[str, Any]) -> str:
-        (backbone, own), epoch = self.most(point_of(trial.config)), result.get("epoch", 0)
+    def _reached(self, trial: Trial, result: dict[str, Any], most: tuple[int, int]) -> str:
+        (backbone, own), epoch = most, result.get("epoch", 0)
         if backbone and (not epoch or result.get("stage") == BACKBONE):
             return f"backbone {epoch}/{backbone}"
         if epoch and trial.trial_id not in self.before:
