@@ -1,7 +1,7 @@
-"""The trials that a sampler learns from: all of them up to `MOST`, then the good ones and some of the others.
+"""The trials that a sampler learns from: all of them up to `MOST`, then the good ones and the newest others.
 
-A proposal costs as much time as there are trials to learn from. Optuna's TPE compares the 25 best trials with all others
-(one in ten of all, by several aims). So the best are kept. Of the others a part is enough to tell where they lie.
+The time of a proposal grows with the number of trials to learn from. Optuna's TPE compares the 25 best trials with all
+others (one in ten of all, by several aims). So the best are kept. TPE gives old others little weight.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Examples:
         """Return an excerpt of the study, with the trials that run."""
         over, self._read = known.over[self._read :], len(known.over)
         self._take([trial for one in over if (trial := self._judged(one)) is not None])
-        ended = [*sorted(self._good, key=_spread), *self._others][:MOST]
+        ended = [*sorted(self._good, key=_age), *self._others][:MOST]
         trials = sorted([*ended, *known.running], key=lambda trial: trial.number)
         if self.aims:
             return excerpt(trials, [direction(aim) for aim in self.aims])
@@ -53,7 +53,7 @@ class Examples:
         self._good = self._fronts(pool) if self.aims else sorted(pool, key=_by_tpe)[:GOOD]
         good = {trial.number for trial in self._good}
         left = [trial for trial in pool if trial.number not in good]
-        self._others = sorted([*self._others, *left], key=_spread)[:MOST]
+        self._others = sorted([*self._others, *left], key=_age)[:MOST]
 
     def _fronts(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return whole Pareto fronts, the best first, until they have enough trials."""
@@ -99,6 +99,6 @@ def _by_tpe(trial: FrozenTrial) -> tuple[float, float, float, int]:
     return 1, -epoch, math.inf if math.isnan(value) else -value, trial.number
 
 
-def _spread(trial: FrozenTrial) -> int:
-    """Return the trial's number with its bits backwards. The lowest ones belong to numbers at equal distances."""
-    return int(f"{trial.number:032b}"[::-1], 2)
+def _age(trial: FrozenTrial) -> int:
+    """Return a key that sorts trials by their proposals, the newest first."""
+    return -trial.number

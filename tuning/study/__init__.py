@@ -2,6 +2,8 @@
 
 file.py         the study's file, in two copies
 record.py       the study, open for writing
+overview.py     the trials, kept up without reading all of them again
+excerpt.py      some trials as a study of their own
 beginning.py    what a new study begins with
 reading.py      the same file, opened for reading, and its run in MLflow
 mirror.py       the copy of the file in an object store
