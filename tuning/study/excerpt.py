@@ -14,7 +14,7 @@ Direction = Literal["minimize", "maximize"]
 
 
 class _Excerpt(InMemoryStorage):
-    """Of a storage, samplers and plots read the trials. A sampler also notes its proposal at the trial that asks."""
+    """Samplers and plots read the trials of a storage. A sampler also notes its proposal at the trial that asks."""
 
     def __init__(self, trials: Sequence[FrozenTrial], notes: BaseStorage | None) -> None:
         super().__init__()
