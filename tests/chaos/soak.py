@@ -1,7 +1,7 @@
 """A soak: one sweep whose processes are killed at random times: `python -m tests.chaos.soak [--minutes M] [--seed S] [--kills K]`.
 
 The sweep has a Ray of its own. Any of its processes may be killed: workers, slots, Ray's helpers, the driver. Only after the
-death of the driver is it resumed by hand. At the end every trial has one final state and one MLflow run.
+death of the driver is it resumed by hand. The kills begin with the first epoch. At the end every trial has one final state and one MLflow run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from tests.chaos.harness import command
-from tests.tuning.sweeps import Sweeps, assert_agree, assert_nothing_left
+from tests.tuning.sweeps import Sweeps, assert_agree, assert_nothing_left, wait_until
 
 NAME = "soak"
 EPOCHS = 60
@@ -43,7 +43,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         sweeps = Sweeps(Path(folder) / "s")
         words = command(sweeps, NAME, "--epochs", str(EPOCHS))
-        sweep, began = sweeps.start(*words), time.monotonic()
+        sweep = sweeps.start(*words)
+        wait_until(lambda: sweeps.epochs(NAME))  # a driver that dies before it has left nothing to resume
+        began = time.monotonic()
         for moment in sorted(chance.uniform(0, args.minutes * 60) for _ in range(args.kills)):
             while time.monotonic() < began + moment and sweep.poll() is None:
                 time.sleep(0.5)
