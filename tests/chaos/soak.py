@@ -1,7 +1,8 @@
 """A soak: one sweep whose processes are killed at random times: `python -m tests.chaos.soak [--minutes M] [--seed S] [--kills K]`.
 
 The sweep has a Ray of its own. Any of its processes may be killed: workers, slots, Ray's helpers, the driver. Only after the
-death of the driver is it resumed by hand. The kills begin with the first epoch. At the end every trial has one final state and one MLflow run.
+death of the driver is it resumed by hand. The kills begin with the first epoch. At the end every trial has one final
+state and one MLflow run.
 """
 
 from __future__ import annotations
