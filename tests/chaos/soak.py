@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import random
 import signal
@@ -24,7 +25,8 @@ from tests.chaos.harness import command
 from tests.tuning.sweeps import Sweeps, assert_agree, assert_nothing_left, wait_until
 
 NAME = "soak"
-EPOCHS = 60
+EPOCHS = 40
+"""Of each trial, for each minute: the sweep should not end before the kills do."""
 
 
 def kind_of(text: str) -> str:
@@ -43,7 +45,7 @@ def main() -> int:
     chance, killed, by_hand = random.Random(args.seed), Counter[str](), 0
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         sweeps = Sweeps(Path(folder) / "s")
-        words = command(sweeps, NAME, "--epochs", str(EPOCHS))
+        words = command(sweeps, NAME, "--epochs", str(math.ceil(EPOCHS * args.minutes)))
         sweep = sweeps.start(*words)
         wait_until(lambda: sweeps.epochs(NAME))  # a driver that dies before it has left nothing to resume
         began = time.monotonic()
@@ -65,7 +67,7 @@ def main() -> int:
         print(f"{killed.total()} kills: {', '.join(f'{count} × {kind}' for kind, count in killed.most_common())}")
         print(f"resumed by hand {by_hand} times, {again} starts of Ray by itself since; exit code {done.returncode}")
         if done.returncode:
-            print(done.stderr, file=sys.stderr)
+            print(f"{done.stdout}\n{done.stderr}", file=sys.stderr)
             return 1
         trials = sweeps.study(NAME)
         assert all(trial.state == TrialState.COMPLETE for trial in trials), [trial.state for trial in trials]
