@@ -59,9 +59,9 @@ def test_both_pages_answer_on_loopback_until_who_started_them_ends(sweep, how):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    with process:
+    try:
         words = process.stdout.readline().split()
-        addresses = [word for word in words if word.startswith("http://127.0.0.1:")]
+        addresses = [word.rstrip("/") for word in words if word.startswith("http://127.0.0.1:")]
         assert words[0] == "mine:" and len(addresses) == 2
         until(lambda: all(map(listens, addresses)))
         with urllib.request.urlopen(f"{addresses[0]}/api/studies") as answer:
@@ -71,6 +71,9 @@ def test_both_pages_answer_on_loopback_until_who_started_them_ends(sweep, how):
         process.send_signal(how)
         process.wait(60)
         until(lambda: not any(map(listens, addresses)))
+    finally:  # else a failure would wait for it
+        process.kill()
+        process.communicate()
 
 
 def test_without_a_study_there_is_nothing_to_look_at(tmp_path):
