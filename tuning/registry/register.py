@@ -67,15 +67,19 @@ def register(
 
 @contextlib.contextmanager
 def process_store(uri: str) -> Iterator[None]:
-    """Set the process's MLflow store. MLflow looks logged models up there, whatever the client."""
+    """Set the process's MLflow store. MLflow looks logged models up there, whatever the client.
+
+    MLflow also sets its variable for later processes. What was not set before is not set afterwards, else the next sweep
+    of a script would take this store for its user's choice.
+    """
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None sets it back
 
 
 def make_registered_model(client: MlflowClient, name: str) -> None:

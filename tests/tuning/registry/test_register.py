@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from fame.errors import UserError
@@ -13,7 +15,7 @@ from tests.commands import call
 from tuning.registry import __main__
 from tuning.registry.champion import CHALLENGER, CHAMPION, Registered
 from tuning.registry.exported import Exported
-from tuning.registry.register import register, register_best
+from tuning.registry.register import process_store, register, register_best
 from tuning.tracking.addresses import sqlite_uri
 from tuning.tracking.store import connect
 
@@ -116,3 +118,16 @@ def test_the_command_registers_a_folder(store, best):
     assert "mlflow models serve -m models:/synthetic@" in done.out
     done = call(__main__.main, "--model", store)
     assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("chosen", [None, "sqlite:///mine.db"])
+def test_the_process_keeps_the_store_that_its_user_chose_or_none(chosen, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    mlflow.set_tracking_uri(chosen)
+    try:
+        with process_store("sqlite:///other.db"):
+            assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///other.db"
+        assert os.environ.get("MLFLOW_TRACKING_URI") == chosen
+        assert mlflow.is_tracking_uri_set() == (chosen is not None)
+    finally:
+        mlflow.set_tracking_uri(None)
