@@ -5,6 +5,7 @@ Letters: B batch, T time, D model width, H heads = facets, N experts per head, V
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class EpochStart:
         return torch.Generator(self.workers.device).manual_seed(int(self.generator.integers(2**63)))
 
 
-class SequentialModel(nn.Module):
+class SequentialModel(nn.Module, ABC):
     """What training, evaluation and serving ask of a model.
 
     A model is built as `Model(config, item_count, max_length)`, is registered under a name, and says
@@ -64,9 +65,9 @@ class SequentialModel(nn.Module):
     personal: bool = True
     """Whether the query depends on the history."""
 
+    @abstractmethod
     def hidden(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Queries of every position, [B, T, D]. Rows are padded on the right with 0."""
-        raise NotImplementedError
 
     def encode(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Query of the last real position of each row, [B, D]."""
@@ -93,8 +94,8 @@ class SequentialModel(nn.Module):
         return None
 
     def item_table(self) -> Tensor:
-        """Items as rows, [V, D]; row i is item number i + 1."""
-        raise NotImplementedError
+        """Items as rows, [V, D]; row i is item number i + 1. A model with a `scorer` of its own may have none."""
+        raise TypeError(f"{type(self).__name__} has no item table; define item_table, or scorer")
 
     def item_embedding(self) -> nn.Embedding | None:
         """The embedding whose rows 1 to V are the item table, and whose row 0 is the padding.
@@ -137,8 +138,8 @@ class SequentialModel(nn.Module):
         """
 
     def start_from(self, backbone: SequentialModel, config: BackboneConfig) -> None:
-        """Take over the weights of a trained `Backbone`."""
-        raise NotImplementedError
+        """Take over the weights of a trained `Backbone`. A model that names one defines this."""
+        raise TypeError(f"{type(self).__name__} has no backbone to start from; define start_from")
 
     @torch.no_grad()
     def start_from_items(self, table_VD: Tensor, known_V: Tensor) -> None:
@@ -154,16 +155,16 @@ class SequentialModel(nn.Module):
     def add_items(self, table_ND: Tensor) -> None:
         """Know N more items, after the last one, by their rows of the item table.
 
-        A model whose `Config.item_blocks` says how items are made up implements it.
+        A model whose `Config.item_blocks` says how items are made up defines this.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} cannot take new items; define add_items")
 
     def start_from_labels(self, labels_VM: np.ndarray) -> None:
         """Begin with vectors for these labels of items 1 to V: numbers from 1, at most M an item, 0 for none.
 
-        A model whose `Config.reads_labels` can be true implements it.
+        A model whose `Config.reads_labels` can be true defines this.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} reads no labels; define start_from_labels")
 
 
 class PrefixModel(SequentialModel):

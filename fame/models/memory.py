@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.config import ModelConfig, Positive
+from fame.config import Positive
 from fame.datasets.batches import Batch
-from fame.models.base import EpochStart, SequentialModel
+from fame.models.base import EpochStart
 from fame.models.baselines.transition import entries_of, transitions
 from fame.models.fame import Fame, FameConfig
 from fame.models.sasrec import SASRec, SASRecConfig
@@ -42,14 +42,14 @@ TABLE = ("offsets_V1", "items_E", "values_E")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryConfig(ModelConfig):
+class MemoryConfig(SASRecConfig):
     """What a model with a memory facet has beside its own settings."""
 
     memory: Positive = 2.0
     """a, the memory's amount."""
 
 
-class MemoryFacet(SequentialModel):
+class MemoryFacet(SASRec):
     """Puts the facet beside the query of a model; to be inherited from before the model's class."""
 
     named_facets: tuple[str, ...] = ("memory",)
@@ -202,14 +202,14 @@ class FameMemory(MemoryFacet, Fame):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SASRecMemoryConfig(MemoryConfig, SASRecConfig):
+class SASRecMemoryConfig(MemoryConfig):
     """SASRec with a memory."""
 
     name: Literal["sasrec_memory"] = "sasrec_memory"  # type: ignore[assignment]
 
 
 @models.register("sasrec_memory")
-class SASRecMemory(MemoryFacet, SASRec):
+class SASRecMemory(MemoryFacet):
     """The fair rival of `fame_memory`: SASRec's query, and the same memory."""
 
     Config = SASRecMemoryConfig

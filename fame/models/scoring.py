@@ -5,6 +5,8 @@ Letters: B queries, C some of the items, V items, D width of a query.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -16,18 +18,18 @@ def every(items: slice | Tensor) -> bool:
     return isinstance(items, slice) and items == EVERY
 
 
-class Scorer:
+class Scorer(ABC):
     """Scores of items against the queries of `SequentialModel.encode`; made once for many queries."""
 
     item_count: int
     """V."""
 
+    @abstractmethod
     def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
         """[B, C], which the caller may overwrite; `items`: a stretch, or indices, of 0..V−1.
 
         An item's score must not depend on which others are asked for. `out`, [B, C], may be written to and returned.
         """
-        raise NotImplementedError
 
     def finite(self, queries_BD: Tensor) -> Tensor:
         """Whether the scores of each query are finite, bool [B], without the scores."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fame.config import EvaluateConfig, ModelConfig
+from fame.config import BackboneConfig, EvaluateConfig, ModelConfig
 from fame.config.tree import experiment_from_dict
 from fame.datasets.batches import Batcher, device_values
 from fame.datasets.sequences import train_counts, training_windows
@@ -242,3 +242,25 @@ def test_a_score_that_is_no_dot_product_is_ranked(single):
     evaluator = Evaluator(sequences, device_values(sequences, CPU), "test", 6, EvaluateConfig(), single)
     # 4 follows 3. Of the second user 5, 4 and 3 are left out; 9 has 1, 2, 6, 7 and 8 before it.
     assert evaluator.by_target(evaluator.ranks(Successor())).tolist() == [0, 5]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda model: model.start_from(model, BackboneConfig(epochs=1)),
+            "no backbone to start from; define start_from",
+        ),
+        (lambda model: model.add_items(torch.zeros(1, 2)), "cannot take new items; define add_items"),
+        (lambda model: model.start_from_labels(np.ones((3, 1), np.int64)), "no labels; define start_from_labels"),
+        (lambda model: SequentialModel.item_table(model), "no item table; define item_table, or scorer"),
+    ],
+)
+def test_what_a_model_lacks_says_what_to_define(call, words):
+    with pytest.raises(TypeError, match=words):
+        call(Counts(OwnConfig(), 3, 5))
+
+
+def test_a_model_without_queries_is_none():
+    with pytest.raises(TypeError, match="hidden"):
+        SequentialModel()

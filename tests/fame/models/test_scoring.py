@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.models.scoring import DotProduct, Scorer
+from fame.models.scoring import EVERY, DotProduct, Scorer
 
 
 @given(queries=st.integers(1, 4), items=st.integers(1, 9), seed=st.integers(0, 99))
@@ -35,6 +35,16 @@ def test_scores_that_are_not_finite_are_found_without_them(bad):
     assert DotProduct(torch.tensor([[0.0, 1.0], [bad * 1e30, 0.0]])).finite(queries[:1]).tolist() == [False]
 
 
+class Zeros(Scorer):
+    def scores(self, queries_BD, items=EVERY, out=None):
+        return torch.zeros(len(queries_BD), 1)
+
+
 def test_other_scorers_ask_the_queries():
-    assert Scorer().finite(torch.tensor([[1.0], [float("nan")]])).tolist() == [True, False]
-    assert Scorer().finite(torch.tensor([[3]])).tolist() == [True]
+    assert Zeros().finite(torch.tensor([[1.0], [float("nan")]])).tolist() == [True, False]
+    assert Zeros().finite(torch.tensor([[3]])).tolist() == [True]
+
+
+def test_a_scorer_without_scores_is_none():
+    with pytest.raises(TypeError, match="scores"):
+        Scorer()

@@ -8,9 +8,14 @@ from torch.nn import functional as F
 from fame.models.baselines.cosine import CosineConfig, CosineModel
 
 
+class ItemsAlone(CosineModel):
+    def hidden(self, items_BT, lengths_B):
+        return self.item_rows(items_BT)
+
+
 def test_scores_are_cosines_over_the_temperature() -> None:
     torch.manual_seed(0)
-    model = CosineModel(CosineConfig(name="cosine", dim=4, temperature=0.5), 7).eval()
+    model = ItemsAlone(CosineConfig(name="cosine", dim=4, temperature=0.5), 7).eval()
     with torch.no_grad():
         model.items.weight[3] *= 100
     queries_BD = torch.randn(3, 4)
