@@ -118,13 +118,14 @@ def _epochs(
     if plan.stages is not None and recipes(experiment):
         shared = BeatingFolder(open_folder(plan.stages), pulse)
     with scratch_folder(place.trial_id) as folder:
-        trained = 0.0
+        trained, metrics, new = 0.0, {}, False
         for report in restore(folder, experiment, plan, restart, place.previous):
             trained += report.train_seconds + report.evaluate_seconds
+            metrics = numbers | reported_metrics(report, plan.metric) | reported_uses(folder) | {TRIAL_SECONDS: trained}
             if report.epoch > restart.seen:
                 # Reports made while the driver was away, or had just paused the trial, never reached it.
-                metrics = numbers | reported_metrics(report, plan.metric) | reported_uses(folder)
-                yield Report(metrics=metrics | {TRIAL_SECONDS: trained})
+                new = True
+                yield Report(metrics=metrics)
         kept = None
         training = fit(
             experiment,
@@ -138,8 +139,11 @@ def _epochs(
         for report in training:
             state = folder if workers.first and _version(folder) != kept else None
             trained += report.train_seconds + report.evaluate_seconds
+            new = True
             yield _with_state(report, plan, restart, state, numbers | reported_uses(folder) | {TRIAL_SECONDS: trained})
             kept = _version(folder)
+        if not new:  # the sweep knows all epochs, but was killed before it heard that there are no more
+            yield Report(metrics=metrics)
 
 
 def _version(folder: Path) -> tuple[int, int] | None:

@@ -46,6 +46,19 @@ def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(
     assert steps(ended) == whole and ended.step() == ENDED
 
 
+def test_a_trial_of_which_all_epochs_are_known_reports_the_last_one_again(
+    make_plan: Callable[..., TrialPlan], tmp_path: Path
+) -> None:
+    """Tune, which may have lost all its results, takes no end without one."""
+    plan = make_plan()
+    whole = alone(plan, SMALL, tmp_path / "whole")
+    steps(actor(plan, "a", SMALL))
+    again = actor(plan, "a", {**SMALL, NOTE: dataclasses.asdict(Restart(seen=len(whole)))})
+    assert steps(again) == whole[-1:] and again.step() == ENDED
+    partly = actor(plan, "a", {**SMALL, NOTE: dataclasses.asdict(Restart(seen=1))})
+    assert steps(partly) == whole[1:]
+
+
 def test_a_paused_trial_reports_only_what_is_new_and_takes_over_another_state(
     make_plan: Callable[..., TrialPlan],
 ) -> None:
