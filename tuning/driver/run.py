@@ -21,6 +21,7 @@ from tuning.machines.local_ray import session_folder
 from tuning.machines.resources import Resources, Room
 from tuning.machines.watch import TakenOverError, Watch, watched
 from tuning.plan.sweep_plan import Plan
+from tuning.ray_internals.node_processes import node_processes
 from tuning.registry import register_best
 from tuning.report.callback import try_report
 from tuning.results.best import export_best
@@ -57,7 +58,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     with (
         contextlib.ExitStack() as when_ray_has_ended,
         resources.cluster(options.address, session_folder(storage), options.verbose),
-        watched(storage.name, leases, resume_command(plan, storage), anew) as watch,
+        watched(storage.name, leases, resume_command(plan, storage), anew, node_processes()) as watch,
     ):
         share = resources.plan(options, resources.found())
         mlflow_import.join()

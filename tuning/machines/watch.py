@@ -1,7 +1,8 @@
 """Ends a driver that cannot go on, with a line that says why and what to do.
 
-Without it, a driver whose head has died hangs for a minute. Then Ray aborts it at any point and prints its stacks. And a
-driver on a machine that was suspended would write into the files of the driver that took over its sweep.
+Without it, a driver whose head has died hangs for a minute. Then Ray aborts it at any point and prints its stacks. A driver
+whose node has died may be left by Ray without a word (`tuning.ray_internals.node_processes`). And a driver on a machine that was
+suspended would write into the files of the driver that took over its sweep.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
+import psutil
+
 from fame.artifacts.lease import Lease
 from fame.errors import EXIT_FAILED
+from tuning.ray_internals.node_processes import has_ended
 
 LIMIT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 """Ray's variable: seconds without an answer of the head after which Ray aborts the driver. 60 if unset."""
@@ -47,13 +51,18 @@ class TakenOverError(CannotGoOnError):
 
 @contextlib.contextmanager
 def watched(
-    sweep: str, leases: Sequence[Lease], resume: str, again: Callable[[str], None] | None = None
+    sweep: str,
+    leases: Sequence[Lease],
+    resume: str,
+    again: Callable[[str], None] | None = None,
+    processes: Sequence[psutil.Process] = (),
 ) -> Iterator[Watch]:
     """Watch Ray and the sweep's lock as long as the block lasts. Raises `CannotGoOnError` in the main thread.
 
-    `resume` is the command that continues the sweep. `again` begins anew when Ray has died.
+    `resume` is the command that continues the sweep. `again` begins anew when Ray has died. `processes` are those of Ray
+    that have to run.
     """
-    watch = Watch(sweep, leases, resume, again)
+    watch = Watch(sweep, leases, resume, again, processes)
     before = signal.signal(signal.SIGUSR2, watch.end)
     thread = threading.Thread(target=watch.run, daemon=True)
     thread.start()
@@ -73,7 +82,12 @@ class Watch:
     """Checks the head, this machine's node and the sweep's lock in a thread of its own."""
 
     def __init__(
-        self, sweep: str, leases: Sequence[Lease], resume: str, again: Callable[[str], None] | None = None
+        self,
+        sweep: str,
+        leases: Sequence[Lease],
+        resume: str,
+        again: Callable[[str], None] | None,
+        processes: Sequence[psutil.Process],
     ) -> None:
         import ray
 
@@ -81,6 +95,7 @@ class Watch:
         (node,) = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
         self.head, self.node = context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
         self.sweep, self.leases, self.resume, self.again = sweep, leases, resume, again
+        self.processes = {process: name_of(process) for process in processes}
         self.ended, self.reacted = threading.Event(), threading.Event()
         self.close: Callable[[], None] | None = None
         """Closes the sweep's runs if the main thread does not react."""
@@ -93,7 +108,9 @@ class Watch:
             answered |= {address: time.monotonic() for address in patience if answers(address)}
             if any(lease.lost for lease in self.leases):
                 self._stop(TakenOverError(f"sweep '{self.sweep}' was taken over by another driver, and goes on there"))
-            elif any(time.monotonic() - answered[address] >= patience[address] for address in patience):
+            elif any(map(has_ended, self.processes)) or any(
+                time.monotonic() - answered[address] >= patience[address] for address in patience
+            ):
                 self._stop(self.died(self.silent() or self._died("node of this machine", self.node)))
 
     def died(self, why: str) -> CannotGoOnError:
@@ -103,10 +120,15 @@ class Watch:
         return error
 
     def silent(self) -> str | None:
-        """Return the part of Ray that does not answer, and the next step. None if all answer."""
+        """Return the part of Ray that does not answer or has ended, and the next step. None if all are well."""
         if not answers(self.head):
             return self._died("head", self.head)
-        return None if answers(self.node) else self._died("node of this machine", self.node)
+        if not answers(self.node):
+            return self._died("node of this machine", self.node)
+        for process, name in self.processes.items():
+            if has_ended(process):
+                return self._died(name, f"process {process.pid}")
+        return None
 
     def end(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal that `run` sends to the main thread."""
@@ -131,6 +153,11 @@ class Watch:
             self.close()
         if not self.ended.is_set():
             leave(error)
+
+
+def name_of(process: psutil.Process) -> str:
+    """Return what a process of Ray is called in a message."""
+    return process.name().rpartition("::")[2]
 
 
 def answers(address: str) -> bool:

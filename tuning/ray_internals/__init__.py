@@ -7,6 +7,7 @@
     in_order.py            schedulers that look at open trials only
     key_value.py           the key-value store in Ray's head
     memory_monitor.py      trials that Ray's memory monitor kills
+    node_processes.py      the processes of Ray's node on this machine
     plain_output.py        lines of other processes without colours
     slot_trainer.py        a TorchTrainer within one actor of Tune
     train_checkpoints.py   Ray Train's list of checkpoints

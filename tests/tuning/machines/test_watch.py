@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import ray
 
@@ -48,9 +49,9 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(head=head, node=node, lease=SimpleNamespace(lost=False))
 
 
-def wait(places: SimpleNamespace, seconds: float) -> None:
+def wait(places: SimpleNamespace, seconds: float, *processes: psutil.Process) -> None:
     """What a driver does."""
-    with watched("s", [places.lease], "python tuning/sweep.py --resume"):
+    with watched("s", [places.lease], "python tuning/sweep.py --resume", processes=processes):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(0.05)
@@ -73,6 +74,16 @@ def test_what_died_is_named_with_the_next_command(places: SimpleNamespace, which
         f"{words} ({where}) has died or cannot be reached. Nothing that ended is lost, and running trials go on "
         "from their last epoch once Ray is up again: python tuning/sweep.py --resume"
     )
+
+
+def test_a_process_that_ray_needs_is_missed_at_once(places: SimpleNamespace) -> None:
+    """It is the child of somebody who may wait for it late, so it can be a zombie."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        wait(places, 0.5, process)
+        child.kill()
+        with pytest.raises(CannotGoOnError, match=rf"Ray's {process.name()} \(process {child.pid}\) has died"):
+            wait(places, 60.0, process)
 
 
 def test_a_head_that_comes_back_in_time_is_waited_for(places: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""The processes of Ray's node on this machine, without which a driver cannot go on: the node's own one, and its agents.
+
+Ray ends the node some ten seconds after the end of an agent. It then writes errors for the driver's objects into the
+node's object store, and leaves the driver with `_exit(1)` when the store does not answer. No handler sees that. So the
+driver has to leave before.
+
+Assumptions: the command of the node's process holds the name of the socket that the driver's own object of the node has.
+The agents are its children, and their commands are `ray::…Agent` or scripts named after an agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import psutil
+
+AGENT = re.compile(r"ray::\w*Agent|/agent(/main)?\.py")
+
+
+def node_processes() -> list[psutil.Process]:
+    """Return the processes as far as this user sees them. The driver has to be connected."""
+    from ray._private.worker import global_worker
+
+    assert global_worker.node is not None, "the driver has to be connected"
+    socket, found = global_worker.node.raylet_socket_name, []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(socket in word for word in (process.info["cmdline"] or ())[1:]):
+            with contextlib.suppress(psutil.Error):
+                found += [process, *(child for child in process.children() if AGENT.search(" ".join(child.cmdline())))]
+    return found
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
