@@ -24,11 +24,23 @@ def node_processes() -> list[psutil.Process]:
 
     assert global_worker.node is not None, "the driver has to be connected"
     socket, found = global_worker.node.raylet_socket_name, []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(socket in word for word in (process.info["cmdline"] or ())[1:]):
-            with contextlib.suppress(psutil.Error):
-                found += [process, *(child for child in process.children() if AGENT.search(" ".join(child.cmdline())))]
+    for process in psutil.process_iter():
+        if any(socket in word for word in command(process)[1:]):
+            found += [process, *(child for child in children(process) if AGENT.search(" ".join(command(child))))]
     return found
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Return a process's command. It is empty if the process has ended, or is another user's."""
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return process.children()
+    return []
 
 
 def has_ended(process: psutil.Process) -> bool:
