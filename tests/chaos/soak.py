@@ -2,7 +2,7 @@
 
 The sweep has a Ray of its own. Any of its processes may be killed: workers, slots, Ray's helpers, the driver. Only after the
 death of the driver is it resumed by hand. The kills begin with the first epoch, and the sweep outlasts them. At the end
-every trial has one final state and one MLflow run, and a trial that ended by itself has all its epochs.
+every trial has one MLflow run with the same epochs. All have ended but those that run when the time is over.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main() -> int:
             return 1
         trials = sweeps.study(NAME)
         states = Counter(trial.state for trial in trials)
-        assert states.keys() <= {TrialState.COMPLETE, TrialState.PRUNED}, states
+        assert states.keys() <= {TrialState.COMPLETE, TrialState.RUNNING}, states
         assert all(len(t.intermediate_values) == EPOCHS for t in trials if t.state == TrialState.COMPLETE)
         assert_agree(sweeps, NAME)
         assert_nothing_left(sweeps)
