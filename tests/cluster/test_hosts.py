@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 GOOD = ("--storage", f"{STORAGE}/runs", "--tracking-uri", TRACKING)
-TRIALS, EPOCHS = 6, 60
+TRIALS, EPOCHS = 6, 250
 """Enough work: the node that was lost is back before the others have done all."""
 
 
