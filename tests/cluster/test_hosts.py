@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 GOOD = ("--storage", f"{STORAGE}/runs", "--tracking-uri", TRACKING)
-TRIALS, EPOCHS = 6, 250
+TRIALS, EPOCHS = 6, 150
 """Enough work: the node that was lost is back before the others have done all."""
 
 
@@ -28,7 +28,7 @@ def write_files(folder: Path) -> tuple[str, ...]:
     rows = [f"u{user},i{item},{time}" for user in range(200) for time, item in enumerate(generator.choice(60, 12))]
     (folder / "clicks.csv").write_text("\n".join(["user,item,timestamp", *rows, ""]))
     (folder / "space.yaml").write_text(
-        "base: {model: {dim: 16, heads: 2}, backbone: {epochs: 0}, train: {precision: float32}}\n"
+        "base: {model: {dim: 16, heads: 2}, backbone: {epochs: 0}, train: {precision: float32, patience: 0}}\n"
         "search: {train.lr: {low: 1.0e-3, high: 1.0e-2, log: true}, model.experts: {choices: [1, 2, 4]}}\n"
     )
     return (
