@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 
 from benchmarks.harness import Row, add_tiny, publish
@@ -23,6 +22,7 @@ from tuning.machines import resources
 from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
 from tuning.trial.plan import TrialPlan
+from tuning.trial.shared_dataset import share
 from tuning.trial.slot import trainable
 
 SETTINGS = (
@@ -70,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, resources.cluster(None, Path(folder) / "ray"):
         plan = TrialPlan(
             base=sweep.space.base,
-            dataset=ray.put(dataset),
+            dataset=share(dataset, this_machine=True),
             folder=f"{folder}/trials",
             metric=sweep.options.metric,
             workers=args.workers,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Dataset:
     """What a person should know about the preparation: users left out, items without text."""
     fingerprint: str
     items_fingerprint: str
+    folder: Path | None = None
+    """Where its prepared files are. None if it was made in memory."""
 
     @classmethod
     def from_pandas(

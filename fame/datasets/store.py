@@ -90,6 +90,7 @@ def load(folder: Path) -> Dataset:
             notes=tuple(meta["notes"]),
             fingerprint=meta["fingerprint"],
             items_fingerprint=meta["items_fingerprint"],
+            folder=folder,
         )
     except (OSError, ValueError, KeyError, TypeError, AssertionError, UserError) as error:
         raise BrokenStore(" ".join(str(error).split())) from None

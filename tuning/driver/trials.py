@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune import Tuner
 from ray.tune.logger import JsonLoggerCallback
@@ -44,6 +43,7 @@ from tuning.tracking.callback import TrackingCallback
 from tuning.tracking.projection import Projection
 from tuning.tracking.vocabulary import settings
 from tuning.tracking.wanted import TRIAL
+from tuning.trial import shared_dataset
 from tuning.trial.checkpoints import read_trial
 from tuning.trial.plan import TrialPlan, trial_experiment
 from tuning.trial.slot import trainable
@@ -70,7 +70,7 @@ class Trials:
         self.scheduler = SCHEDULERS[plan.options.scheduler]
         shared = TrialPlan(
             base=plan.space.base,
-            dataset=ray.put(dataset),
+            dataset=shared_dataset.share(dataset, this_machine=plan.options.address is None),
             folder=storage.trials,
             metric=plan.metric,
             watched=plan.shown_numbers,

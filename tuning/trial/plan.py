@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fame.config import Experiment
 from fame.config.tree import experiment_from_dict
 from tuning.space import settings_at
 from tuning.study.aims import Limit
-
-if TYPE_CHECKING:
-    import ray
-
-    from fame.datasets import Dataset
+from tuning.trial.shared_dataset import SharedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +19,7 @@ class TrialPlan:
 
     base: Mapping[str, Any]
     """Settings of every trial, as nested dictionaries. A trial's own point is set into them."""
-    dataset: ray.ObjectRef[Dataset]
-    """The prepared dataset in Ray's object store."""
+    dataset: SharedDataset
     folder: str
     """Folder of the trials' checkpoints, a path or URI that every node reaches. Each trial has a folder in it."""
     metric: str

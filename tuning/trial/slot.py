@@ -49,17 +49,18 @@ def trainable(plan: TrialPlan, at_a_time: int | None) -> Any:
     """
     slots = [] if at_a_time is None else [{HEAD: math.floor(HEAD_SHARE / at_a_time * 10_000) / 10_000}]
     bundles = tune.PlacementGroupFactory([{}, *([plan.worker_resources] * plan.workers), *slots])
-    return tune.with_resources(tune.with_parameters(Slot, plan=plan), bundles)
+    return tune.with_resources(type(Slot.__name__, (Slot,), {"plan": plan}), bundles)
 
 
 class Slot(tune.Trainable):
     """The Tune trainable."""
 
-    def setup(  # type: ignore[override] # `tune.with_parameters` gives the plan
-        self, config: dict[str, Any], plan: TrialPlan
-    ) -> None:
-        self.plan, self.settings, self.begun = plan, config, False
-        self.trainer = KeptTrainer(plan)
+    plan: TrialPlan
+    """A constant of the class: `tune.with_parameters` would make it an object of the driver in Ray's object store."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.settings, self.begun = config, False
+        self.trainer = KeptTrainer(self.plan)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Tune calls this in place of `setup` with the next trial, or a trial that continues."""

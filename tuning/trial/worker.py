@@ -10,7 +10,6 @@ import gc
 from collections.abc import Generator
 from typing import Any
 
-import ray
 import torch
 from ray import train
 from ray.train.torch import get_device
@@ -40,7 +39,7 @@ class Worker:
 
     def __init__(self, plan: TrialPlan, first: bool, device: torch.device) -> None:
         self.plan, self.first, self.device = plan, first, device
-        self.dataset = ray.get(plan.dataset)
+        self.dataset = plan.dataset.load()
         self.reports: Generator[Report] | None = None
         gc.freeze()  # Ray, torch and the dataset stay: the collector looks through the trials' objects only
 

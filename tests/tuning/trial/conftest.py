@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import ray
 
 from fame.datasets import Dataset, load_dataset
 from tuning.trial.plan import TrialPlan, trial_experiment
+from tuning.trial.shared_dataset import share
 
 BASE = {
     "data": {"name": "synthetic", "size": {"users": 60, "items": 40}, "core": 1},
@@ -29,8 +29,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def make_plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrialPlan]:
-    """A plan whose dataset stands for itself in the object store; scratch folders are the test's own."""
-    monkeypatch.setattr(ray, "get", lambda reference: reference)
+    """A plan whose scratch folders are the test's own."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
 
@@ -42,7 +41,7 @@ def make_plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "gpus_per_worker": 0,
             "folder": str(tmp_path / "trials"),
         }
-        return TrialPlan(base=BASE, dataset=dataset, **{**trials, **settings})
+        return TrialPlan(base=BASE, dataset=share(dataset, this_machine=True), **{**trials, **settings})
 
     return make
 

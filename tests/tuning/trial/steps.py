@@ -42,12 +42,9 @@ def configured(trial_id: str, point: dict[str, Any]) -> dict[str, Any]:
 
 
 def actor(plan: TrialPlan, trial_id: str, point: dict[str, Any]) -> Slot:
-    class Actor(Slot):
-        def setup(self, config: dict[str, Any]) -> None:
-            super().setup(config, plan)
-
+    planned = type("Actor", (Slot,), {"plan": plan})
     with mock.patch.object(slot, "KeptTrainer", SameProcess):
-        return Actor(configured(trial_id, point))
+        return planned(configured(trial_id, point))
 
 
 def steps(trial: Slot) -> list[dict[str, Any]]:
@@ -66,7 +63,8 @@ def stable(result: dict[str, Any]) -> dict[str, Any]:
 
 def alone(plan: TrialPlan, point: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     """What the trial reports if it is trained without Ray."""
-    experiment = resolve(trial_experiment(plan.base, point), plan.dataset, CPU, plan.cpus_per_worker)
+    dataset = plan.dataset.load()
+    experiment = resolve(trial_experiment(plan.base, point), dataset, CPU, plan.cpus_per_worker)
     folder.mkdir()
-    reports = fit(experiment, plan.dataset.sequences, folder)
+    reports = fit(experiment, dataset.sequences, folder)
     return [stable(loop.reported_metrics(report, experiment.train.metric)) for report in reports]
