@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -52,6 +53,30 @@ def kill_one(sweeps: Sweeps, name: str, kind: str, *args: str) -> None:
 def test_a_process_of_a_trial(sweeps: Sweeps, undisturbed: Undisturbed, kind: str, what: str) -> None:
     kill_one(sweeps, "p", kind, *command(sweeps, "p"))
     record(f"kill -9 of {what}", "by itself", assert_sound(sweeps, "p", undisturbed))
+    assert_nothing_left(sweeps)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "what"),
+    [
+        ("gcs_server", signal.SIGKILL, "kill -9 of the head of a local Ray"),
+        ("raylet", signal.SIGKILL, "kill -9 of the node of a local Ray"),
+        ("raylet", signal.SIGTERM, "kill of the node of a local Ray"),
+        ("ray::DashboardAgent", signal.SIGKILL, "kill -9 of an agent of a local Ray"),
+        ("ray::RuntimeEnvAgent", signal.SIGKILL, "kill -9 of the other agent"),
+    ],
+)
+def test_a_process_of_the_sweeps_own_ray(
+    sweeps: Sweeps, undisturbed: Undisturbed, kind: str, number: signal.Signals, what: str
+) -> None:
+    sweep = sweeps.start(*command(sweeps, "o"))
+    wait_until(lambda: sweeps.epochs("o") > 1)
+    # By the parents: an agent's title lies over its environment, by which `sweeps.processes` finds what belongs to it.
+    (process,) = [child for child in psutil.Process(sweep.pid).children(recursive=True) if child.name() == kind]
+    process.send_signal(number)
+    out, err = sweep.communicate()
+    assert sweep.returncode == 0 and "Ray is started again (1 of at most 3 times without an epoch)" in out, (out, err)
+    record(what, "by itself", assert_sound(sweeps, "o", undisturbed))
     assert_nothing_left(sweeps)
 
 

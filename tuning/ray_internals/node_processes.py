@@ -1,8 +1,8 @@
 """The processes of Ray's node on this machine, without which a driver cannot go on: the node's own one, and its agents.
 
-Ray ends the node some ten seconds after the end of an agent. It then writes errors for the driver's objects into the
-node's object store, and leaves the driver with `_exit(1)` when the store does not answer. No handler sees that. So the
-driver has to leave before.
+Ray ends the node after the end of an agent. For each object that the driver has there, it then writes an error into the
+node's object store, and leaves the driver with `_exit(1)` when the store does not answer. No handler sees that. So a driver
+that wants to go on has no objects there (`tuning.trial.shared_dataset`), and looks for the end of these processes itself.
 
 Assumptions: the command of the node's process holds the name of the socket that the driver's own object of the node has.
 The agents are its children, and their commands are `ray::…Agent` or scripts named after an agent.
