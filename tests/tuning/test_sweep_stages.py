@@ -13,6 +13,7 @@ from tests.fame.text.conftest import save_tiny_bert
 from tests.tuning.sweeps import Sweeps, assert_agree, wait_until
 from tuning.study.stage_uses import ATTRIBUTE, Uses, from_metrics, to_metrics
 from tuning.study.trials import RAY_ID
+from tuning.tracking.vocabulary import metric_name
 
 pytestmark = pytest.mark.slow
 
@@ -59,12 +60,12 @@ def uses(sweeps: Sweeps, name: str) -> dict[str, Uses]:
     for trial in trials:
         reported = trial.user_attrs[ATTRIBUTE]
         logged = runs[trial.user_attrs[RAY_ID]].data.metrics
-        assert {key: logged[key] for key in reported} == pytest.approx(reported)
+        assert {key: logged[metric_name(key)] for key in reported} == pytest.approx(reported)
         for stage, one in from_metrics(reported).items():
             assert one.computed + one.shared == 1
             found[stage] = found.get(stage, Uses()) + one
     expected = to_metrics(found)
-    assert {key: parent.data.metrics[key] for key in expected} == pytest.approx(expected)
+    assert {key: parent.data.metrics[metric_name(key)] for key in expected} == pytest.approx(expected)
     return found
 
 
