@@ -25,7 +25,7 @@ from fame.datasets.sequences import Sequences
 from fame.errors import run_command
 from fame.evaluation.evaluator import Evaluator
 from fame.evaluation.metrics import user_metrics
-from fame.models.base import SequentialModel
+from fame.models.base import PrefixModel, SequentialModel
 from fame.runtime.parallel import Workers
 from fame.serving.exported import load_model
 from fame.serving.new_items import with_new_items
@@ -35,7 +35,7 @@ SHARE, K = 0.1, 10
 METRICS = ("ndcg@10", "recall@10")
 
 
-class MeanText(SequentialModel):
+class MeanText(PrefixModel):
     """An item's score is the product of its text vector with the mean of those of the history."""
 
     def __init__(self, e_VE: Tensor) -> None:

@@ -68,7 +68,7 @@ def test_a_database_that_is_away_gets_all_when_it_is_back(
     postgres.start()
     assert sweep.projection.update(60)
     seen = Seen(uri, experiment, "s")
-    assert seen.history("a", "loss") == [(epoch, 1.0 / epoch) for epoch in range(1, 20)]
+    assert seen.history("a", "train/loss") == [(epoch, 1.0 / epoch) for epoch in range(1, 20)]
     assert seen.statuses() == {"a": ("FINISHED", "finished")}
 
 
