@@ -4,7 +4,8 @@ Ray ends the node after the end of an agent. For each object that the driver has
 node's object store, and leaves the driver with `_exit(1)` when the store does not answer. No handler sees that. So a driver
 that wants to go on has no objects there (`tuning.trial.shared_dataset`), and looks for the end of these processes itself.
 
-Assumptions: the command of the node's process holds the name of the socket that the driver's own object of the node has.
+Assumptions: the node's process is called `raylet`, and its command holds the name of the socket that the driver's own object
+of the node has. So does the command of a worker that starts.
 The agents are its children, and their commands are `ray::…Agent` or scripts named after an agent.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from pathlib import Path
 
 import psutil
 
@@ -25,7 +27,8 @@ def node_processes() -> list[psutil.Process]:
     assert global_worker.node is not None, "the driver has to be connected"
     socket, found = global_worker.node.raylet_socket_name, []
     for process in psutil.process_iter():
-        if any(socket in word for word in command(process)[1:]):
+        program, *words = command(process) or [""]
+        if Path(program).name == "raylet" and any(socket in word for word in words):
             found += [process, *(child for child in children(process) if AGENT.search(" ".join(command(child))))]
     return found
 
