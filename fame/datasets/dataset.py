@@ -59,7 +59,7 @@ class Dataset:
     fingerprint: str
     items_fingerprint: str
     folder: Path | None = None
-    """Where its prepared files are. None if it was made in memory."""
+    """Where the files of its arrays are. None if it was made in memory."""
 
     @classmethod
     def from_pandas(

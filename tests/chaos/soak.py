@@ -28,6 +28,7 @@ NAME = "soak"
 EPOCHS = 40
 TRIALS = 10_000
 """More than there is time for."""
+SLOTS = 2
 
 
 def kind_of(text: str) -> str:
@@ -47,6 +48,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         sweeps = Sweeps(Path(folder) / "s")
         how = ("--trials", str(TRIALS), "--epochs", str(EPOCHS), "--time-budget", f"{math.ceil(args.minutes) + 1}m")
+        how = (*how, "--concurrent", str(SLOTS))
         words = command(sweeps, NAME, *how)
         sweep = sweeps.start(*words)
         wait_until(lambda: sweeps.epochs(NAME))  # a driver that dies before it has left nothing to resume
@@ -74,6 +76,7 @@ def main() -> int:
         trials = sweeps.study(NAME)
         states = Counter(trial.state for trial in trials)
         assert states.keys() <= {TrialState.COMPLETE, TrialState.RUNNING}, states
+        assert states[TrialState.RUNNING] <= SLOTS < states[TrialState.COMPLETE], states
         assert all(len(t.intermediate_values) == EPOCHS for t in trials if t.state == TrialState.COMPLETE)
         assert_agree(sweeps, NAME)
         assert_nothing_left(sweeps)

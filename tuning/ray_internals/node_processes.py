@@ -5,8 +5,8 @@ node's object store, and leaves the driver with `_exit(1)` when the store does n
 that wants to go on has no objects there (`tuning.trial.shared_dataset`), and looks for the end of these processes itself.
 
 Assumptions: the node's process is called `raylet`, and its command holds the name of the socket that the driver's own object
-of the node has. So does the command of a worker that starts.
-The agents are its children, and their commands are `ray::…Agent` or scripts named after an agent.
+of the node has, as the command of a worker that starts does. The agents are its children, and their commands are
+`ray::…Agent` or scripts named after an agent.
 """
 
 from __future__ import annotations

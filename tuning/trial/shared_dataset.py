@@ -6,15 +6,19 @@ driver with objects there ends with its node (`tuning.ray_internals.node_process
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fame.config import DataConfig
 from fame.datasets import Dataset, store
 
 if TYPE_CHECKING:
     import ray
+
+
+ARRAYS = ("sequences", "user_ids", "items")
+"""Fields that are mapped. The others are small, and may differ from the files: `Dataset.from_pandas` chooses the facets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +26,11 @@ class MappedDataset:
     """A dataset by the folder of its files."""
 
     folder: Path
-    config: DataConfig
+    others: Mapping[str, Any]
 
     def load(self) -> Dataset:
         """Map the files. Raises `BrokenStore` if they are gone."""
-        return replace(store.load(self.folder), config=self.config)
+        return replace(store.load(self.folder), **self.others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,5 +53,6 @@ def share(dataset: Dataset, this_machine: bool) -> SharedDataset:
     import ray
 
     if this_machine and dataset.folder is not None:
-        return MappedDataset(folder=dataset.folder, config=dataset.config)
+        others = {field.name: getattr(dataset, field.name) for field in fields(dataset) if field.name not in ARRAYS}
+        return MappedDataset(folder=dataset.folder, others=others)
     return StoredDataset(reference=ray.put(dataset))

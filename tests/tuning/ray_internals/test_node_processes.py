@@ -11,12 +11,15 @@ import pytest
 from tests.tuning.sweeps import SOURCES
 
 DRIVER = """
-import time, numpy, ray
+import subprocess, sys, time, numpy, ray
+from ray._private.worker import global_worker
 from tuning.ray_internals.node_processes import node_processes
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
 kept = ray.put(numpy.zeros(10**6))
+starts = subprocess.Popen([sys.executable, "-c", "input()", global_worker.node.raylet_socket_name], stdin=subprocess.PIPE)
 found = node_processes()
 print([process.name() for process in found])
+starts.kill()
 found[1].kill()
 time.sleep(120)
 print("still here")
