@@ -168,6 +168,7 @@ def ends_interrupted(projection: Projection, watch: Watch) -> Iterator[None]:
     except TakenOverError:  # the runs go on elsewhere
         raise
     except BaseException:
+        watch.closing = True
         close()
         raise
 

@@ -99,6 +99,8 @@ class Watch:
         self.ended, self.reacted = threading.Event(), threading.Event()
         self.close: Callable[[], None] | None = None
         """Closes the sweep's runs if the main thread does not react."""
+        self.closing = False
+        """Whether the main thread closes them already, for another error. It is not interrupted then."""
         self.error: CannotGoOnError | None = None
 
     def run(self) -> None:
@@ -134,7 +136,8 @@ class Watch:
         """Handle the signal that `run` sends to the main thread."""
         assert self.error is not None, "somebody else sent SIGUSR2"
         self.reacted.set()
-        raise self.error
+        if not self.closing:
+            raise self.error
 
     def _died(self, what: str, address: str) -> str:
         return (

@@ -86,6 +86,23 @@ def test_a_process_that_ray_needs_is_missed_at_once(places: SimpleNamespace) -> 
             wait(places, 60.0, process)
 
 
+def test_a_main_thread_that_closes_the_runs_already_is_not_interrupted(places: SimpleNamespace) -> None:
+    """An error of Ray may come just before the watch finds out why."""
+    closed = []
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        with (
+            pytest.raises(CannotGoOnError, match=f"process {child.pid}"),
+            watched("s", [], "…", processes=[process]) as watching,
+        ):
+            watching.closing = True
+            child.kill()
+            assert watching.reacted.wait(60)  # the signal has come
+            closed.append("runs")
+            raise RuntimeError("rpc_client.h: …")
+    assert closed == ["runs"]
+
+
 def test_a_head_that_comes_back_in_time_is_waited_for(places: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(watch.LIMIT, "20")
     where = places.head.getsockname()
