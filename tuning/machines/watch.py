@@ -98,7 +98,7 @@ class Watch:
         self.processes = {process: name_of(process) for process in processes}
         self.ended, self.reacted = threading.Event(), threading.Event()
         self.close: Callable[[], None] | None = None
-        """Closes the sweep's runs if the main thread does not react."""
+        """Closes the sweep's runs if the main thread does not do it in time."""
         self.closing = False
         """Whether the main thread closes them already, for another error. It is not interrupted then."""
         self.error: CannotGoOnError | None = None
@@ -150,9 +150,10 @@ class Watch:
             return
         self.error = error
         os.kill(os.getpid(), signal.SIGUSR2)
-        if self.reacted.wait(REACT_SECONDS):
-            self.ended.wait(LAST_SECONDS)
-        elif self.close is not None and not isinstance(error, TakenOverError):
+        if self.reacted.wait(REACT_SECONDS) and self.ended.wait(LAST_SECONDS):
+            return
+        # It waits within Ray, perhaps where Tune ends its trials.
+        if self.close is not None and not self.closing and not isinstance(error, TakenOverError):
             self.close()
         if not self.ended.is_set():
             leave(error)
