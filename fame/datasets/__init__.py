@@ -26,14 +26,14 @@ from fame.datasets.dataset import Dataset, statistics
 from fame.datasets.entry import DatasetEntry, Raw, Report, Source
 from fame.datasets.fingerprints import content_fingerprint, items_fingerprint
 from fame.datasets.items import Items, TextColumn
-from fame.datasets.places import absolute
 from fame.datasets.sequences import PARTS, Sequences
 from fame.errors import UserError
 from fame.packages import optional
 from fame.registry import datasets
+from fame.tables.places import absolute
 
 if TYPE_CHECKING:
-    from fame.datasets.chunks import Engine
+    from fame.datasets.preparation.chunks import Engine
 
 __all__ = ["Dataset", "Items", "TextColumn", "load_dataset", "print_to_stderr"]
 
@@ -128,7 +128,7 @@ def _load_or_prepare(
 
 
 def _prepare(entry: DatasetEntry, source: Source, config: DataConfig, engine: Engine | None) -> Dataset:
-    from fame.datasets.prepare import prepare
+    from fame.datasets.preparation.prepare import prepare
     from fame.datasets.splits import split_notes, split_statistics
 
     raw = source.read()

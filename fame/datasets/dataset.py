@@ -127,7 +127,7 @@ class Dataset:
         ones about files, such as `separator=";"`. Raises `UserError` as `from_pandas`.
         """
         from fame.datasets import load_dataset, print_to_stderr
-        from fame.datasets.places import plain_name
+        from fame.tables.places import plain_name
 
         path = os.fspath(data)
         columns = _given(user=user, item=item, time=time, rating=rating, title=title)

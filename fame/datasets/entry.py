@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from fame.config import DataConfig
-from fame.datasets.tables import Rows
 from fame.errors import UserError, nearest
+from fame.tables.table import Rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fame.datasets.columns import as_array, id_texts, is_text
 from fame.datasets.entry import ItemTable
-from fame.datasets.histories import parsed
-from fame.datasets.readers import columns_there, find_column, plain_column
-from fame.datasets.tables import FileTable, Rows, clear_errors
+from fame.datasets.preparation.histories import parsed
 from fame.errors import UserError
+from fame.tables.columns import as_array, id_texts, is_text
+from fame.tables.names import columns_there, find_column, plain_column
+from fame.tables.table import FileTable, Rows, clear_errors
 
 TITLE_NAMES = (
     "title",

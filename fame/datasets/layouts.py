@@ -14,13 +14,13 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from fame.datasets.delimited import csv_table
 from fame.datasets.entry import Chunk, ChunkSource, ItemTable, Raw
 from fame.datasets.item_tables import read_items
-from fame.datasets.places import file_identity
-from fame.datasets.readers import read_interactions
-from fame.datasets.tables import clear_errors
+from fame.datasets.preparation.interactions import read_interactions
 from fame.errors import UserError
+from fame.tables.delimited import csv_table
+from fame.tables.places import file_identity
+from fame.tables.table import clear_errors
 
 ML100K_GENRES = [
     "unknown",

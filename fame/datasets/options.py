@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fame.datasets.places import plain_name
 from fame.errors import UserError
+from fame.tables.places import plain_name
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

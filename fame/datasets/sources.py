@@ -16,18 +16,20 @@ from typing import IO, Any
 
 from fame.config import DataConfig, require
 from fame.datasets.cache import cache_root
-from fame.datasets.delimited import Reading, checked_encoding, checked_separator
 from fame.datasets.download import RemoteFile, download
 from fame.datasets.entry import Chunk, DatasetEntry, ItemTable, Raw, Recipe, Report, Source
 from fame.datasets.item_tables import guessed_title, item_id_column, read_items
 from fame.datasets.layouts import PREPARED, ArchiveFolder, Files, Layout, Zip
-from fame.datasets.places import DataFile, find_files
-from fame.datasets.readers import ITEM_ROLES, ROLES, choose_columns, find_column, open_table, read_interactions
+from fame.datasets.preparation.interactions import ITEM_ROLES, ROLES, choose_columns, read_interactions
 from fame.datasets.sequences import PARTS
-from fame.datasets.tables import FileTable
-from fame.datasets.where import RowCondition
 from fame.errors import UserError
 from fame.registry import datasets
+from fame.tables.delimited import Reading, checked_encoding, checked_separator
+from fame.tables.formats import open_table
+from fame.tables.names import find_column
+from fame.tables.places import DataFile, find_files
+from fame.tables.table import FileTable
+from fame.tables.where import RowCondition
 
 
 @dataclass(frozen=True, kw_only=True)

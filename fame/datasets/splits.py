@@ -12,8 +12,8 @@ import numpy as np
 
 from fame.config import SplitConfig
 from fame.datasets.sequences import PARTS, Part, Sequences, known_items
-from fame.datasets.times import TimeParser
 from fame.errors import UserError
+from fame.tables.times import TimeParser
 
 
 def ends_of_last(offsets: np.ndarray, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:

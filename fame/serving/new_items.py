@@ -18,7 +18,6 @@ import numpy as np
 from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint, with_prefix
 from fame.datasets import Items, TextColumn, find_entry
 from fame.datasets.item_tables import ITEM_ID_NAMES
-from fame.datasets.places import absolute, find_files
 from fame.datasets.sources import own_items
 from fame.errors import UserError
 from fame.index.inverted import INDEX, check_sum
@@ -26,6 +25,7 @@ from fame.runtime.files import replacing, writing
 from fame.runtime.parallel import Workers
 from fame.serving.card import model_card
 from fame.serving.exported import EVALUATED, TEXT_MAP, WEIGHTS, Catalogue, ExportedModel, load_model
+from fame.tables.places import absolute, find_files
 from fame.text.texts import text_columns, with_text
 
 Report = Callable[[str], None]

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from fame.config import DataConfig
-from fame.datasets.columns import id_texts
-from fame.datasets.places import absolute, find_files
-from fame.datasets.prepare import read_histories
-from fame.datasets.readers import USUAL_NAMES, find_column, open_table
+from fame.datasets.preparation.interactions import USUAL_NAMES
+from fame.datasets.preparation.prepare import read_histories
 from fame.datasets.sources import OWN_DATA, reading
-from fame.datasets.tables import Rows
 from fame.errors import UserError
 from fame.serving.histories import Histories
 from fame.serving.recommender import Recommender
+from fame.tables.columns import id_texts
+from fame.tables.formats import open_table
+from fame.tables.names import find_column
+from fame.tables.places import absolute, find_files
+from fame.tables.table import Rows
 
 Report = Callable[[str], None]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from fame.datasets.chunks import BrokenOff, Elsewhere, Engine, FileReader
 from fame.datasets.entry import ChunkSource, Report
+from fame.datasets.preparation.chunks import BrokenOff, Elsewhere, Engine, FileReader
 from tuning.machines.local_ray import first_line
 from tuning.machines.ray_data import connected, parts_of
 from tuning.machines.resources import found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fame.config import DataConfig
 from fame.datasets.entry import Chunk, Raw
-from fame.datasets.prepare import prepare
+from fame.datasets.preparation.prepare import prepare
 
 Row = tuple[object, object, int, float]
 

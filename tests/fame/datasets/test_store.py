@@ -10,7 +10,7 @@ from tests.fame.datasets.files import load_config, prepared_folder
 
 
 def no_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fame.datasets.prepare.prepare", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr("fame.datasets.preparation.prepare.prepare", lambda *_: pytest.fail("prepared again"))
 
 
 def test_a_second_load_only_maps_the_files(monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.generated_folder import generate
 from fame.config import DataConfig
 from fame.datasets import load_dataset
-from fame.datasets.chunks import FileReader
+from fame.datasets.preparation.chunks import FileReader
 from tests.fame.helpers import ROOT
 from tuning.machines.preparing import engine
 
@@ -66,7 +66,7 @@ FAULTY = """
 import os, sys
 from fame.config import DataConfig
 from fame.datasets.entry import Chunk, Raw
-from fame.datasets.prepare import prepare
+from fame.datasets.preparation.prepare import prepare
 from fame.errors import UserError
 from tuning.machines.preparing import engine
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from fame.datasets.encode import IdEncoder, parse_ratings
-from fame.datasets.tables import Rows
+from fame.datasets.preparation.encode import IdEncoder, parse_ratings
 from fame.errors import UserError
+from fame.tables.table import Rows
 from tests.fame.datasets.files import BEGIN, histories, jsonl, load, rows, text
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8)

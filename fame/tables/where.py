@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fame.datasets.columns import is_text
-from fame.datasets.tables import TableBatch
 from fame.errors import UserError
+from fame.tables.columns import is_text
+from fame.tables.table import TableBatch
 
 TEXTS = re.compile(r"'(?:[^']|'')*'")
 NAMES = re.compile(r'"(?:[^"]|"")*"')

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fame.datasets.columns import is_list
-from fame.datasets.places import DataFile
-from fame.datasets.tables import FileTable, clear_errors, unique_labels
+from fame.tables.columns import is_list
+from fame.tables.places import DataFile
+from fame.tables.table import FileTable, clear_errors, unique_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from fame.config import DataConfig
-from fame.datasets import delimited, load_dataset, parquet_files
-from fame.datasets.chunks import BrokenOff, Ended
+from fame.datasets import load_dataset
+from fame.datasets.preparation.chunks import BrokenOff, Ended
 from fame.errors import UserError
+from fame.tables import delimited, parquet_files
 from tests.fame.datasets.files import BEGIN
 
 ROWS_IN_BATCH = 3

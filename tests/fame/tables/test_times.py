@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from fame.datasets.tables import Rows
-from fame.datasets.times import TimeParser
 from fame.errors import UserError
+from fame.tables.table import Rows
+from fame.tables.times import TimeParser
 from tests.fame.datasets.files import BEGIN, histories, load, rows, text
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fame.datasets.units import between, in_nanoseconds, scaled, shown
 from fame.errors import UserError
+from fame.tables.units import between, in_nanoseconds, scaled, shown
 from tests.fame.datasets.files import BEGIN
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fame.config import SplitConfig
 from fame.datasets.entry import Chunk, Raw
-from fame.datasets.prepare import prepare
+from fame.datasets.preparation.prepare import prepare
 from fame.errors import UserError
 from tests.fame.datasets.filters import config, histories, naive, raw, rows_strategy
 
@@ -20,8 +20,8 @@ from tests.fame.datasets.filters import config, histories, naive, raw, rows_stra
 @pytest.fixture
 def on_disk(monkeypatch, tmp_path):
     """Few rows are many, so that they go to disk; returns the folder where they go."""
-    monkeypatch.setattr("fame.datasets.buckets.ROWS_IN_MEMORY", 9)
-    monkeypatch.setattr("fame.datasets.buckets.BUCKETS", 3)
+    monkeypatch.setattr("fame.datasets.preparation.buckets.ROWS_IN_MEMORY", 9)
+    monkeypatch.setattr("fame.datasets.preparation.buckets.BUCKETS", 3)
     monkeypatch.setenv("FAME_DATA", str(tmp_path))
     return tmp_path
 
@@ -49,7 +49,7 @@ def test_on_disk_each_split_is_the_same(by, on_disk, monkeypatch):
     split = {"by": by, "validation": 0.2, "test": 0.2} if by == "time" else {"by": by, "validation": "v", "test": "t"}
     chosen = config(split=SplitConfig(**split), min_history=1, path="train.csv")
     spread = prepare(Raw(interactions=[chunks], items=lambda: None), chosen)
-    monkeypatch.setattr("fame.datasets.buckets.ROWS_IN_MEMORY", 1 << 20)
+    monkeypatch.setattr("fame.datasets.preparation.buckets.ROWS_IN_MEMORY", 1 << 20)
     whole = prepare(Raw(interactions=[chunks], items=lambda: None), chosen)
     for name in ("values", "offsets", "validation", "test", "user_ids", "item_ids"):
         assert getattr(spread, name).tolist() == getattr(whole, name).tolist(), name

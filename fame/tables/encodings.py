@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
-from fame.datasets.places import DataFile
 from fame.errors import UserError
+from fame.tables.places import DataFile
 
 HEAD_BYTES = 1 << 16
 UTF8 = "utf8"

@@ -7,15 +7,10 @@ import pytest
 from pyarrow import parquet
 
 from fame.errors import UserError
-from tests.fame.datasets.files import dataset_of, histories, jsonl, load, rows, text
+from tests.fame.datasets.files import histories, load, rows, text
 
 
 def test_folders_that_cannot_be_used(tmp_path):
-    (tmp_path / "mixed").mkdir()
-    (tmp_path / "mixed" / "a.csv").write_text(text(rows()))
-    jsonl(tmp_path / "mixed" / "b.jsonl", [{"user": 1}])
-    with pytest.raises(UserError, match=r"files of different formats: .csv, .jsonl; give one format"):
-        load(tmp_path / "mixed")
     with pytest.raises(UserError, match=r"no such file: .*; no file matches it"):
         load(tmp_path / "*.parquet")
     (tmp_path / "two").mkdir()
@@ -43,12 +38,8 @@ def test_a_partition_can_be_the_time(tmp_path):
         load(folder, where="date > '2025'")
 
 
-def test_no_file_or_no_format(tmp_path, write):
+def test_no_file(tmp_path):
     with pytest.raises(UserError, match=r"no such file: .*gone\.csv"):
-        dataset_of(str(tmp_path / "gone.csv"))
+        load(tmp_path / "gone.csv")
     with pytest.raises(UserError, match=r"holds no files"):
-        dataset_of(str(tmp_path))
-    with pytest.raises(UserError, match=r"suffix \.xlsx names no known format"):
-        dataset_of(write("a.xlsx", "x"))
-    with pytest.raises(UserError, match=r"more than one column is named 'item'"):
-        dataset_of(write("twice.csv", "user,item,item,time", "1,2,3,4"))
+        load(tmp_path)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fame.datasets.tables import Rows
 from fame.errors import UserError
+from fame.tables.table import Rows
 
 
 def as_array(column: Any) -> Any:

@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fame.errors import UserError
-from tests.fame.datasets.files import GOOD, dataset_of, histories, load, own, rows, text
-
-
-def test_a_repeated_name_that_is_used_is_chosen_by_number(tmp_path):
-    (tmp_path / "a.csv").write_text(text([(u, "x", i, t) for u, i, t in rows()], header="user,item,item,time"))
-    with pytest.raises(UserError, match=r"more than one column is named 'item'; choose one by its number, .* item=2"):
-        load(tmp_path / "a.csv")
-    assert histories(load(tmp_path / "a.csv", columns={"item": "3"})[0])["u"] == ["a", "b", "c", "d"]
+from tests.fame.datasets.files import GOOD, dataset_of, own
 
 
 def test_usual_column_names_need_no_columns(write):

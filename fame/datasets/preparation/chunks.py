@@ -16,12 +16,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fame.config import DataConfig
-from fame.datasets.columns import as_array
-from fame.datasets.encode import Ids, parse_ratings, read_ids
 from fame.datasets.entry import Chunk, ChunkSource
-from fame.datasets.tables import Rows
-from fame.datasets.times import TimeParser
+from fame.datasets.preparation.encode import Ids, parse_ratings, read_ids
 from fame.errors import UserError
+from fame.tables.columns import as_array
+from fame.tables.table import Rows
+from fame.tables.times import TimeParser
 
 
 @dataclass(frozen=True, kw_only=True)

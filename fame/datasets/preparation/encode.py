@@ -2,7 +2,7 @@
 
 An id is compared by its text. When every id of a column is the plain form of an integer
 (`str(int(text)) == text`), the column's ids are int64, else they stay text. An id is missing where the file has null or
-nothing; every other text is an id, words such as NULL included (`fame.datasets.tables.MISSING_WORDS` says where an
+nothing; every other text is an id, words such as NULL included (`fame.tables.table.MISSING_WORDS` says where an
 unquoted word in a text file is null).
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fame.datasets.columns import as_array, id_texts, numbers
-from fame.datasets.tables import Rows
 from fame.errors import UserError
+from fame.tables.columns import as_array, id_texts, numbers
+from fame.tables.table import Rows
 
 LONGEST_ID = 200
 """Ids are kept in fixed-width arrays, and a longer text is a sign of the wrong column."""

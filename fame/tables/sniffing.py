@@ -6,9 +6,9 @@ import csv
 import io
 import re
 
-from fame.datasets.dates import looks_like_time
-from fame.datasets.encodings import HEAD_BYTES
-from fame.datasets.line_ends import swallowed
+from fame.tables.dates import looks_like_time
+from fame.tables.encodings import HEAD_BYTES
+from fame.tables.line_ends import swallowed
 
 SAMPLE_ROWS = 100
 SEPARATORS = {

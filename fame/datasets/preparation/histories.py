@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fame.datasets.columns import as_array, is_list, is_text
 from fame.datasets.entry import Chunk
-from fame.datasets.tables import Rows
 from fame.errors import UserError
+from fame.tables.columns import as_array, is_list, is_text
+from fame.tables.table import Rows
 
 ADJACENT = re.compile(r"""(['"])\s+(?=['"])""")
 """Two texts without a comma in between."""

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fame.datasets.encodings import HEAD_BYTES, UTF8, decode, not_text, not_utf8
-from fame.datasets.line_ends import LineCounter, check_line_ends
-from fame.datasets.places import DataFile
-from fame.datasets.sniffing import (
+from fame.errors import UserError
+from fame.tables.encodings import HEAD_BYTES, UTF8, decode, not_text, not_utf8
+from fame.tables.line_ends import LineCounter, check_line_ends
+from fame.tables.places import DataFile
+from fame.tables.sniffing import (
     NAMED,
     find_escape,
     guess_separator,
@@ -28,8 +29,7 @@ from fame.datasets.sniffing import (
     sample,
     skip_beginning,
 )
-from fame.datasets.tables import MISSING_WORDS, FileTable, clear_errors, unique_labels
-from fame.errors import UserError
+from fame.tables.table import MISSING_WORDS, FileTable, clear_errors, unique_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -54,7 +54,7 @@ def dates_in_format(column: Any, written: str) -> Dates:
 
 
 def dates_as_usual(column: Any) -> Dates:
-    """Dates of ISO 8601, with the liberties that `fame.datasets.times` names, or RFC 2822."""
+    """Dates of ISO 8601, with the liberties that `fame.tables.times` names, or RFC 2822."""
     import pandas as pd
     import pyarrow.compute as pc
 

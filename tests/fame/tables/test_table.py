@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fame.datasets.tables import FileTable, Rows, clear_errors, joined, reason, unique_labels
 from fame.errors import UserError
+from fame.tables.table import FileTable, Rows, clear_errors, joined, reason, unique_labels
 
 
 def table(name: str, rows: Sequence[dict[str, str]], **fields: object) -> FileTable:

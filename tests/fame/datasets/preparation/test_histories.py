@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from fame.datasets.entry import Chunk
-from fame.datasets.histories import one_row_each, parsed, split
-from fame.datasets.tables import Rows
+from fame.datasets.preparation.histories import one_row_each, parsed, split
 from fame.errors import UserError
+from fame.tables.table import Rows
 
 
 @pytest.mark.parametrize("items", [[["a", "b"], None, ["c"]], ["['a' 'b']", None, "[c]"], ["a|b", "", "c"]])

@@ -7,8 +7,8 @@ import datetime
 import pyarrow as pa
 import pytest
 
-from fame.datasets.dates import dates_as_usual, dates_in_format, likely_format, looks_like_time
 from fame.errors import UserError
+from fame.tables.dates import dates_as_usual, dates_in_format, likely_format, looks_like_time
 
 MOMENT = datetime.datetime(2024, 1, 5, 22, 30, 7, tzinfo=datetime.UTC)
 MICROSECONDS = int(MOMENT.timestamp()) * 10**6

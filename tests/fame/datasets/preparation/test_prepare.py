@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fame.config import DataConfig
 from fame.datasets import load_dataset
 from fame.datasets.entry import ItemTable, Raw
-from fame.datasets.prepare import prepare
+from fame.datasets.preparation.prepare import prepare
 from fame.errors import UserError
 from tests.fame.datasets.files import GOOD, dataset_of, own
 from tests.fame.datasets.filters import config, histories, naive, raw, rows_strategy

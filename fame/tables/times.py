@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fame.datasets.columns import as_array, is_text, numbers
-from fame.datasets.dates import ISO, dates_as_usual, dates_in_format, likely_format
-from fame.datasets.tables import Rows
-from fame.datasets.units import BAND, NAMES, UNITS, UnitCount, between, in_nanoseconds, scaled, shown
 from fame.errors import UserError
+from fame.tables.columns import as_array, is_text, numbers
+from fame.tables.dates import ISO, dates_as_usual, dates_in_format, likely_format
+from fame.tables.table import Rows
+from fame.tables.units import BAND, NAMES, UNITS, UnitCount, between, in_nanoseconds, scaled, shown
 
 OLDEST = int(datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC).timestamp())
 """Unix second before which an interaction is not believed."""

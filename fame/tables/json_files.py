@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from fame.datasets.encodings import not_utf8
-from fame.datasets.places import DataFile
-from fame.datasets.tables import FileTable, clear_errors
 from fame.errors import UserError
+from fame.tables.encodings import not_utf8
+from fame.tables.places import DataFile
+from fame.tables.table import FileTable, clear_errors
 
 if TYPE_CHECKING:
     import duckdb

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fame.config import DataConfig
-from fame.datasets import buckets
-from fame.datasets.buckets import HistoryBlock, RowsByUser, Scratch, Shelf
-from fame.datasets.chunks import Ended, Engine, FileReader, ReadChunk, read_files, read_nothing_elsewhere
-from fame.datasets.encode import IdEncoder, Ids
 from fame.datasets.entry import Raw
+from fame.datasets.preparation import buckets
+from fame.datasets.preparation.buckets import HistoryBlock, RowsByUser, Scratch, Shelf
+from fame.datasets.preparation.chunks import Ended, Engine, FileReader, ReadChunk, read_files, read_nothing_elsewhere
+from fame.datasets.preparation.encode import IdEncoder, Ids
 from fame.datasets.splits import bounds_by_time, ends_of_last, ends_of_parts, parts_by_time
 from fame.errors import UserError
 
