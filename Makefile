@@ -11,8 +11,9 @@ sweep: $(VENV)/.installed
 	$(RUN) tuning/sweep.py
 
 # `make test COV=1` also measures coverage, and fails below the floor in pyproject.toml; it takes a third longer.
+# Tests use one thread, so there is a process for each core. Eight need about 8 GiB.
 test: lint
-	$(RUN) -m pytest --durations=10 $(if $(COV),--cov)
+	$(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist loadscope --durations=10 $(if $(COV),--cov)
 
 # Real Ray, several processes, kills and restarts: about ten minutes.
 test-slow: $(VENV)/.installed-test
