@@ -108,6 +108,7 @@ def test_all_of_a_set_run_one_after_the_other(tmp_path: Path) -> None:
     assert "\nevaluation\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_gpu_benchmark_can_be_tried_on_a_cpu_and_leaves_no_result():
     result = ROOT / "benchmarks" / "results" / "gpu.json"
     before = result.exists() and result.stat().st_mtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import subprocess
@@ -66,7 +67,22 @@ def test_the_line_of_a_sweep_starts_it_again_without_an_activated_environment(wh
 def test_other_modules_are_started_by_this_python(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert line("train", "fame.train").endswith("-m fame.train")
-    assert "pytest" in typed()
+
+
+@pytest.mark.parametrize(
+    ("argument", "module", "command"),
+    [
+        ("/somewhere/bin/fame", None, "fame"),
+        ("tuning/sweep.py", None, "python tuning/sweep.py"),
+        (str(ROOT / "fame" / "train.py"), "fame.train", "python -m fame.train"),
+        (str(ROOT / "fame" / "index" / "__main__.py"), "fame.index.__main__", "python -m fame.index"),
+    ],
+)
+def test_the_command_as_it_was_typed(argument, module, command, monkeypatch):
+    spec = None if module is None else importlib.util.spec_from_file_location(module, argument)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", [argument])
+    assert typed() == command
 
 
 def test_a_program_of_this_environment_is_on_the_shells_path_or_gets_there(monkeypatch, tmp_path):

@@ -76,6 +76,7 @@ def test_a_damaged_study_is_mended_before_it_is_compared(s3: str, capsys: pytest
     assert places.study.read_bytes() == lines("123") and "line 3 is damaged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_waited_for(
     s3: str, s3_host: S3, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
