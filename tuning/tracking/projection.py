@@ -22,7 +22,7 @@ from tuning.tracking.links import Place
 from tuning.tracking.machine import MachineLoad
 from tuning.tracking.reports import Reports
 from tuning.tracking.runs import PARAM_LENGTH, TAG_LENGTH, texts
-from tuning.tracking.store import StoreAwayError, be_patient, first_line, is_refusal
+from tuning.tracking.store import StoreAwayError, be_patient, environment_changed, first_line, is_refusal
 from tuning.tracking.wanted import CHILD_TAGS, TRIAL, Followed, Status, WantedRun, WantedSweep, status_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,6 @@ class Projection:
         self._thread.join(timeout=EVERY_SECONDS)
 
     # The thread.
-
     def _run(self) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -204,8 +203,13 @@ class Projection:
                     self.machine.look()
                 try:
                     self._bring_up_to_date()
-                except (MlflowException, UserError, OSError) as error:
+                except (MlflowException, UserError, OSError, KeyError) as error:
                     self._connection = None
+                    if environment_changed(error):
+                        self._wake.set()  # it compares again at once
+                        continue
+                    if isinstance(error, KeyError):
+                        raise
                     self._note_away(error)
                 else:
                     self._answered = time.monotonic()
@@ -282,13 +286,10 @@ class Projection:
 
     def _note_away(self, error: Exception) -> None:
         """Remember, and say once, that the store does not answer."""
-        if self.away is None:
-            log.warning(
-                "MLflow at %s does not answer (%s); the sweep goes on, and MLflow is brought up to date when it answers",
-                self.where,
-                first_line(error),
-            )
-        self.away = first_line(error)
+        before, self.away = self.away, first_line(error)
+        if before is None:
+            rest = "the sweep goes on, and MLflow is brought up to date when it answers"
+            log.warning("MLflow at %s does not answer (%s); %s", self.where, self.away, rest)
 
 
 _opened: dict[str, Projection] = {}

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,6 +229,21 @@ def is_unavailable(error: BaseException) -> bool:
             return chain.response.status_code >= 500
         if isinstance(chain, requests.RequestException):
             return not isinstance(chain, requests.exceptions.InvalidURL)
+        chain = chain.__cause__ or chain.__context__
+    return False
+
+
+def environment_changed(error: BaseException) -> bool:
+    """Whether a variable of the environment went away while it was read, as requests does for each request.
+
+    Another thread takes variables away: ours and Ray's, when Ray starts and when Tune ends.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, KeyError):
+            *_, (frame, _) = traceback.walk_tb(chain.__traceback__)
+            if frame.f_code is type(os.environ).__getitem__.__code__:
+                return True
         chain = chain.__cause__ or chain.__context__
     return False
 

@@ -244,6 +244,29 @@ def tracking_timeout() -> Exception:
     return error
 
 
+def test_an_environment_that_changes_is_no_store_that_is_away(
+    open_sweep: Open, server: Server, experiment: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when Ray starts again and when Tune ends, but thousands of times."""
+    sweep = open_sweep("s", uri=server.uri)
+    sweep.begin("a")
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for epoch in range(1, 31):
+            sweep.report("a", epoch, 0.1, loss=1.0 / epoch)
+            end = time.monotonic() + 0.1
+            while time.monotonic() < end:
+                monkeypatch.setenv("FAME_TEST_GOES", "1")
+                monkeypatch.delenv("FAME_TEST_GOES")
+    finally:
+        sys.setswitchinterval(before)
+    sweep.end("a", "finished")
+    assert sweep.projection.finish("finished")
+    assert Seen(server.uri, experiment, "s").history("a", "train/loss") == [(e, 1.0 / e) for e in range(1, 31)]
+    assert not [record for record in caplog.records if record.name.startswith("tuning")]
+
+
 def test_an_error_of_ours_is_raised_in_the_sweep(open_sweep: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = open_sweep("s")
     assert sweep.projection.update()

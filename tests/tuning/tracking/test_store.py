@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from tests.tuning.tracking.conftest import METRIC, Open
 from tests.tuning.tracking.seen import Seen
 from tuning.tracking.addresses import check_tracking_uri, sqlite_uri
 from tuning.tracking.projection import Projection
-from tuning.tracking.store import connect, is_refusal
+from tuning.tracking.store import connect, environment_changed, is_refusal
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,21 @@ class Refusing(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         pass
+
+
+def test_a_variable_that_goes_away_while_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAME_TEST_GOES", "1")
+    reading = (os.environ[name] for name in list(os.environ))  # as `os.environ.items()`, in two steps
+    monkeypatch.delenv("FAME_TEST_GOES")
+    with pytest.raises(KeyError) as gone:
+        list(reading)
+    assert environment_changed(gone.value)
+    wrapped = MlflowException(f"failed with exception {gone.value}")
+    wrapped.__context__ = gone.value  # MLflow raises it in an `except`
+    assert environment_changed(wrapped)
+    with pytest.raises(KeyError) as other:
+        {}["experiment"]
+    assert not environment_changed(other.value) and not environment_changed(MlflowException("no answer"))
 
 
 def test_servers_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
