@@ -15,7 +15,7 @@ sweep: $(VENV)/.installed
 test: lint
 	$(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist loadscope --durations=10 $(if $(COV),--cov)
 
-# Real Ray, several processes, kills and restarts: about ten minutes.
+# Real Ray, several processes, kills and restarts: about fifty minutes on two cores.
 test-slow: $(VENV)/.installed-test
 	$(RUN) -m pytest -m slow --ignore tests/chaos --ignore tests/cluster
 
