@@ -240,10 +240,9 @@ def environment_changed(error: BaseException) -> bool:
     """
     chain: BaseException | None = error
     while chain is not None:
-        if isinstance(chain, KeyError):
-            *_, (frame, _) = traceback.walk_tb(chain.__traceback__)
-            if frame.f_code is type(os.environ).__getitem__.__code__:
-                return True
+        codes = [frame.f_code for frame, _ in traceback.walk_tb(chain.__traceback__)]
+        if isinstance(chain, KeyError) and codes[-1:] == [type(os.environ).__getitem__.__code__]:
+            return True
         chain = chain.__cause__ or chain.__context__
     return False
 

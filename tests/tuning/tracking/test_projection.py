@@ -267,10 +267,11 @@ def test_an_environment_that_changes_is_no_store_that_is_away(
     assert not [record for record in caplog.records if record.name.startswith("tuning")]
 
 
-def test_an_error_of_ours_is_raised_in_the_sweep(open_sweep: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("broken", [None, lambda *_: {}["a key"]], ids=["TypeError", "KeyError"])
+def test_an_error_of_ours_is_raised_in_the_sweep(broken, open_sweep: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = open_sweep("s")
     assert sweep.projection.update()
-    monkeypatch.setattr(sweep.projection._writer, "write_trial", None)
+    monkeypatch.setattr(sweep.projection._writer, "write_trial", broken)
     sweep.begin("a")
     with pytest.raises(RuntimeError, match="writing to MLflow broke"):
         sweep.projection.update()
