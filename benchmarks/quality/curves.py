@@ -1,79 +1,63 @@
-"""How the metric depends on heads and on experts: `python -m benchmarks.quality.curves NAME SWEEP_FOLDER …`.
+"""How quality depends on heads and on experts: `python -m benchmarks.quality.curves`.
 
-The paper's Figures 5 and 6 from sweeps of one's own that search a single key beside the seed, such as those of
-`heads.yaml` and `experts.yaml` beside this file, with `--sampler grid --scheduler none`. A panel for each sweep: the best
-validation metric of every trial, and the mean over the seeds of each value. Writes `benchmarks/results/NAME.json` and draws
-`docs/NAME.svg`.
+The paper's Figures 5 and 6, from the trainings of `figures.yaml` beside this file: a panel for each setting that `panels`
+names, with the best validation metric of every seed, and the mean over the seeds. Writes
+`benchmarks/results/curves.json` and draws `docs/curves.svg`.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.harness import Row, publish
-from fame.config.tree import flatten, read_yaml, to_dict
+from benchmarks import harness
+from benchmarks.quality.rows import FILE, read_rows
+from benchmarks.quality.seeds import FOLDER, results_of
+from fame.config.tree import read_yaml
 from fame.errors import UserError, run_command
-from tuning.trial.checkpoints import read_trial
 
 DOCS = Path(__file__).parents[2] / "docs"
-SEED = "seed"
+NAME = "curves"
+METRIC = "ndcg@10"
 Curve = dict[int, list[float]]
-"""Best validation metric of the trials by the value that they have."""
+"""Validation metric of each seed, by the value that the setting has."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.curves", description=__doc__.partition("\n")[0])
-    parser.add_argument("name", metavar="NAME", help="of the result and the picture")
-    parser.add_argument("sweeps", metavar="SWEEP_FOLDER", nargs="+", type=Path, help="a panel each")
+    parser.add_argument("--file", type=Path, default=FILE.with_name("figures.yaml"), help="YAML of the rows and panels")
+    parser.add_argument("--results", type=Path, default=FOLDER, help="results (default: benchmarks/results/quality)")
     args = parser.parse_args()
-    curves, settings = {}, {}
-    for folder in args.sweeps:
-        key, metric = searched(folder)
-        curves[key] = read_curve(folder, key)
-        settings[key] = {"sweep": folder.name, **read_yaml(folder / "sweep.yaml")["options"]}
+    curves = read_curves(args.file, args.results)
     rows = [
-        Row(
-            what=f"{key.partition('.')[2]} {value}, {len(found)} seed{'s' * (len(found) > 1)}",
+        harness.Row(
+            what=f"{setting} {value}, {len(found)} seed{'s' * (len(found) > 1)}",
             value=statistics.fmean(found),
         )
-        for key, curve in curves.items()
+        for setting, curve in curves.items()
         for value, found in curve.items()
     ]
-    for one in settings.values():
-        one["data"] = {k: v for k, v in one["data"].items() if k != "data.dir"}
-        del one["tracking_uri"]
-    draw(args.name, curves, metric)
-    publish(args.name, rows, {"metric": f"validation {metric}", "sweeps": settings, "curves": curves})
+    draw(curves)
+    harness.publish(NAME, rows, {"metric": f"validation {METRIC}", "curves": curves})
 
 
-def searched(folder: Path) -> tuple[str, str]:
-    """The one key that a sweep searched beside the seed, and the metric. Raises `UserError` if it is another kind."""
-    try:
-        record = read_yaml(folder / "sweep.yaml")
-    except UserError as error:
-        raise UserError(f"{folder} is not the folder of a sweep: {error}") from None
-    keys = [key for key in record["space"]["search"] if key != SEED]
-    if len(keys) != 1:
-        raise UserError(f"{folder}: its sweep searched {', '.join(keys) or 'nothing'}; a curve needs a single key")
-    return keys[0], record["options"]["metric"]
+def read_curves(file: Path, results: Path) -> dict[str, Curve]:
+    """A curve for each panel of the file. Raises `UserError` for one of which no row has been trained."""
+    rows, curves = {row.name: row for row in read_rows(file)}, {}
+    for setting, names in read_yaml(file)["panels"].items():
+        found = {rows[name].settings["model"][setting]: results_of(rows[name], results) for name in names}
+        curves[setting] = {
+            value: [one.content["validation"][METRIC] for one in seeds] for value, seeds in found.items() if seeds
+        }
+        if not curves[setting]:
+            raise UserError(
+                f"{file}: no row of the panel {setting} is trained; run benchmarks.quality.train with --file"
+            )
+    return curves
 
 
-def read_curve(folder: Path, key: str) -> Curve:
-    """From the checkpoints of a sweep's trials. Raises `UserError` without any."""
-    curve: Curve = defaultdict(list)
-    for trial in sorted((folder / "trials").glob("*")):
-        trained = read_trial(str(folder / "trials"), trial.name)
-        if trained is not None:
-            curve[flatten(to_dict(trained.experiment))[key]].append(trained.history[-1].best)
-    if not curve:
-        raise UserError(f"{folder} has no trial with a result")
-    return dict(sorted(curve.items()))
-
-
-def draw(name: str, curves: dict[str, Curve], metric: str) -> None:
+def draw(curves: dict[str, Curve]) -> None:
     """A panel for each curve, on one scale of the metric."""
     import matplotlib as mpl
 
@@ -82,16 +66,16 @@ def draw(name: str, curves: dict[str, Curve], metric: str) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, len(curves), figsize=(4.5 * len(curves), 3.2), layout="constrained", sharey=True)
-    for axis, (key, curve) in zip([axes] if len(curves) == 1 else axes, curves.items(), strict=True):
+    for axis, (setting, curve) in zip([axes] if len(curves) == 1 else axes, curves.items(), strict=True):
         places = range(len(curve))
         axis.plot(places, [statistics.fmean(values) for values in curve.values()], color="#0072b2")
         for place, values in zip(places, curve.values(), strict=True):
             axis.plot([place] * len(values), values, "o", color="#0072b2", markersize=4, alpha=0.6)
         axis.set_xticks(places, list(map(str, curve)))
-        axis.set_xlabel(key.partition(".")[2])
+        axis.set_xlabel(setting)
         axis.grid(axis="y", alpha=0.3)
-    figure.supylabel(f"validation {metric}", fontsize=9)
-    figure.savefig(DOCS / f"{name}.svg", metadata={"Date": None})
+    figure.supylabel(f"validation {METRIC}", fontsize=9)
+    figure.savefig(DOCS / f"{NAME}.svg", metadata={"Date": None})
     plt.close(figure)
 
 

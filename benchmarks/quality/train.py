@@ -1,8 +1,8 @@
 """Trains the rows of the quality tables: `python -m benchmarks.quality.train --data-dir DIR --folder DIR [ROW …]`.
 
 Seed after seed, row after row, on one thread. A seed that has a result with the same settings is skipped, and a
-training that was stopped goes on from its checkpoint under `--folder`. Each seed's result is written as soon as
-it is there (`benchmarks.quality.seeds`); `python -m benchmarks.quality` makes the tables from them.
+training that was stopped goes on from its checkpoint under `--folder`. Rows that need the same backbone share it. Each
+seed's result is written as soon as it is there (`benchmarks.quality.seeds`); `python -m benchmarks.quality` makes the tables from them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from benchmarks.harness import origin
 from benchmarks.quality.rows import FILE, Row, chosen, read_rows
 from benchmarks.quality.seeds import FOLDER, path_of, read, write
+from fame.artifacts import LocalFolder
 from fame.config import Experiment
 from fame.config.tree import to_dict
 from fame.datasets import Dataset, load_dataset
@@ -58,7 +59,7 @@ def train(row: Row, seed: int, folder: Path, data_dir: str | None, results: Path
             print(f"{row.dataset} {row.name} seed {seed}: another process trains it", flush=True)
             return
         print(f"{row.dataset} {row.name} seed {seed}: → {where}", flush=True)
-        train_and_keep(row, experiment, dataset, where, path)
+        train_and_keep(row, experiment, dataset, where, path, LocalFolder(folder / "stages"))
 
 
 def key_of(experiment: Experiment) -> str:
@@ -68,9 +69,11 @@ def key_of(experiment: Experiment) -> str:
     )
 
 
-def train_and_keep(row: Row, experiment: Experiment, dataset: Dataset, where: Path, path: Path) -> None:
-    """Train in `where` and write the result to `path`."""
-    metrics = train_one(experiment, dataset, where)
+def train_and_keep(
+    row: Row, experiment: Experiment, dataset: Dataset, where: Path, path: Path, shared: LocalFolder
+) -> None:
+    """Train in `where`, with the stages that are in `shared`, and write the result to `path`."""
+    metrics = train_one(experiment, dataset, where, shared)
     configuration = to_dict(experiment)
     configuration["data"]["dir"] = None
     content = {

@@ -1,69 +1,75 @@
-"""Curves of a sweep that searched one key: which trials they have, and what is no such sweep."""
+"""Curves of heads and experts: which seeds a point has, and that the figures' rows differ in that setting alone."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.quality import curves
-from fame import train
-from fame.config.tree import write_yaml
+from benchmarks.quality import curves, train
+from benchmarks.quality.rows import FILE, merged, read_rows
+from fame.config.tree import read_yaml, write_yaml
 from fame.errors import UserError
-from tests.commands import call, write_config
-from tuning.space.file import read_space
+from tests.commands import TINY, call
+
+FIGURES = FILE.with_name("figures.yaml")
 
 
-def sweep(folder: Path, *keys: str) -> Path:
-    """The record of a sweep that searched these keys."""
-    folder.mkdir()
-    options = {
-        "metric": "ndcg@10",
-        "data": {"data.name": "synthetic", "data.dir": "/there"},
-        "tracking_uri": "sqlite:///x",
+def rows_file(folder: Path) -> Path:
+    rows = {
+        f"experts_{experts}": {"label": f"N {experts}", "settings": merged(TINY, {"model": {"experts": experts}})}
+        for experts in (1, 2)
     }
-    record = {"options": options, "space": {"search": {key: {"choices": [1, 2]} for key in keys}}}
-    (folder / "sweep.yaml").write_text(write_yaml(record))
-    return folder
+    file = folder / "figures.yaml"
+    file.write_text(write_yaml({"datasets": ["synthetic"], "panels": {"experts": list(rows)}, "rows": rows}))
+    return file
 
 
-def test_a_point_is_the_best_validation_metric_of_a_trial(tmp_path, monkeypatch, capsys):
+def test_a_point_is_the_mean_of_the_best_validation_metrics_of_the_seeds(tmp_path, monkeypatch):
     monkeypatch.setenv("FAME_DATA", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    write_config(tmp_path / "tiny.yaml")
-    folder, best = sweep(tmp_path / "experts", "model.experts", "seed"), {}
-    for experts, seed in ((2, 0), (1, 0), (1, 1)):
-        trial = folder / "trials" / f"e{experts}s{seed}"
-        words = ("--set", f"model.experts={experts}", "--set", f"seed={seed}", "--output", trial / "checkpoint_0")
-        assert call(train.main, "--config", "tiny.yaml", *words).code == 0
-        listed = {"checkpoint_report_indices": [0], "checkpoint_results": [{"checkpoint_dir_name": "checkpoint_0"}]}
-        (trial / "checkpoint_manager_snapshot.json").write_text(json.dumps(listed))
-        metrics = json.loads((trial / "checkpoint_0" / "best" / "metrics.json").read_text())
-        best[experts, seed] = metrics["validation"]["ndcg@10"]
+    file, results = rows_file(tmp_path), tmp_path / "results"
+    where = ("--file", file, "--results", results)
+    for row, seeds in ((":experts_1", 2), (":experts_2", 1)):
+        assert call(train.main, row, "--seeds", seeds, "--folder", tmp_path / "runs", *where).code == 0
     monkeypatch.setattr(curves, "DOCS", tmp_path)
     monkeypatch.setattr("benchmarks.harness.RESULTS", tmp_path)
-    done = call(curves.main, "drawn", folder)
+    done = call(curves.main, *where)
     assert done.code == 0, done.err
-    result = json.loads((tmp_path / "drawn.json").read_text())
-    expected = {"1": [best[1, 0], best[1, 1]], "2": [best[2, 0]]}
-    assert result["settings"]["curves"] == {"model.experts": expected}
+    found = {
+        path.stem: json.loads(path.read_text())["validation"]["ndcg@10"]
+        for path in (results / "synthetic").glob("*.json")
+    }
+    result = json.loads((tmp_path / "curves.json").read_text())
+    ones = [found["experts_1-0"], found["experts_1-1"]]
+    assert result["settings"]["curves"] == {"experts": {"1": ones, "2": [found["experts_2-0"]]}}
     values = {row["what"]: row["value"] for row in result["rows"]}
-    assert values["experts 1, 2 seeds"] == pytest.approx((best[1, 0] + best[1, 1]) / 2)
-    assert "/there" not in (tmp_path / "drawn.json").read_text()
-    assert "<svg" in (tmp_path / "drawn.svg").read_text()
+    assert values == pytest.approx({"experts 1, 2 seeds": np.mean(ones), "experts 2, 1 seed": found["experts_2-0"]})
+    assert "<svg" in (tmp_path / "curves.svg").read_text()
 
 
-def test_a_folder_without_a_curve_is_said_in_one_line(tmp_path):
-    with pytest.raises(UserError, match="a curve needs a single key"):
-        curves.searched(sweep(tmp_path / "two", "model.heads", "model.experts"))
-    with pytest.raises(UserError, match="is not the folder of a sweep"):
-        curves.searched(tmp_path / "none")
-    with pytest.raises(UserError, match="no trial with a result"):
-        curves.read_curve(sweep(tmp_path / "empty", "model.heads"), "model.heads")
+def test_a_panel_without_results_is_said_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="no row of the panel experts is trained"):
+        curves.read_curves(rows_file(tmp_path), tmp_path / "none")
 
 
-@pytest.mark.parametrize("name", ["heads", "experts"])
-def test_the_spaces_of_the_papers_figures_search_one_key(name):
-    space = read_space(str(Path(curves.__file__).with_name(f"{name}.yaml")))
-    assert list(space.search) == [f"model.{name}"]
+def test_the_rows_of_a_panel_differ_in_its_setting_alone():
+    rows = {row.name: row for row in read_rows(FIGURES)}
+    for setting, names in read_yaml(FIGURES)["panels"].items():
+        models = [rows[name].settings["model"] for name in names]
+        assert [model[setting] for model in models] == [1, 2, 4, 8, 16]
+        assert (
+            len(
+                {
+                    json.dumps({**rows[name].settings, "model": {**m, setting: 0}})
+                    for name, m in zip(names, models, strict=True)
+                }
+            )
+            == 1
+        )
+
+
+def test_w_f_is_compared_by_one_setting():
+    rows = {row.name: row.settings for row in read_rows(FIGURES)}
+    assert merged(rows["experts_4"], {"backbone": {"facets": "output"}}) == rows["facets_output"]
