@@ -168,7 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fame-scale-") as folder:
         os.environ["FAME_DATA"] = f"{folder}/data"
         arguments = [
-            *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
+            *("--model", "fame", "--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
             *("--set", "backbone.epochs=0", "--epochs", str(args.epochs), "--trials", str(args.trials)),
             *("--sampler", args.sampler, "--storage", f"{folder}/runs", "--name", "scale"),
             *("--tracking-uri", f"sqlite:///{folder}/mlflow.db"),

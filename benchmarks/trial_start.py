@@ -26,7 +26,7 @@ from tuning.trial.shared_dataset import share
 from tuning.trial.slot import trainable
 
 SETTINGS = (
-    *("--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
+    *("--model", "fame", "--dataset", "synthetic", "--set", "data.size={users: 200, items: 120}"),
     *("--set", "model.dim=16", "--set", "backbone.epochs=0", "--epochs", "2"),
 )
 

@@ -5,7 +5,7 @@ Letters: B rows, T time, K newest items (places), W distances, V items, D width,
     score_v = z·x_v + a Σ_k (1/k) log(1 + C[u_k, v])
 
 u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u at
-a distance d ≤ W. So the facet is an attention over the newest items whose values are rows of an item-item table.
+a distance d ≤ W, and is 0 but for the `FOLLOWERS` largest of each u. So the facet is an attention over the newest items whose values are rows of an item-item table.
 
 The facet joins when items are ranked; training does not know it. Inside the softmax, and with weights that are learned
 or depend on the query, it was no better (docs/log): likelihood makes the weights five times too small for ranking.
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.config import Positive
+from fame.config import NotNegative
 from fame.datasets.batches import Batch
 from fame.models.base import EpochStart
 from fame.models.baselines.transition import entries_of, transitions
@@ -35,6 +35,8 @@ PLACES = 5
 """K, newest items whose rows of the item-item table are read."""
 WINDOW = 5
 """W, largest distance of a pair."""
+FOLLOWERS = 2048
+"""Most items v of an item u: those with the largest C. On dense data the table would grow with the square of the items."""
 ROWS = 1 << 32
 """More rows than a batch has: an item and a row are the number item · ROWS + row."""
 TABLE = ("offsets_V1", "items_E", "values_E")
@@ -45,8 +47,8 @@ TABLE = ("offsets_V1", "items_E", "values_E")
 class MemoryConfig(SASRecConfig):
     """What a model with a memory facet has beside its own settings."""
 
-    memory: Positive = 2.0
-    """a, the memory's amount."""
+    memory: NotNegative = 2.0
+    """a, the memory's amount; 0 is the model without it."""
 
 
 class MemoryFacet(SASRec):
@@ -77,9 +79,9 @@ class MemoryFacet(SASRec):
 
     def start_epoch(self, epoch: EpochStart) -> None:
         super().start_epoch(epoch)
-        if not len(self.items_E):
+        if self.config.memory and not len(self.items_E):
             V, device = self.item_count, self.offsets_V1.device
-            pairs, counts = transitions(epoch.sequences, WINDOW)
+            pairs, counts = transitions(epoch.sequences, WINDOW, FOLLOWERS)
             self.offsets_V1 = torch.from_numpy(np.searchsorted(pairs, np.arange(V + 1) * V)).to(device)
             self.items_E = torch.from_numpy(pairs % V).to(device)
             self.values_E = torch.from_numpy(np.log1p(counts)).to(device)

@@ -39,12 +39,12 @@ def open_projection(plan: Plan, storage: Storage, dataset: Dataset) -> Projectio
         tags={
             "dataset": dataset.config.name,
             "fingerprint": dataset.fingerprint,
-            "model": options.model,
+            "model": options.asked_model,
             **mlflow_tags(),
             **provenance(),
         },
         params={
-            "model.name": options.model,
+            "model.name": options.asked_model,
             "trials": plan.planned or "as many as fit",
             "epochs": plan.epochs,
             **{key: getattr(options, key) for key in settings},

@@ -25,7 +25,8 @@ OPTIONS = {field.name for field in dataclasses.fields(Options)} - {"data", "set"
 def tune(data: Dataset, *, model: str | None = None, trials: int | None = None, **options: Any) -> Sweep:
     """Search the best settings of a model: Optuna proposes, Ray trains and stops, MLflow records. Return the results.
 
-    `model` is a registered name, `fame` by default. `options` are those of `fame sweep` with `_` for `-`:
+    `model` is a registered name, or several with commas in between; by default FAME and SASRec are searched, each with or
+    without a memory. `options` are those of `fame sweep` with `_` for `-`:
     `space="quick"`, `epochs=10`, `scheduler="asha"`, `name="shop"`, `storage="runs"`, `workers=2`, `metric=["ndcg@10",
     "coverage@10"]`, `limits=["latency_ms < 5"]`, `resume=True`, … (docs/SETTINGS.md lists them). Any other keyword is a
     setting that all trials have, as in `fame.fit`: `dim=64`. Without `trials` their number follows the data and the
@@ -73,8 +74,9 @@ def options_of(data: Dataset, keywords: dict[str, Any]) -> tuple[Options, dict[s
         raise UserError(f"{key}: there is no such option any more; {REMOVED[key]}")
     words = [word for key in OPTIONS & keywords.keys() for word in _words(key, keywords[key])]
     rest = {key: value for key, value in keywords.items() if key not in OPTIONS}
-    settings = dotted(keywords.get("model") or DEFAULTS.model, rest, OPTIONS)
     of_data, prepared = data_options(data)
+    asked = Options(data=of_data, model=keywords.get("model"), space=keywords.get("space"))
+    settings = dotted(asked.models[0], rest, OPTIONS)
     if settings or not keywords.get("resume"):
         settings = prepared | settings
     for key, value in settings.items():

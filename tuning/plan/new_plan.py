@@ -38,7 +38,7 @@ def make_plan(options: Options) -> Plan:
         settings = flatten(apply_overrides({}, options.set))
         parts = {name: _space_of(options, name) for name in names}
         for key in settings:
-            if key != "recipe" and not any(key in part.defaults for part in parts.values()):
+            if not any(part.has(key) for part in parts.values()):
                 raise UserError(f"--set {key}=…: none of the models {', '.join(names)} has this setting")
         space = merge(parts)
     usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
@@ -79,8 +79,8 @@ def _space_of(options: Options, model: str) -> Space:
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
     if several:
-        known = fix(space, {"model.name": model}).defaults
-        settings = {key: value for key, value in settings.items() if key in known or key == "recipe"}
+        of_model = fix(space, {"model.name": model})
+        settings = {key: value for key, value in settings.items() if of_model.has(key)}
     return _with_absolute_encoders(fix(space, settings))
 
 

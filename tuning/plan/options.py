@@ -24,6 +24,7 @@ from tuning.space.models import SHORTLIST
 from tuning.storage.layout import STAGES
 from tuning.study.aims import Limit, aims_of
 
+FAME = "fame"
 AUTO = "auto"
 """Value of --model for the shipped shortlist."""
 FINAL_SEEDS = 5
@@ -57,8 +58,10 @@ class Options:
 
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     """`data.*` settings given by --dataset, --data-dir, --data, --columns, --items."""
-    model: str = option(
-        WHAT, f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)}", "fame"
+    model: str | None = option(
+        WHAT,
+        f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)} (default: auto for data "
+        f"that are named, {FAME} with --space and in the demonstration)",
     )
     space: str | None = option(
         WHAT,
@@ -201,7 +204,12 @@ class Options:
     @property
     def models(self) -> tuple[str, ...]:
         """The models that are searched, by name."""
-        return SHORTLIST if self.model == AUTO else tuple(name.strip() for name in self.model.split(","))
+        return SHORTLIST if self.asked_model == AUTO else tuple(name.strip() for name in self.asked_model.split(","))
+
+    @property
+    def asked_model(self) -> str:
+        """What --model says, or would say."""
+        return self.model or (AUTO if self.data and self.space is None else FAME)
 
     @property
     def aims(self) -> tuple[str, ...]:

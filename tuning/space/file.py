@@ -121,7 +121,7 @@ def _read_start(space: Space, points: Any) -> Iterator[dict[str, Any]]:
 
 def _known(space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those settings that the space's model has."""
-    return {key: value for key, value in flatten(settings).items() if key in space.defaults}
+    return {key: value for key, value in flatten(settings).items() if space.has(key)}
 
 
 def fix(space: Space, settings: Mapping[str, Any]) -> Space:

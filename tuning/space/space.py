@@ -185,6 +185,10 @@ class Space:
             return {MODEL: next(iter(self.members)), **own}
         return flatten(to_dict(experiment_from_dict({"model": {"name": self.model}})))
 
+    def has(self, key: str) -> bool:
+        """Whether the model's experiment has this setting: a key, or an entry of one that is a mapping (`data.size.users`)."""
+        return key == "recipe" or key in self.defaults or key.rpartition(".")[0] in self.defaults
+
     @cached_property
     def fixed(self) -> dict[str, Any]:
         """`base` with dotted keys."""

@@ -15,6 +15,7 @@ so the model brings a `Scorer`; its query is the number of the last item.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +32,8 @@ from fame.models.baselines.popularity import CountingConfig, log_popularity
 from fame.models.scoring import EVERY, Scorer, every
 from fame.registry import models
 
+PAIRS_AT_ONCE = 1 << 24
+"""Pairs that are counted together, about: sorting them takes 50 bytes each."""
 PAIRS = ("pairs_P", "counts_P")
 """Buffers whose size the data decide."""
 
@@ -133,18 +136,33 @@ def entries_of(offsets_V1: Tensor, rows_R: Tensor) -> tuple[Tensor, Tensor]:
     return which_E, offsets_V1[rows_R][which_E] + within_E
 
 
-def transitions(sequences: Sequences, window: int) -> tuple[np.ndarray, np.ndarray]:
+def transitions(sequences: Sequences, window: int, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Pairs that occur in the training parts, and their counts c, float32.
 
-    The pair u→v is the number (u − 1) · V + v − 1, int64; pairs are sorted.
+    The pair u→v is the number (u − 1) · V + v − 1, int64; pairs are sorted. most: only the most frequent so many of each u,
+    of equal ones those with lower numbers.
     """
-    values = sequences.values.astype(np.int64) - 1
+    V, values = sequences.item_count, sequences.values.astype(np.int64) - 1
     left = np.repeat(sequences.validation, sequences.lengths) - np.arange(len(values))
-    keys, weights = [], []
-    for distance in range(1, window + 1):
-        (first,) = np.nonzero(left > distance)  # both lie in the training part of the same user
-        keys.append(values[first] * sequences.item_count + values[first + distance])
-        weights.append(np.full(len(first), 1 / distance))
-    pairs, which = np.unique(np.concatenate(keys), return_inverse=True)
-    counts = np.bincount(which, weights=np.concatenate(weights), minlength=len(pairs))
-    return pairs, counts.astype(np.float32)
+    # Some first items at a time: the pairs of all would take 50 bytes for each interaction and distance.
+    block_V = np.bincount(values, minlength=V).cumsum() * window // PAIRS_AT_ONCE
+    blocks = []
+    for first_item, end in itertools.pairwise([0, *(np.flatnonzero(np.diff(block_V)) + 1), V]):
+        keys, weights = [], []
+        ours = (values >= first_item) & (values < end)
+        for distance in range(1, window + 1):
+            (first,) = np.nonzero(ours & (left > distance))  # both lie in the training part of the same user
+            keys.append(values[first] * V + values[first + distance])
+            weights.append(np.full(len(first), 1 / distance))
+        pairs, which = np.unique(np.concatenate(keys), return_inverse=True)
+        counts = np.bincount(which, weights=np.concatenate(weights), minlength=len(pairs)).astype(np.float32)
+        kept = slice(None) if most is None else _most_frequent(pairs // V, counts, most)
+        blocks.append((pairs[kept], counts[kept]))
+    return np.concatenate([pairs for pairs, _ in blocks]), np.concatenate([counts for _, counts in blocks])
+
+
+def _most_frequent(rows_P: np.ndarray, counts_P: np.ndarray, most: int) -> np.ndarray:
+    """Places, in order, of the `most` largest counts of each row; rows are sorted."""
+    order = np.lexsort((-counts_P, rows_P))
+    place_in_row = np.arange(len(rows_P)) - np.searchsorted(rows_P, rows_P)
+    return np.sort(order[place_in_row < most])

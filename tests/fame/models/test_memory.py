@@ -116,6 +116,30 @@ def test_the_memory_is_a_facet_of_the_explanation(sequences):
     assert found.facets[-1].experts[0].attention == pytest.approx([2 / 11, 3 / 11, 6 / 11])  # 1/3, 1/2, 1 of 11/6
 
 
-def test_a_memory_of_nothing_is_refused():
-    with pytest.raises(UserError, match=r"model\.memory = 0: must be positive"):
-        SASRecMemoryConfig(memory=0)
+@torch.no_grad()
+def test_a_memory_of_nothing_is_the_model_alone_and_counts_nothing(sequences):
+    model, _ = made(sequences, SASRecMemory, SASRecMemoryConfig, memory=0)
+    assert not len(model.items_E)
+    plain = SASRec(SASRecConfig(**SIZE), sequences.item_count, LENGTH).eval()
+    plain.load_state_dict({key: value for key, value in model.state_dict().items() if key not in TABLE})
+    rows = random_rows(5, LENGTH, sequences.item_count, seed=3)
+    queries, expected = model.eval().encode(*rows), plain.scorer().scores(plain.encode(*rows))
+    for items in (slice(None), slice(3, 9), torch.tensor([7, 7, 0, 12])):
+        torch.testing.assert_close(model.scorer().scores(queries, items), expected[:, items])
+
+
+def test_a_negative_memory_is_refused():
+    with pytest.raises(UserError, match=r"model\.memory = -1: must be at least 0"):
+        SASRecMemoryConfig(memory=-1)
+
+
+def test_an_item_keeps_its_most_frequent_followers(sequences, monkeypatch):
+    monkeypatch.setattr("fame.models.memory.FOLLOWERS", 3)
+    model, _ = made(sequences)
+    C = counts(sequences)
+    for u in range(1, sequences.item_count + 1):
+        followers = sorted((v for first, v in C if first == u), key=lambda v: (-np.float32(C[u, v]), v))[:3]
+        place = slice(*model.offsets_V1[u - 1 : u + 1].tolist())
+        assert model.items_E[place].tolist() == [v - 1 for v in sorted(followers)]
+        expected = [math.log1p(C[u, v]) for v in sorted(followers)]
+        assert model.values_E[place].tolist() == pytest.approx(expected, rel=1e-5)

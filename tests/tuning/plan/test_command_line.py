@@ -55,7 +55,7 @@ def test_every_option_has_a_line_of_help_and_is_in_the_options():
     assert {action.dest for action in actions} == {f.name for f in dataclasses.fields(Options)} - {"data"} | data
     assert all(action.help for action in actions)
     text = " ".join(parser().format_help().split())
-    for key in ("model", "metric", "seed", "sampler", "scheduler", "workers", "cpus_per_worker", "storage"):
+    for key in ("metric", "seed", "sampler", "scheduler", "workers", "cpus_per_worker", "storage"):
         assert f"(default: {getattr(DEFAULTS, key)})" in text
 
 

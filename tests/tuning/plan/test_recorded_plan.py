@@ -78,7 +78,7 @@ STARTED = [
         (["--columns", "user=a"], "--columns user=a: the sweep was started without it"),
         (["--epochs", "2"], "--epochs 2: the sweep's trials have up to 30; give at least as many"),
         (["--seed", "1"], "--seed 1: the sweep was started with 0"),
-        (["--model", "sasrec"], "--model sasrec: the sweep was started with fame"),
+        (["--model", "sasrec"], "--model sasrec: the sweep was started without it"),
         (["--set", "model.dim=32"], "--set model.dim=32: the sweep was started with model.dim=32 train.lr=0.1"),
         (["--gpus-per-worker", "1"], "--gpus-per-worker 1.0: the sweep was started with 0.5"),
     ],

@@ -14,6 +14,7 @@ from tuning.plan.new_plan import make_plan
 from tuning.plan.options import PLACE
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import MOST_TRIALS
+from tuning.space.space import plain
 from tuning.terminal import summary
 
 
@@ -122,14 +123,15 @@ def test_a_search_without_options_covers_heads_experts_dimensions_pre_training_a
         "text.plain",
         "train.mode",
     }
-    assert {*wanted, "train.lr", "train.schedule", "model.dropout"} <= plan.space.search.keys()
+    assert {*wanted, "train.lr", "train.schedule", "model.dropout"} <= plan.space.members["fame_memory"].search.keys()
     assert plan.trials >= 16 and not plan.demonstrates
     assert plan_of().demonstrates and plan_of().for_data(data_like(8.9), TWO_CORES) == plan_of()
 
 
 def test_text_is_not_searched_where_items_have_none_nor_prefixes_of_long_histories():
     plan = plan_of("--dataset", "beauty").for_data(data_like(165.0, "genres_of_nothing"), TWO_CORES)
-    assert not {"text.plain", "text.scale", "train.mode", "model.positions"} & plan.space.search.keys()
+    searched = set(map(plain, plan.space.search))
+    assert "model.dim" in searched and not {"text.plain", "text.scale", "train.mode", "model.positions"} & searched
     assert plan.experiment.train.mode == "all" and not plan.experiment.text.enabled
 
 

@@ -14,6 +14,7 @@ from tuning.plan.new_plan import make_plan
 from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import Plan
 from tuning.space import settings_at
+from tuning.space.file import fix
 from tuning.space.models import SHORTLIST
 from tuning.study.trials import run_name
 
@@ -63,6 +64,24 @@ def test_the_record_makes_the_same_space(plan):
 def test_auto_is_the_shortlist_and_a_name_has_the_model_and_its_letters():
     assert plan_of("--model", "auto").options.models == SHORTLIST
     assert run_name({"model.name": "fame", "fame/model.heads": 2}, "abc") == "fame H2"
+
+
+def test_a_search_that_names_no_model_chooses_it_and_the_demonstration_is_fames():
+    chosen = plan_of()
+    assert (chosen.options.models, chosen.options.asked_model) == (SHORTLIST, "auto")
+    assert chosen.space == plan_of("--model", "auto").space
+    assert plan_of("--space", "paper").space.model == "fame"
+    assert make_plan(parse([])[0]).space.model == "fame"
+    for name in SHORTLIST:  # with and without the memory
+        assert chosen.space.members[name].search["model.memory"].domain.ends()[0] == 0
+
+
+def test_a_setting_that_is_a_mapping_is_set_for_all_models():
+    plan = make_plan(parse(["--dataset", "synthetic", "--set", "data.size={users: 40}", "--set", "recipe=lineage"])[0])
+    for tree in (plan.space.base, fix(plan.space, {"data.size.items": 30}).base):
+        for base in tree["models"].values():
+            assert base["data"]["size"]["users"] == 40 and base["train"]["mode"] == "prefix"
+    assert fix(plan.space, {"data.size.items": 30}).base["models"]["fame_memory"]["data"]["size"]["items"] == 30
 
 
 @pytest.mark.parametrize(

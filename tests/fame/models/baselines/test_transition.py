@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.models.baselines.popularity import log_popularity
-from fame.models.baselines.transition import Transition, TransitionConfig
+from fame.models.baselines.transition import Transition, TransitionConfig, transitions
 from fame.training.fit import fit, read_trained
 from tests.fame.conformance import epoch_start, experiment
 from tests.fame.helpers import jagged, random_rows
@@ -50,6 +50,16 @@ def test_scores_are_those_of_the_loops(sequences, window, smoothing):
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(4))
     for part in (slice(2, 5), torch.tensor([8, 0, 3, 3])):
         assert torch.equal(model.scores(last, part), scores[:, part])
+
+
+@given(jagged(), st.integers(1, 3), st.sampled_from([None, 1, 2]), st.integers(1, 40))
+def test_pairs_that_are_counted_in_parts_are_those_of_all_at_once(sequences, window, most, at_once):
+    whole = transitions(sequences, window, most)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fame.models.baselines.transition.PAIRS_AT_ONCE", at_once)
+        parts = transitions(sequences, window, most)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.dtype == other.dtype and one.tolist() == other.tolist()
 
 
 def test_the_loss_is_the_cross_entropy_of_the_probabilities(tiny, single, tmp_path):
