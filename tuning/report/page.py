@@ -242,7 +242,7 @@ def _space(plan: Plan) -> Table:
         title="What is searched",
         columns=columns(["parameter", "values", "only where"], []),
         rows=plan.space.describe(),
-        note="; ".join(map(str, plan.space.constraints)),
+        note="; ".join(plan.space.rules()),
     )
 
 

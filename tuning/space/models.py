@@ -34,7 +34,7 @@ def merge(spaces: Mapping[str, Space]) -> Space:
             for one in space.constraints
         ),
         start=tuple(point for point in chain(*zip_longest(*starts)) if point is not None),
-        source=", ".join(space.source for space in spaces.values()),
+        source=", ".join(spaces),
     )
 
 

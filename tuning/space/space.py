@@ -148,8 +148,9 @@ class Space:
 
     def size_text(self) -> str:
         if self.continuous():
-            finite = self._product()
-            return f"infinite (continuous: {', '.join(self.continuous())}; the other keys: at most {finite:,})"
+            keys = ", ".join(dict.fromkeys(map(plain, self.continuous())))
+            finite = sum(one._product() for one in self._parts)
+            return f"infinite (continuous: {keys}; the other keys: at most {finite:,})"
         number = self.size()
         return f"{'' if self.is_small() else 'at most '}{number:,} configuration{'' if number == 1 else 's'}"
 
@@ -165,8 +166,28 @@ class Space:
         return self._allowed
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Return rows of key, values and condition for a table."""
-        return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in self.search.items()]
+        """Return rows of key, values and condition for a table.
+
+        What all of several models have comes first, then what some have, with their names.
+        """
+        if not self.members:
+            return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in self.search.items()]
+        models_of: dict[tuple[str, str, str], list[str]] = {}
+        for name, one in self.members.items():
+            for row in one.describe():
+                models_of.setdefault(row, []).append(name)
+        common = [row for row, names in models_of.items() if len(names) == len(self.members)]
+        own = [(f"{', '.join(names)}: {row[0]}", *row[1:]) for row, names in models_of.items() if row not in common]
+        return [(MODEL, str(self.search[MODEL].domain), ""), *common, *own]
+
+    def rules(self) -> list[str]:
+        """Return the constraints as text, each once."""
+        return list(dict.fromkeys(str(constraint) for one in self._parts for constraint in one.constraints))
+
+    @property
+    def _parts(self) -> list[Space]:
+        """The spaces of the models; of one model, the space itself."""
+        return [*self.members.values()] or [self]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a file that reads as this space."""

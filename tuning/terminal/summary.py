@@ -58,8 +58,8 @@ def print_plan(plan: Plan, dataset: Dataset, share: Resources, storage: Storage)
         table.add_row("", f"a demonstration; a real search: {REAL_SEARCH}")
     for key, values, condition in plan.space.describe():
         table.add_row("", f"{key}  {values}{f'  when {condition}' if condition else ''}")
-    for constraint in plan.space.constraints:
-        table.add_row("", str(constraint))
+    for rule in plan.space.rules():
+        table.add_row("", rule)
     given = min(len(plan.space.start), plan.planned or plan.trials)
     table.add_row(
         "trials",

@@ -61,6 +61,18 @@ def test_the_record_makes_the_same_space(plan):
     assert longer.space.experiment({"model.name": "sasrec"})["train"]["epochs"] == 9
 
 
+def test_a_table_has_what_models_have_in_common_once_and_names_them_where_they_differ(plan):
+    rows = plan.space.describe()
+    keys = [key for key, _, _ in rows]
+    assert keys[0] == "model.name" and keys.count("model.heads") == keys.count("train.lr") == 1
+    assert ("fame: backbone.lr", "0.0001 to 0.005, log", "backbone.epochs > 0") in rows
+    assert plan.space.rules() == ["model.heads divides model.dim"]
+    parts = [one._product() for one in plan.space.members.values()]
+    assert plan.space.size_text() == (
+        f"infinite (continuous: text.scale, backbone.lr, train.lr; the other keys: at most {sum(parts):,})"
+    )
+
+
 def test_auto_is_the_shortlist_and_a_name_has_the_model_and_its_letters():
     assert plan_of("--model", "auto").options.models == SHORTLIST
     assert run_name({"model.name": "fame", "fame/model.heads": 2}, "abc") == "fame H2"
