@@ -64,7 +64,7 @@ class MemoryFacet(SASRec):
     def __init__(self, config: Any, item_count: int, max_length: int) -> None:
         super().__init__(config, item_count, max_length)
         self.register_buffer("offsets_V1", torch.zeros(item_count + 1, dtype=torch.int64))
-        self.register_buffer("items_E", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("items_E", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("values_E", torch.zeros(0))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
@@ -83,7 +83,7 @@ class MemoryFacet(SASRec):
             V, device = self.item_count, self.offsets_V1.device
             pairs, counts = transitions(epoch.sequences, WINDOW, FOLLOWERS)
             self.offsets_V1 = torch.from_numpy(np.searchsorted(pairs, np.arange(V + 1) * V)).to(device)
-            self.items_E = torch.from_numpy(pairs % V).to(device)
+            self.items_E = torch.from_numpy(pairs % V).to(self.items_E)
             self.values_E = torch.from_numpy(np.log1p(counts)).to(device)
 
     def queries(self, batch: Batch) -> Tensor:
@@ -175,7 +175,7 @@ class MemoryScorer(Scorer):
             row_R, k_R = (newest_BK > 0).nonzero(as_tuple=True)
             u_R = newest_BK[row_R, k_R].long() - 1
             which_E, entry_E = entries_of(self.offsets_V1, u_R)
-            places_E, place_of_E = (self.items_E[entry_E] * ROWS + row_R[which_E]).unique(return_inverse=True)
+            places_E, place_of_E = (self.items_E[entry_E].long() * ROWS + row_R[which_E]).unique(return_inverse=True)
             values_E = self.amount / (k_R[which_E] + 1).double() * self.values_E[entry_E]
             sums_E = values_E.new_zeros(places_E.shape[0]).index_add_(0, place_of_E, values_E)
             self._asked, self._memory = queries_BD, (places_E % ROWS, places_E // ROWS, sums_E)
