@@ -93,7 +93,8 @@ def start_from(plan: Plan, dataset: Dataset) -> Plan:
     start = list(_start(plan.space, points, count))
     if not start:
         raise UserError(
-            f"--start-from {asked}: none of its points lies in the space {plan.space.source}; widen the space"
+            f"--start-from {asked}: none of its points lies in the space {plan.space.source}; "
+            "widen the space, or give their model with --model"
         )
     start += [dict(point) for point in plan.space.start if point not in start]
     return dataclasses.replace(plan, space=dataclasses.replace(plan.space, start=tuple(start)), lessons=tuple(lessons))
