@@ -8,7 +8,7 @@ from typing import Any
 
 from fame.config import EvaluateConfig
 from fame.config.tree import apply_overrides, flatten
-from fame.errors import UserError
+from fame.errors import UserError, nearest
 from fame.text.encoder import absolute_encoder
 from tuning.plan.options import Options
 from tuning.plan.sweep_plan import MOST_TRIALS, Plan, possible
@@ -39,7 +39,9 @@ def make_plan(options: Options) -> Plan:
         parts = {name: _space_of(options, name) for name in names}
         for key in settings:
             if not any(part.has(key) for part in parts.values()):
-                raise UserError(f"--set {key}=…: none of the models {', '.join(names)} has this setting")
+                known = list(dict.fromkeys(name for part in parts.values() for name in part.defaults))
+                rule = f"none of the models {', '.join(names)} has this setting"
+                raise UserError(f"--set {key}=…: {rule}: {nearest(key, known)}")
         space = merge(parts)
     usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
     trials = possible(options.trials or usual, space)
