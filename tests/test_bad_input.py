@@ -94,7 +94,7 @@ OWN_DATA = [
     ("--dataset zzzz", "unknown dataset 'zzzz': known: beauty, ml-100k, "),
     ("--dataset beauty --columns user=a", "data.columns = {'user': 'a'}: needs data.path (own data)"),
     ("--dataset beauty --data-dir nowhere", "nowhere"),
-    ("--dataset synthetic --set data.cores=2", "--set data.cores=…did you mean 'data.core'?"),
+    ("--dataset synthetic --set data.cores=2", "data.cores…did you mean '…core'?"),
     ("--dataset synthetic --set data.size.users=0", "data.size.users = 0: must be at least 1"),
     ("--dataset synthetic --set data.core=0", "data.core = 0: must be at least 1"),
     ("--dataset synthetic --set data.core", "--set 'data.core': must look like section.key=value"),
