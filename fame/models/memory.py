@@ -5,7 +5,8 @@ Letters: B rows, T time, K newest items (places), W distances, V items, D width,
     score_v = z·x_v + a Σ_k (1/k) log(1 + C[u_k, v])
 
 u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u at
-a distance d ≤ W, and is 0 but for the `FOLLOWERS` largest of each u. So the facet is an attention over the newest items whose values are rows of an item-item table.
+a distance d ≤ W, and is 0 but for the `FOLLOWERS` largest of each u. So the facet is an attention over the newest items
+whose values are rows of an item-item table.
 
 The facet joins when items are ranked; training does not know it. Inside the softmax, and with weights that are learned
 or depend on the query, it was no better (docs/log): likelihood makes the weights five times too small for ranking.

@@ -61,7 +61,7 @@ class Options:
     model: str | None = option(
         WHAT,
         f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)} (default: auto for data "
-        f"that are named, {FAME} with --space and in the demonstration)",
+        f"that are named, {FAME} with --space, with pbt and in the demonstration)",
     )
     space: str | None = option(
         WHAT,
@@ -209,7 +209,8 @@ class Options:
     @property
     def asked_model(self) -> str:
         """What --model says, or would say."""
-        return self.model or (AUTO if self.data and self.space is None else FAME)
+        chooses = self.data and self.space is None and not SCHEDULERS[self.scheduler].changes
+        return self.model or (AUTO if chooses else FAME)
 
     @property
     def aims(self) -> tuple[str, ...]:

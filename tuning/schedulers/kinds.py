@@ -94,6 +94,10 @@ def _pbt(schedule: Schedule) -> TrialScheduler:
 
 
 def _check_pbt(schedule: Schedule) -> None:
+    if schedule.space.members:
+        raise UserError(
+            "--scheduler pbt: a trial takes over the state of another one, which must be of its model; name one --model"
+        )
     if not changeable(schedule.space):
         raise UserError(
             "--scheduler pbt changes settings during a training, and none that may change is searched; "

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from fame.config.recipes import with_recipe
 from fame.config.tree import experiment_from_dict, flatten, set_key, to_dict
@@ -25,6 +25,7 @@ MAX_GRID = 5_000
 
 MODEL, MODELS = "model.name", "models"
 """The key that chooses among several models, and the part of `base` with the settings of each."""
+Line = TypeVar("Line", bound=Hashable)
 
 
 def plain(key: str) -> str:
@@ -170,19 +171,22 @@ class Space:
 
         What all of several models have comes first, then what some have, with their names.
         """
-        if not self.members:
-            return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in self.search.items()]
-        models_of: dict[tuple[str, str, str], list[str]] = {}
-        for name, one in self.members.items():
-            for row in one.describe():
-                models_of.setdefault(row, []).append(name)
-        common = [row for row, names in models_of.items() if len(names) == len(self.members)]
-        own = [(f"{', '.join(names)}: {row[0]}", *row[1:]) for row, names in models_of.items() if row not in common]
-        return [(MODEL, str(self.search[MODEL].domain), ""), *common, *own]
+        chosen = [(MODEL, str(self.search[MODEL].domain), "")] if self.members else []
+        return chosen + [(of + key, values, when) for of, (key, values, when) in self._by_models(_rows)]
 
     def rules(self) -> list[str]:
         """Return the constraints as text, each once."""
-        return list(dict.fromkeys(str(constraint) for one in self._parts for constraint in one.constraints))
+        return [of + rule for of, rule in self._by_models(lambda one: [str(rule) for rule in one.constraints])]
+
+    def _by_models(self, lines_of: Callable[[Space], list[Line]]) -> list[tuple[str, Line]]:
+        """Lines of all models, each once, behind the names of its models, or behind nothing if all have it."""
+        models_of: dict[Line, list[str]] = {}
+        for name, one in (self.members or {"": self}).items():
+            for line in lines_of(one):
+                models_of.setdefault(line, []).append(name)
+        everybody = list(self.members) or [""]
+        common = [("", line) for line, names in models_of.items() if names == everybody]
+        return common + [(f"{', '.join(names)}: ", line) for line, names in models_of.items() if names != everybody]
 
     @property
     def _parts(self) -> list[Space]:
@@ -286,6 +290,10 @@ class Space:
         if problem := self.problem(point):
             raise UserError(problem)
         return point
+
+
+def _rows(space: Space) -> list[tuple[str, str, str]]:
+    return [(key, str(p.domain), " and ".join(map(str, p.when))) for key, p in space.search.items()]
 
 
 def _plain(side: str | float) -> str | float:

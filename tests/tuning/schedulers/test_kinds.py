@@ -44,6 +44,13 @@ def test_pbt_needs_a_searched_key_that_may_change():
     assert "\n" not in str(error.value)
 
 
+def test_pbt_needs_one_model_and_takes_fame_by_itself():
+    named = {"data": {"data.name": "beauty"}, "scheduler": "pbt"}
+    assert make_plan(Options(**named)).space.model == "fame"
+    with pytest.raises(UserError, match=r"^--scheduler pbt: a trial takes over .* name one --model"):
+        make_plan(Options(**named, model="auto"))
+
+
 def test_pbt_needs_four_trials():
     with pytest.raises(UserError, match="with 3 trials: it compares quarters, so give --trials 4 or more"):
         make_plan(Options(scheduler="pbt", trials=3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 
@@ -16,7 +17,7 @@ from tuning.plan.recorded_plan import plan_from_record
 from tuning.plan.sweep_plan import Plan
 from tuning.space import settings_at
 from tuning.space.file import fix
-from tuning.space.models import SHORTLIST
+from tuning.space.models import SHORTLIST, merge
 from tuning.study.trials import run_name
 
 
@@ -68,6 +69,8 @@ def test_a_table_has_what_models_have_in_common_once_and_names_them_where_they_d
     assert keys[0] == "model.name" and keys.count("model.heads") == keys.count("train.lr") == 1
     assert ("fame: backbone.lr", "0.0001 to 0.005, log", "backbone.epochs > 0") in rows
     assert plan.space.rules() == ["model.heads divides model.dim"]
+    parts = {**plan.space.members, "sasrec": dataclasses.replace(plan.space.members["sasrec"], constraints=())}
+    assert merge(parts).rules() == ["fame: model.heads divides model.dim"]
     points = 0
     for one in plan.space.members.values():
         values = [parameter.domain.values() for parameter in one.search.values()]
