@@ -52,7 +52,7 @@ def at_end(
 
 
 def _title(plan: Plan) -> str:
-    return f"**{', '.join(plan.options.models)}** on **{plan.experiment.data.name}**, by validation {plan.metric}"
+    return f"**{plan.models}** on **{plan.experiment.data.name}**, by validation {plan.metric}"
 
 
 def _metrics(best: Best) -> str:

@@ -160,6 +160,11 @@ class Plan:
         ]
 
     @property
+    def models(self) -> str:
+        """Names of the models that are searched, as the record has them: `auto` may have been others."""
+        return ", ".join(self.space.members or [self.space.model])
+
+    @property
     def exhausts(self) -> bool:
         """Whether the trials are all configurations of the space."""
         return self.space.is_small() and self.trials == self.space.size()

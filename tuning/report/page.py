@@ -76,7 +76,7 @@ def report(plan: Plan, storage: Storage, study: optuna.Study, statistics: Mappin
     return render(
         "report.html",
         title=storage.name,
-        subtitle=f"{', '.join(plan.options.models)} on {data.name}, {plan.options.sampler} and {plan.options.scheduler}, "
+        subtitle=f"{plan.models} on {data.name}, {plan.options.sampler} and {plan.options.scheduler}, "
         f"by validation {metric}; written {time.strftime('%Y-%m-%d %H:%M:%S')}"
         + ("" if plan.planned is None or over >= plan.planned else ", while trials are left"),
         cards=_cards(plan, trials, best, exported, used, over),

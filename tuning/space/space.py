@@ -150,7 +150,7 @@ class Space:
     def size_text(self) -> str:
         if self.continuous():
             keys = ", ".join(dict.fromkeys(map(plain, self.continuous())))
-            finite = sum(one._product() for one in self._parts)
+            finite = sum(one._product() for one in (self.members or {"": self}).values())
             return f"infinite (continuous: {keys}; the other keys: at most {finite:,})"
         number = self.size()
         return f"{'' if self.is_small() else 'at most '}{number:,} configuration{'' if number == 1 else 's'}"
@@ -187,11 +187,6 @@ class Space:
         everybody = list(self.members) or [""]
         common = [("", line) for line, names in models_of.items() if names == everybody]
         return common + [(f"{', '.join(names)}: ", line) for line, names in models_of.items() if names != everybody]
-
-    @property
-    def _parts(self) -> list[Space]:
-        """The spaces of the models; of one model, the space itself."""
-        return [*self.members.values()] or [self]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a file that reads as this space."""

@@ -59,6 +59,7 @@ def test_the_record_makes_the_same_space(plan):
     record = yaml.safe_load(write_yaml(plan.to_record("beef")))
     again = plan_from_record(record, plan.options, {})
     assert again.space == plan.space and again.space.start == plan.space.start
+    assert dataclasses.replace(again, options=plan_of().options).models == "fame, sasrec"
     longer = plan_from_record(record, plan.options, {"epochs": 9})
     assert longer.space.experiment({"model.name": "sasrec"})["train"]["epochs"] == 9
 
