@@ -23,6 +23,7 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
         "evaluation": (),
         "loss_memory": (),
         "large_catalogue": (),
+        "sharded_table": (),
         "serving": (),
         "scaling": (),
         "prepare_ml20m": (),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import multiprocessing
+import socket
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 
 from benchmarks.beauty import PAIRS
 from fame.config.tree import experiment_from_dict
@@ -22,10 +26,29 @@ RECBOLE_SEQUENCES = 350
 """Sequences of Beauty that have about as many pairs."""
 
 
+def in_workers(work: Callable[..., Any], count: int, *args: Any) -> list[Any]:
+    """`work(*args)` in so many new processes at a time, of one thread each, which are the workers of one training."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
+        return pool.starmap(_as_worker, [(rank, count, port, work, args) for rank in range(count)], chunksize=1)
+
+
+def _as_worker(rank: int, count: int, port: int, work: Callable[..., Any], args: Sequence[Any]) -> Any:
+    torch.set_num_threads(1)
+    store = distributed.TCPStore("127.0.0.1", port, count, is_master=rank == 0, timeout=timedelta(seconds=60))
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=count)
+    try:
+        return work(*args)
+    finally:
+        distributed.destroy_process_group()
+
+
 def stage_run(sequences: Sequences, device: str = "cpu", **sections: dict[str, Any]) -> StageRun:
-    """A training with the default settings (FAME, D 64, 2 blocks, H 2, N 4, T 50) but for those given."""
+    """This worker's part of a training with the default settings (FAME, D 64, 2 blocks, H 2, N 4, T 50) but for those given."""
     experiment = experiment_from_dict(sections)
-    return StageRun(experiment, stages(experiment)[0], sequences, Workers(device=torch.device(device)), {}, None)
+    return StageRun(experiment, stages(experiment)[0], sequences, Workers.current(torch.device(device)), {}, None)
 
 
 def sample_batches(run: StageRun, pairs: int) -> list[Batch]:

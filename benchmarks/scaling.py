@@ -8,19 +8,15 @@ item) pair, evaluation microseconds a user.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import socket
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
 
 from benchmarks import beauty
-from benchmarks.fixtures import sample_batches, stage_run, steps
+from benchmarks.fixtures import in_workers, sample_batches, stage_run, steps
 from benchmarks.harness import Row, add_tiny, in_turns, publish
 from fame.datasets.sequences import Sequences
 from fame.training.loop import StageRun
@@ -95,31 +91,18 @@ def histories(users: int, items: int = beauty.ITEMS, length: float = MEAN_LENGTH
 
 def together(workers: int, users: int) -> float:
     """Microseconds a pair of data-parallel training, one thread each."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers) as pool:
-        arguments = [(rank, workers, port, users) for rank in range(workers)]
-        return max(pool.starmap(one_worker, arguments, chunksize=1))
+    return max(in_workers(one_worker, workers, users))
 
 
-def one_worker(rank: int, workers: int, port: int, users: int) -> float:
+def one_worker(users: int) -> float:
     """This worker's time for steps that all take together."""
-    torch.set_num_threads(1)
-    if workers > 1:
-        store = distributed.TCPStore("127.0.0.1", port, workers, is_master=rank == 0, timeout=timedelta(seconds=60))
-        distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
     run = stage_run(histories(users), train={"batch_size": 256})
     batches = sample_batches(run, 4 * PAIRS)
     work = steps(run, batches)
     work()
     began = time.perf_counter()
     work()
-    seconds = time.perf_counter() - began
-    if workers > 1:
-        distributed.destroy_process_group()
-    return 1e6 * seconds / sum(batch.target_count for batch in batches)
+    return 1e6 * (time.perf_counter() - began) / sum(batch.target_count for batch in batches)
 
 
 def draw(training: dict[str, Any], evaluation: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ CASES = [
         (command, args, words)
         for args, words in [
             ("--set model.heads=3", "model.heads = 3: must divide"),
-            ("--set model.haeds=2", "'model.haeds'"),
+            ("--set model.haeds=2", "--set model.haeds=…"),
             ("--set trian.epochs=2", "did you mean 'train"),
             ("--set train.epochs=0", "train.epochs = 0: must be at least 1"),
             ("--set train.lr=nan", "train.lr = nan: must be a finite number"),
@@ -162,7 +162,13 @@ CASES = [
     ("sweep", "--space test-space.yaml", "trials that differ in it cannot be compared"),
     ("sweep", "--space broken-space.yaml", "broken-space.yaml is not valid YAML"),
     ("sweep", "--space list-space.yaml", "list-space.yaml: must be a mapping with the sections base, search, "),
-    ("sweep", "--space sasrec-space.yaml", "is a space for model 'sasrec', not for --model fame"),
+    ("sweep", "--space sasrec-space.yaml --model fame", "is a space for model 'sasrec', not for --model fame"),
+    (
+        "sweep",
+        "--model sasrec --set text.rares=2",
+        "--set text.rares=…: model sasrec has no such setting: did you mean 'text.rare'?",
+    ),
+    ("sweep", "--set heads=2", "--set heads=…: model fame has no such setting: "),
     ("sweep", "--dataset synthetic --set data.name=beauty", "--set data.name=…: the option for it was given, too"),
     ("sweep", "--sampler grid", "train.lr is continuous, which a grid cannot list"),
     ("sweep", "--sampler grid --trials 3", "train.lr is continuous, which a grid cannot list"),

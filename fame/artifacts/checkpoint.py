@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fame.errors import UserError
 from fame.runtime.files import replaced
+from fame.runtime.sharding import Shard
 
 DTYPES = {
     torch.float64: "F64",
@@ -32,8 +33,11 @@ DTYPES = {
 """Names of the safetensors format."""
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-serialisable header atomically. Raises `OSError` if it cannot."""
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor | Shard], header: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON-serialisable header atomically. Raises `OSError` if it cannot.
+
+    Of tensors whose rows lie on several workers the others send theirs at the same time (`send_shards`).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary:
         try:
@@ -44,23 +48,34 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     sync_folder(path.parent)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def send_shards(tensors: Mapping[str, Tensor | Shard]) -> None:
+    """Send the first worker this one's rows of the tensors that it saves."""
+    for _, tensor in _ordered(tensors):
+        if isinstance(tensor, Shard):
+            tensor.send()
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor | Shard], metadata: Mapping[str, str]) -> None:
     """Write a file in the format of safetensors: the length of the head, the head as JSON, the tensors' bytes."""
     head: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
-    # The largest numbers first, so that each tensor begins at a multiple of its number's size.
-    ordered = sorted(tensors.items(), key=lambda pair: -pair[1].element_size())
-    for key, tensor in ordered:
+    for key, tensor in _ordered(tensors):
         begin, end = end, end + tensor.numel() * tensor.element_size()
         head[key] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for _, tensor in ordered:
-            file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        for _, tensor in _ordered(tensors):
+            for piece in tensor.pieces() if isinstance(tensor, Shard) else [tensor]:
+                file.write(piece.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _ordered(tensors: Mapping[str, Tensor | Shard]) -> list[tuple[str, Tensor | Shard]]:
+    """The largest numbers first, so that each tensor begins at a multiple of its number's size."""
+    return sorted(tensors.items(), key=lambda pair: -pair[1].element_size())
 
 
 def sync_folder(folder: Path) -> None:

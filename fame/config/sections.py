@@ -78,6 +78,9 @@ class TrainConfig(Section):
     is 0.75."""
     bpr_max_penalty: NotNegative | None = None
     """Weight of the negatives' squared scores in `bpr_max`; None is 1."""
+    shard_items: bool = False
+    """Each worker holds some rows of the item table, and of the optimiser's state for it, in place of all. With a sampled
+    loss, for catalogues that are too large for one worker's memory."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products of the loss; `auto` takes bfloat16 where the hardware multiplies it faster."""
     threads: Natural = 0
@@ -97,6 +100,8 @@ class TrainConfig(Section):
             self.targets,
             "needs train.mode = prefix; use 1",
         )
+        rule = f"needs a sampled loss, and train.loss is {self.loss}; use {', '.join(SAMPLED_LOSSES)}"
+        require(not self.shard_items or self.loss in SAMPLED_LOSSES, "train.shard_items", self.shard_items, rule)
         smoothing, rule = self.label_smoothing, f"is ignored by train.loss = {self.loss}; leave it out, or use softmax"
         require(not smoothing or self.loss == "softmax", "train.label_smoothing", smoothing, rule)
 
@@ -276,6 +281,8 @@ class Experiment:
         known = self.evaluate.names(ACCURACY)
         require(self.train.metric in known, "train.metric", self.train.metric, f"must be one of {', '.join(known)}")
         self.model.check_training(self.train)
+        if self.train.shard_items:
+            self._check_sharding()
         if self.text.enabled:
             key = "text.epochs" if self.text.epochs else "text.plain"
             rule = f"model '{self.model.name}' does not say of what its item vectors consist; leave it out"
@@ -287,6 +294,20 @@ class Experiment:
                 self.backbone.epochs,
                 f"model '{self.model.name}' has no backbone to pre-train; use 0",
             )
+
+    def _check_sharding(self) -> None:
+        """Refuse what reads the whole item table in an epoch."""
+        plain = models.get(self.model.name).shards_items() and not self.model.reads_labels()
+        lists = [name for name in self.epoch_metrics if name.partition("@")[0] in LISTS]
+        reads_all = {
+            f"model.name = {self.model.name}" + (" with labels" if self.model.reads_labels() else ""): not plain,
+            "text": self.text.enabled,
+            f"backbone.epochs = {self.backbone.epochs}": bool(self.backbone.epochs),
+            f"evaluate.metrics = {', '.join(lists)}": bool(lists),
+        }
+        for what, reads in reads_all.items():
+            rule = f"does not go with {what}, which reads all items at once; change that, or use false"
+            require(not reads, "train.shard_items", True, rule)
 
     @property
     def epoch_metrics(self) -> tuple[str, ...]:

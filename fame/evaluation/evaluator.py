@@ -207,20 +207,19 @@ class Evaluator:
         columns = max(1, chunk_bytes(queries_BD.device) // (scores_N.element_size() * len(users)))
         tile_BC = scores_N.new_empty(len(users), min(columns, scorer.item_count))
         above_minus_below_N = torch.zeros_like(scores_N)
-        for start in range(0, scorer.item_count, columns):
-            part = slice(start, min(start + columns, scorer.item_count))
-            scores_BC = scorer.scores(queries_BD, part, out=tile_BC.narrow(1, 0, part.stop - start))
-            seen.write(scores_BC, start)
+        for part in scorer.tiles(columns):
+            scores_BC = scorer.scores(queries_BD, part, out=tile_BC.narrow(1, 0, part.stop - part.start))
+            seen.write(scores_BC, part.start)
             if len(self.left_out):
                 within = slice(*np.searchsorted(self.left_out, (part.start, part.stop)))
-                scores_BC[:, self._put(self.left_out[within] - start)] = float("-inf")
-            fixed.write(scores_BC, start)
+                scores_BC[:, self._put(self.left_out[within] - part.start)] = float("-inf")
+            fixed.write(scores_BC, part.start)
             for n, place_B in enumerate(nth, start=1):
                 rows_BC, scores_B1 = scores_BC[: len(place_B)], scores_N[place_B, None]
                 # The last one may overwrite the scores.
                 differences_BC = rows_BC.sub_(scores_B1) if n == len(nth) else rows_BC - scores_B1
                 above_minus_below_N[place_B] += differences_BC.sign_().sum(1)
-        ranks_N = (scorer.item_count - 1 + above_minus_below_N) / 2
+        ranks_N = (scorer.item_count - 1 + scorer.total(above_minus_below_N)) / 2
         ranks_N.masked_fill_(~self._put(known), float("inf"))
         # The sign of NaN is 0, a tie.
         ranks_N.masked_fill_(

@@ -17,8 +17,9 @@ from fame.datasets.batches import Batch, Batcher
 from fame.datasets.sequences import Sequences
 from fame.losses.objective import Objective, Softmax
 from fame.models.layers.attention import last_position
-from fame.models.scoring import DotProduct, Scorer
+from fame.models.scoring import DotProduct, Scorer, ShardedDotProduct
 from fame.runtime.parallel import Workers
+from fame.runtime.sharding import ShardedEmbedding
 
 EXACT = Softmax()
 
@@ -101,7 +102,8 @@ class SequentialModel(nn.Module, ABC):
         """The embedding whose rows 1 to V are the item table, and whose row 0 is the padding.
 
         A model that has one, and otherwise only looks items up in it, trains with a sampled loss at a
-        cost that does not grow with the catalogue. Without one a step costs what the table costs.
+        cost that does not grow with the catalogue. Without one a step costs what the table costs. With
+        `train.shard_items` its rows lie on several workers, which all have to look up equally often.
         """
         return None
 
@@ -120,7 +122,16 @@ class SequentialModel(nn.Module, ABC):
 
     def scorer(self) -> Scorer:
         """How items score against the queries of `encode` when they are ranked."""
-        return DotProduct(self.item_table())
+        embedding = self.item_embedding()
+        return (
+            ShardedDotProduct(embedding) if isinstance(embedding, ShardedEmbedding) else DotProduct(self.item_table())
+        )
+
+    @classmethod
+    def shards_items(cls) -> bool:
+        """Whether workers can share the rows of the item table: it is an embedding, and ranking and epochs are the usual ones."""
+        own, usual = cls.item_embedding, SequentialModel
+        return own is not usual.item_embedding and cls.scorer is usual.scorer and cls.start_epoch is usual.start_epoch
 
     def forward(self, batch: Batch, objective: Objective = EXACT) -> Tensor:
         """Loss of a batch: the sum over its targets, a scalar.

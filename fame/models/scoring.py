@@ -6,9 +6,12 @@ Letters: B queries, C some of the items, V items, D width of a query.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from fame.runtime.sharding import ShardedEmbedding
 
 EVERY = slice(None)
 
@@ -35,6 +38,14 @@ class Scorer(ABC):
         """Whether the scores of each query are finite, bool [B], without the scores."""
         return queries_BD.isfinite().all(1)
 
+    def tiles(self, columns: int) -> Iterator[slice]:
+        """Stretches of at most so many items, of which a ranking sums what it counts."""
+        return (slice(start, min(start + columns, self.item_count)) for start in range(0, self.item_count, columns))
+
+    def total(self, counts: Tensor) -> Tensor:
+        """The sum over all items of what was counted in `tiles`."""
+        return counts
+
 
 class DotProduct(Scorer):
     """An item's score is the dot product of the query with the item's row of a table."""
@@ -48,3 +59,34 @@ class DotProduct(Scorer):
     def finite(self, queries_BD: Tensor) -> Tensor:
         # |score| ≤ |query|·|item|: where this is finite so are the scores.
         return (queries_BD.norm(dim=1) * self.table_VD.norm(dim=1).max()).isfinite()
+
+
+class ShardedDotProduct(Scorer):
+    """`DotProduct` where each of several workers has some rows of the table: each counts in the tiles that it has.
+
+    All workers rank the same users, in the same order.
+    """
+
+    def __init__(self, table: ShardedEmbedding) -> None:
+        self.table, self.item_count = table, table.stretch.count - 1
+        rows = table.stretch.own
+        self.items = slice(max(rows.start - 1, 0), max(rows.stop - 1, 0))  # item i is row i + 1; row 0 is the padding
+        self.table_CD = table.weight[self.items.start + 1 - rows.start :]
+
+    def scores(self, queries_BD: Tensor, items: slice | Tensor = EVERY, out: Tensor | None = None) -> Tensor:
+        if isinstance(items, slice):
+            rows_CD = self.table_CD[items.start - self.items.start : items.stop - self.items.start]
+        else:
+            rows_CD = self.table(items + 1)
+        return torch.mm(queries_BD, rows_CD.T, out=out)
+
+    def finite(self, queries_BD: Tensor) -> Tensor:
+        largest = self.table_CD.norm(dim=1).max() if len(self.table_CD) else queries_BD.new_zeros(())
+        return (queries_BD.norm(dim=1) * self.table.total(largest)).isfinite()
+
+    def tiles(self, columns: int) -> Iterator[slice]:
+        starts = range(self.items.start, self.items.stop, columns)
+        return (slice(start, min(start + columns, self.items.stop)) for start in starts)
+
+    def total(self, counts: Tensor) -> Tensor:
+        return self.table.total(counts)

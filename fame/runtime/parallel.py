@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
+from fame.runtime.sharding import ShardedEmbedding
+
 Share = tuple[int, int]
 """(rank, size): this process takes every `size`-th row, beginning with row `rank`."""
 
@@ -54,6 +56,15 @@ class Workers:
         """The first worker's answer, on all workers."""
         return bool(self.sum(torch.tensor(float(answer and self.first), device=self.device)))
 
+    def share_rows(self, model: nn.Module, embedding: nn.Embedding) -> ShardedEmbedding:
+        """Put a stretch of an embedding's rows in its place in the model (`fame.runtime.sharding`)."""
+        table = ShardedEmbedding(embedding, self.rank, self.size)
+        for parent in list(model.modules()):
+            for name, child in list(parent.named_children()):
+                if child is embedding:
+                    setattr(parent, name, table)
+        return table
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model with gradients averaged over all workers, but for sparse ones: see `average_rows`."""
         if self.size == 1 or not any(weight.requires_grad for weight in model.parameters()):
@@ -62,9 +73,9 @@ class Workers:
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def average_rows(self, model: nn.Module) -> None:
-        """Average over all workers the gradients that have rows (DDP can only with gloo)."""
+        """Average over all workers the gradients that have rows (DDP can only with gloo); those of a shard are."""
         if self.size > 1:
-            for weight in _sparse_weights(model).values():
+            for weight in _sparse_weights(model, shards=False).values():
                 assert weight.grad is not None
                 weight.grad = self._average_rows(weight.grad.coalesce())
 
@@ -113,10 +124,10 @@ class _GatherRows(torch.autograd.Function):
         return grad[rank::size], None, None
 
 
-def _sparse_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Weights whose gradients have rows, by name."""
+def _sparse_weights(model: nn.Module, shards: bool = True) -> dict[str, Tensor]:
+    """Weights whose gradients have rows, by name; `shards`: also those whose rows lie on several workers."""
     return {
         f"{name}.weight": module.weight
         for name, module in model.named_modules()
-        if isinstance(module, nn.Embedding) and module.sparse
+        if isinstance(module, nn.Embedding) and module.sparse and (shards or not isinstance(module, ShardedEmbedding))
     }

@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from fame.artifacts import Folder
-from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint, with_prefix, without_prefix
+from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint, send_shards, with_prefix, without_prefix
 from fame.config import Experiment, TrainConfig
 from fame.config.tree import experiment_from_dict, to_dict
 from fame.datasets.sequences import Sequences
 from fame.errors import UserError
 from fame.runtime.parallel import Workers
+from fame.runtime.sharding import Shard
 from fame.text.facets import item_labels
 from fame.training.earlier import Earlier
 from fame.training.loop import Change, EpochReport, StageRun, State
+from fame.training.sharded_state import own, whole
 from fame.training.shared_stages import claimed, end_stage, items_from_text
 from fame.training.stages import stages
 
@@ -45,11 +47,11 @@ def experiment_key(experiment: Experiment) -> str:
 def deciding(experiment: Experiment) -> dict[str, Any]:
     """The settings that decide a training's result; the data count by content.
 
-    Where the data lie, and how many threads compute, is left out.
+    Where the data lie, how many threads compute, and which worker has which item, is left out.
     """
     tree = to_dict(experiment)
     tree["data"] = {key: tree["data"][key] for key in ("fingerprint", "max_length")}
-    del tree["train"]["threads"]
+    del tree["train"]["threads"], tree["train"]["shard_items"]
     return tree
 
 
@@ -99,13 +101,16 @@ def fit(
                     experiment, stage, sequences, workers, state.previous_best, on_step, text, labels_VM, earlier
                 )
                 if tensors:
-                    run.restore(tensors)
+                    run.restore(own(run, tensors))
                     tensors.clear()
+                    state.best_weights = own(run, state.best_weights, "best.")
                 for report in run.epochs(state, last_stage=stage is plan[-1]):
                     if claim is not None and state.stage > stage.index:
                         end_stage(state, stage, claim, folder)
                     if workers.first:
                         _write_state(checkpoint, experiment, state, run, earlier)
+                    else:
+                        send_shards(_tensors(state, run))
                     with claim.lease.resting() if claim is not None else contextlib.nullcontext():
                         yield report
 
@@ -159,9 +164,6 @@ def _out_of_patience(train: TrainConfig, last: EpochReport) -> bool:
 def _write_state(
     path: Path, experiment: Experiment, state: State, run: StageRun | None, earlier: Earlier | None
 ) -> None:
-    tensors = {**with_prefix("best.", state.best_weights), **with_prefix("previous.", state.previous_best)}
-    if run is not None and run.stage.index == state.stage:  # else a stage has just ended: its best weights count
-        tensors |= run.tensors()
     header = {
         "experiment": to_dict(experiment),
         "stage": state.stage,
@@ -169,7 +171,14 @@ def _write_state(
         "changes": [dataclasses.asdict(change) for change in state.changes],
         "earlier": earlier.digest if earlier is not None else None,
     }
-    save_checkpoint(path, tensors, header)
+    save_checkpoint(path, _tensors(state, run), header)
+
+
+def _tensors(state: State, run: StageRun | None) -> dict[str, Tensor | Shard]:
+    tensors = {**with_prefix("best.", state.best_weights), **with_prefix("previous.", state.previous_best)}
+    if run is not None and run.stage.index == state.stage:  # else a stage has just ended: its best weights count
+        return whole(run, {**tensors, **run.tensors()})
+    return {**tensors}
 
 
 def _read_state(path: Path, experiment: Experiment, earlier: Earlier | None) -> tuple[State, dict[str, Tensor]]:

@@ -129,6 +129,11 @@ class StageRun:
             # Also on a CPU alone: there, adding rows to the loss's gradient of the table is less than adding a table.
             alone_on_cpu = workers.size == 1 and workers.device.type == "cpu"
             embedding.sparse = self.objective.row_gradients or alone_on_cpu
+        self.sharded = None
+        """The item table, where each worker has some of its rows."""
+        if stage.train.shard_items and workers.size > 1:
+            assert embedding is not None
+            self.sharded = workers.share_rows(model, embedding)
         self.model = model.to(workers.device)
         self.text = text.to(workers.device) if text is not None else None
         self.frozen_epochs = 0 if start or earlier else experiment.text.freeze_epochs
@@ -143,7 +148,9 @@ class StageRun:
         self.steps_per_epoch = math.ceil(len(windows) / stage.train.batch_size)
         self.padding = self.batcher.padding(stage.train.batch_size)
         sample = stage.train.validation_users
-        self.settings = (max_length, experiment.evaluate, workers, experiment.epoch_metrics, sample)
+        # Workers share the users, or the items.
+        ranking = workers if self.sharded is None else Workers(device=workers.device)
+        self.settings = (max_length, experiment.evaluate, ranking, experiment.epoch_metrics, sample)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -253,7 +260,7 @@ class StageRun:
             assert embedding is not None
             self.text.hold(embedding, self.optimizer.param_groups[0]["lr"], frozen)
         if self.stage.train.clip_norm:
-            clip_gradients(self.model.parameters(), self.stage.train.clip_norm)
+            clip_gradients(self.model.parameters(), self.stage.train.clip_norm, self.sharded)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss.detach()

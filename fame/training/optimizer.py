@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import TrainConfig
+from fame.runtime.sharding import ShardedEmbedding
 
 
 class RowAdam(torch.optim.Adam):
@@ -81,17 +82,23 @@ def make_optimizer(parameters: Iterable[nn.Parameter], train: TrainConfig) -> Ro
     )
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, table: ShardedEmbedding | None = None) -> None:
     """Scale the gradients so that the norm of all of them together is at most `max_norm`.
 
-    Rows that a sparse gradient leaves out are zero, so the norm is that of the dense gradients.
+    Rows that a sparse gradient leaves out are zero, so the norm is that of the dense gradients. Of `table` each worker
+    has some rows: its norm is that of all workers' rows.
     """
-    grads = []
+    grads, shared = [], None
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.is_sparse:
             parameter.grad = parameter.grad.coalesce()  # rows that occur more than once are summed first
             grads.append(parameter.grad.values())
         elif parameter.grad is not None:
             grads.append(parameter.grad)
+        if table is not None and parameter is table.weight:
+            shared = grads.pop()
     norm = torch.nn.utils.get_total_norm(grads)
+    if table is not None and shared is not None:
+        norm = torch.hypot(norm, table.total(shared.norm().square()).sqrt())
+        grads.append(shared)
     torch._foreach_mul_(grads, (max_norm / (norm + 1e-6)).clamp(max=1.0))

@@ -69,9 +69,10 @@ def _backbone(experiment: Experiment, dataset: Dataset | None) -> Stage:
     shared = {f.name: getattr(experiment.model, f.name) for f in dataclasses.fields(config_class)}
     model = config_class(**{**shared, "name": config_class.name})
     train = dataclasses.replace(experiment.train, epochs=experiment.backbone.epochs, lr=experiment.backbone.lr)
+    elsewhere = ("epochs", "lr", "shard_items")  # below, or never with a backbone
     settings = {
         **{f"model.{key}": value for key, value in to_dict(model).items()},
-        **{f"train.{key}": value for key, value in to_dict(train).items() if key not in ("epochs", "lr")},
+        **{f"train.{key}": value for key, value in to_dict(train).items() if key not in elsewhere},
         "backbone.epochs": train.epochs,
         "backbone.lr": train.lr,
         **{f"evaluate.{key}": value for key, value in to_dict(experiment.evaluate).items()},

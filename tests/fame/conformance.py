@@ -83,6 +83,13 @@ def two_worker_experiment(name: str) -> Experiment:
     return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **dict.fromkeys(names, 0.0)))
 
 
+def sharded_experiment(name: str) -> Experiment:
+    """`two_worker_experiment` with an item table of which each worker has some rows."""
+    settings = two_worker_experiment(name)
+    train = dataclasses.replace(settings.train, loss="sampled_softmax", negatives=6, shard_items=True)
+    return dataclasses.replace(settings, train=train)
+
+
 def scores(model: SequentialModel, items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         return model.scorer().scores(model.encode(items, lengths))

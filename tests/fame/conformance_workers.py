@@ -15,7 +15,7 @@ from torch import distributed
 from fame.registry import models
 from fame.runtime.parallel import Workers
 from fame.training.fit import fit
-from tests.fame.conformance import data, two_worker_experiment
+from tests.fame.conformance import data, sharded_experiment, two_worker_experiment
 from tests.fame.helpers import CPU, timeless
 
 
@@ -27,6 +27,9 @@ def main(folder: Path, rank: int) -> None:
     for name in models.names():
         reports = fit(two_worker_experiment(name), data(), folder / name, workers)
         results[name] = [timeless(report) for report in reports]
+        if models.get(name).shards_items():
+            reports = fit(sharded_experiment(name), data(), folder / f"{name} sharded", workers)
+            results[f"{name} sharded"] = [timeless(report) for report in reports]
     distributed.barrier()
     distributed.destroy_process_group()
     (folder / f"rank{rank}.json").write_text(json.dumps(results))

@@ -128,8 +128,8 @@ def same_tensors(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
-def two_processes(module: str, folder: Path) -> list[Any]:
-    """Run `python -m MODULE FOLDER RANK` for two gloo workers; what each leaves in `FOLDER/rankRANK.json`.
+def gloo_processes(module: str, folder: Path, count: int = 2) -> list[Any]:
+    """Run `python -m MODULE FOLDER RANK` for so many gloo workers; what each leaves in `FOLDER/rankRANK.json`.
 
     Warnings are errors in them, as in tests.
     """
@@ -137,8 +137,8 @@ def two_processes(module: str, folder: Path) -> list[Any]:
     command = [sys.executable, "-W", "error", "-m", module, str(folder)]
     processes = [
         subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
+        for rank in range(count)
     ]
     errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert [process.returncode for process in processes] == [0] * count, "\n".join(errors)
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(count)]

@@ -22,9 +22,10 @@ from tests.fame.conformance import (
     evaluation_is_naive_evaluation,
     later_items_never_change_an_earlier_query,
     padding_never_matters,
+    sharded_experiment,
     two_worker_experiment,
 )
-from tests.fame.helpers import two_processes
+from tests.fame.helpers import gloo_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +90,16 @@ def test_a_model_of_ones_own_is_covered_by_the_same_checks(check, register, tmp_
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory) -> list[dict]:
     """What two gloo processes made of all models (`conformance_workers.py`): the results of each rank."""
-    return two_processes("tests.fame.conformance_workers", tmp_path_factory.mktemp("workers"))
+    return gloo_processes("tests.fame.conformance_workers", tmp_path_factory.mktemp("workers"))
 
 
-@pytest.mark.parametrize("name", models.names())
+EXPERIMENTS = {name: two_worker_experiment(name) for name in models.names()}
+EXPERIMENTS |= {f"{name} sharded": sharded_experiment(name) for name in EXPERIMENTS if models.get(name).shards_items()}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_two_workers_train_a_model_like_one(name, two_workers, tmp_path):
-    alone = list(fit(two_worker_experiment(name), data(), tmp_path, WORKERS))
+    alone = list(fit(EXPERIMENTS[name], data(), tmp_path, WORKERS))
     for results in two_workers:
         for report, expected in zip(results[name], alone, strict=True):
             assert report["loss"] == pytest.approx(expected.loss, rel=1e-4)

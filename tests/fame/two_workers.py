@@ -32,6 +32,13 @@ def main(folder: Path, rank: int) -> None:
     for name, settings in WORKER_RUNS.items():
         results[name] = [timeless(report) for report in fit(settings, sequences, folder / name, workers)]
 
+    for name in ("half", "crashed sharded"):
+        first = fit(WORKER_RUNS["sharded"], sequences, folder / name, workers)
+        next(first)
+        del first
+        distributed.barrier()
+    list(fit(WORKER_RUNS["sharded"], sequences, folder / "crashed sharded", workers))
+
     settings = WORKER_RUNS["all"]
     model = models.get("fame")(settings.model, sequences.item_count, 5)
     model.load_state_dict(read_trained(folder / "all").weights)

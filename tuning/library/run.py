@@ -64,7 +64,7 @@ def new_plan(options: Options) -> tuple[Plan, Storage]:
 
     plan = make_plan(options)
     data = plan.experiment.data
-    name = options.name or plain_name(f"{data.name}-{options.asked_model}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = options.name or plain_name(f"{data.name}-{plan.options.asked_model}-{time.strftime('%Y%m%d-%H%M%S')}")
     storage = Storage.of(options.storage, name)
     check_writable(options.storage)
     check_new(storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fame.config import EvaluateConfig
@@ -27,6 +27,8 @@ OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
 
 def make_plan(options: Options) -> Plan:
     """Read and check all that the options name, except the data. Raises `UserError`."""
+    if options.space is not None and options.model is None:
+        options = dataclasses.replace(options, model=read_space(options.space).model)
     names = options.models
     if len(names) == 1:
         space = _space_of(options, names[0])
@@ -37,11 +39,7 @@ def make_plan(options: Options) -> Plan:
             )
         settings = flatten(apply_overrides({}, options.set))
         parts = {name: _space_of(options, name) for name in names}
-        for key in settings:
-            if not any(part.has(key) for part in parts.values()):
-                known = list(dict.fromkeys(name for part in parts.values() for name in part.defaults))
-                rule = f"none of the models {', '.join(names)} has this setting"
-                raise UserError(f"--set {key}=…: {rule}: {nearest(key, known)}")
+        _check_known(settings, list(parts.values()), f"none of the models {', '.join(names)} has this setting")
         space = merge(parts)
     usual = len(space.grid()) if options.sampler == "grid" else MOST_TRIALS if options.open_ended else TRIALS
     trials = possible(options.trials or usual, space)
@@ -76,14 +74,24 @@ def _space_of(options: Options, model: str) -> Space:
         if options.space is not None:
             raise UserError(f"{options.space} is a space for model '{space.model}', not for --model {model}")
         settings["model.name"] = model
+    of_model = space if space.model == model else fix(space, {"model.name": model})
+    if several:
+        settings = {key: value for key, value in settings.items() if of_model.has(key)}
+    else:
+        _check_known(settings, [of_model], f"model {model} has no such setting")
     settings |= _evaluated(options, space.fixed | settings)
     encoder = settings.get("text.encoder", space.fixed.get("text.encoder"))
     if isinstance(encoder, str):  # trials run in other folders
         settings["text.encoder"] = absolute_encoder(encoder)
-    if several:
-        of_model = fix(space, {"model.name": model})
-        settings = {key: value for key, value in settings.items() if of_model.has(key)}
     return _with_absolute_encoders(fix(space, settings))
+
+
+def _check_known(settings: Mapping[str, Any], spaces: Sequence[Space], problem: str) -> None:
+    """Raise `UserError` for a key of --set that none of the models' experiments has."""
+    for key in settings:
+        if not any(space.has(key) for space in spaces):
+            known = list(dict.fromkeys(name for space in spaces for name in space.defaults))
+            raise UserError(f"--set {key}=…: {problem}: {nearest(key, known)}")
 
 
 def _evaluated(options: Options, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -163,6 +163,9 @@ def test_the_model_section_is_that_of_the_named_model():
     assert experiment_from_dict({"model": {"name": "sasrec", "dim": 32}}).model == SASRecConfig(dim=32)
 
 
+SHARDED = {"loss": "gbce", "shard_items": True}
+
+
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
@@ -229,6 +232,12 @@ def test_the_model_section_is_that_of_the_named_model():
         ({"train": {"loss": "gbce", "negatives": 0}}, "train.negatives = 0: must be at least 1"),
         ({"train": {"loss": "gbce", "negatives_power": 2}}, "train.negatives_power = 2.0: must be between 0 and 1"),
         ({"train": {"loss": "gbce", "gbce_t": -1}}, "train.gbce_t = -1.0: must be between 0 and 1"),
+        ({"train": {"shard_items": True}}, "train.shard_items = True: needs a sampled loss, and train.loss is softmax; use sampled_softmax, gbce"),
+        ({"train": SHARDED, "model": {"name": "fame_memory"}}, "train.shard_items = True: does not go with model.name = fame_memory, which reads"),
+        ({"train": SHARDED, "model": {"labels": True}}, "train.shard_items = True: does not go with model.name = fame with labels, which reads"),
+        ({"train": SHARDED, "text": {"plain": True}}, "train.shard_items = True: does not go with text, which reads"),
+        ({"train": SHARDED, "backbone": {"epochs": 2}}, "train.shard_items = True: does not go with backbone.epochs = 2, which reads"),
+        ({"train": SHARDED, "evaluate": {"metrics": ["ndcg", "coverage"]}}, "does not go with evaluate.metrics = coverage@5, coverage@10, coverage@20, which reads"),
         ({"train": {"metric": "mrr"}}, "train.metric = 'mrr': must be one of hr@5, ndcg@5, recall@5"),
         ({"train": {"metric": "ndcg@7"}}, "train.metric = 'ndcg@7': must be one of hr@5, ndcg@5, recall@5"),
         ({"backbone": {"epochs": -1}}, "backbone.epochs = -1: must be at least 0"),

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from fame.runtime.parallel import Workers, gather_rows
-from tests.fame.helpers import CPU, two_processes
+from tests.fame.helpers import CPU, gloo_processes
 from tests.fame.runtime.sharing_rows import lookup, loss, rows
 
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    return two_processes("tests.fame.runtime.sharing_rows", tmp_path_factory.mktemp("workers"))
+    return gloo_processes("tests.fame.runtime.sharing_rows", tmp_path_factory.mktemp("workers"))
 
 
 def test_rows_that_workers_share_are_those_of_one_and_so_are_their_gradients(two_workers):

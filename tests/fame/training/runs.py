@@ -39,6 +39,8 @@ WORKER_RUNS = {
     "prefix": worker_settings({"mode": "prefix"}),
     "absolute": worker_settings({"mode": "all"}, positions="absolute", attention_residual=False, facet_norm="facet"),
     "sampled_softmax": worker_settings({"loss": "sampled_softmax", "negatives": 6, "clip_norm": 0.1}),
+    "sharded": worker_settings({"loss": "sampled_softmax", "negatives": 6, "clip_norm": 0.1, "shard_items": True}),
+    "sharded gbce": worker_settings({"loss": "gbce", "negatives": 6, "weight_decay": 0.01, "shard_items": True}),
     "gbce": worker_settings({"loss": "gbce", "negatives": 6, "mode": "prefix", "weight_decay": 0.01}),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -24,7 +26,7 @@ from fame.training.fit import CHECKPOINT, can_go_on, experiment_key, fit, read_t
 from fame.training.loop import EpochReport, StageRun
 from fame.training.shared_stages import read_uses
 from fame.training.stages import stages
-from tests.fame.helpers import CPU, experiment, same_tensors, sequences_of, timeless, two_processes
+from tests.fame.helpers import CPU, experiment, gloo_processes, same_tensors, sequences_of, timeless
 from tests.fame.training.runs import (
     SAMPLE,
     TWO_STAGES,
@@ -392,7 +394,7 @@ def test_early_stopping_of_the_backbone_goes_on_to_the_model(start, tmp_path, mo
 def two_workers(tmp_path_factory) -> tuple[Path, list[dict]]:
     """What two gloo processes made (`two_workers.py`): their folder, and the results of each rank."""
     folder = tmp_path_factory.mktemp("workers")
-    return folder, two_processes("tests.fame.two_workers", folder)
+    return folder, gloo_processes("tests.fame.two_workers", folder)
 
 
 @pytest.mark.parametrize("name", WORKER_RUNS)
@@ -407,6 +409,21 @@ def test_two_workers_train_and_validate_like_one(name, two_workers, start, tmp_p
         if key.endswith("key_value.bias"):  # the keys' half has no gradient but rounding, which Adam makes large
             together[key], weight = together[key].chunk(2)[1], weight.chunk(2)[1]
         torch.testing.assert_close(together[key], weight, rtol=1e-3, atol=1e-4, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def test_a_training_with_a_sharded_table_resumes_exactly(two_workers):
+    folder = two_workers[0]
+    assert_same_training(folder / "crashed sharded", folder / "sharded")
+
+
+def test_one_worker_goes_on_from_the_table_of_two(two_workers, start, tmp_path):
+    alone = list(start(WORKER_RUNS["sharded"], tmp_path / "alone", worker_data()))
+    shutil.copytree(two_workers[0] / "half", tmp_path / "resumed")
+    whole = dataclasses.replace(WORKER_RUNS["sharded"].train, shard_items=False)
+    resumed = list(start(dataclasses.replace(WORKER_RUNS["sharded"], train=whole), tmp_path / "resumed", worker_data()))
+    assert [report.epoch for report in resumed] == [2]
+    assert resumed[0].loss == pytest.approx(alone[1].loss, rel=1e-5)
+    assert resumed[0].validation == pytest.approx(alone[1].validation, abs=1e-5)
 
 
 def test_two_workers_evaluate_the_same_weights_to_the_same_number_as_one(two_workers, single):

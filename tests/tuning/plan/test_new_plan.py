@@ -77,5 +77,6 @@ def test_the_last_step_has_other_seeds_than_the_trials_and_not_more_configuratio
 def test_a_model_takes_its_own_space_unless_another_is_named(space):
     assert plan_of("--model", "sasrec").space.source == "sasrec"
     assert plan_of().space.source == "quick"
+    assert plan_of("--space", "sasrec").options.asked_model == "sasrec"
     with pytest.raises(UserError, match=r"is a space for model 'fame', not for --model sasrec"):
         plan_of("--model", "sasrec", "--space", space())
