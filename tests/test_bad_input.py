@@ -109,7 +109,7 @@ CASES = [
         (command, args, words)
         for args, words in [
             ("--set model.heads=3", "model.heads = 3: must divide"),
-            ("--set model.haeds=2", "--set model.haeds=…"),
+            ("--set model.haeds=2", "model.haeds…did you mean"),
             ("--set trian.epochs=2", "did you mean 'train"),
             ("--set train.epochs=0", "train.epochs = 0: must be at least 1"),
             ("--set train.lr=nan", "train.lr = nan: must be a finite number"),
