@@ -18,7 +18,7 @@ from benchmarks.quality.tables import model_lines, summary_lines
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md", DOCS / "RELIABILITY.md", DOCS / "RESULTS.md")
-TABLE = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
