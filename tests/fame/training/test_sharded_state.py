@@ -24,7 +24,7 @@ def run_of(rank: int | None) -> SimpleNamespace:
 
 
 def checkpoint() -> dict[str, torch.Tensor]:
-    rows = {name: ROWS for name in ("model.table.weight", "best.table.weight", "optimizer.2.exp_avg")}
+    rows = dict.fromkeys(("model.table.weight", "best.table.weight", "optimizer.2.exp_avg"), ROWS)
     others = {
         "model.first.bias": torch.ones(2),
         "optimizer.1.exp_avg": torch.ones(2),
