@@ -2,7 +2,8 @@
 
 - `ranges`: the numbers that a setting may be.
 - `data`: the sections data and data.split.
-- `sections`: the dataclasses train, text, backbone, evaluate and their rules; `Experiment` holds them.
+- `train`: the section train.
+- `sections`: the sections text, backbone, evaluate and model, and `Experiment`, which holds all.
 - `tree`: experiments as nested dictionaries and YAML.
 - `recipes`: named ways to train.
 """
@@ -11,15 +12,13 @@ from fame.config.data import DataConfig, SplitConfig
 from fame.config.ranges import Count, Fraction, NotNegative, Positive, Range, Rate, Share, require
 from fame.config.sections import (
     CHANGEABLE,
-    DEFAULT_NEGATIVES,
-    SAMPLED_LOSSES,
     BackboneConfig,
     EvaluateConfig,
     Experiment,
     ModelConfig,
     TextConfig,
-    TrainConfig,
 )
+from fame.config.train import DEFAULT_NEGATIVES, SAMPLED_LOSSES, TrainConfig
 
 __all__ = [
     "CHANGEABLE",

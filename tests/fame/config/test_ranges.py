@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.config.ranges import Range, ranges
-from fame.config.sections import TrainConfig
+from fame.config.train import TrainConfig
 from fame.models.fame import FameConfig
 
 

@@ -100,7 +100,7 @@ def test_every_setting_of_an_experiment_is_known_to_decide_or_not():
     free = {key for key in known - deciding.keys() if not key.startswith("data.")}
     assert free == {
         *("model.experts", "model.facet_norm", "model.expert_masks", "model.facet_init", "model.facet_scale"),
-        *("train.epochs", "train.lr", "backbone.query", "backbone.noise", "backbone.facets"),
+        *("train.epochs", "train.lr", "train.shard_items", "backbone.query", "backbone.noise", "backbone.facets"),
     }
     assert {"data.fingerprint", "data.max_length"} <= deciding.keys() <= known
 
