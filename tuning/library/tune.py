@@ -70,13 +70,15 @@ def options_of(data: Dataset, keywords: dict[str, Any]) -> tuple[Options, dict[s
 
     A sweep that goes on has its data and settings from its record.
     """
+    from tuning.plan.new_plan import of_its_space
+
     for key in REMOVED.keys() & keywords.keys():
         raise UserError(f"{key}: there is no such option any more; {REMOVED[key]}")
     words = [word for key in OPTIONS & keywords.keys() for word in _words(key, keywords[key])]
     rest = {key: value for key, value in keywords.items() if key not in OPTIONS}
     of_data, prepared = data_options(data)
     asked = Options(data=of_data, model=keywords.get("model"), space=keywords.get("space"))
-    settings = dotted(asked.models[0], rest, OPTIONS)
+    settings = dotted(of_its_space(asked).models[0], rest, OPTIONS) if rest else {}
     if settings or not keywords.get("resume"):
         settings = prepared | settings
     for key, value in settings.items():

@@ -25,10 +25,16 @@ OPTION_OF = {"model.name": "model", "train.metric": "metric", "seed": "seed"}
 """Settings that an option decides, even if it is not given."""
 
 
+def of_its_space(options: Options) -> Options:
+    """Return options without a model with that of their space. Raises `UserError` if the file cannot be read."""
+    if options.space is None or options.model is not None:
+        return options
+    return dataclasses.replace(options, model=read_space(options.space).model)
+
+
 def make_plan(options: Options) -> Plan:
     """Read and check all that the options name, except the data. Raises `UserError`."""
-    if options.space is not None and options.model is None:
-        options = dataclasses.replace(options, model=read_space(options.space).model)
+    options = of_its_space(options)
     names = options.models
     if len(names) == 1:
         space = _space_of(options, names[0])

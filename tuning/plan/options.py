@@ -61,7 +61,7 @@ class Options:
     model: str | None = option(
         WHAT,
         f"registered model, several with commas in between, or auto for {', '.join(SHORTLIST)} (default: auto for data "
-        f"that are named, {FAME} with --space, with pbt and in the demonstration)",
+        f"that are named, that of --space, and {FAME} with pbt and in the demonstration)",
     )
     space: str | None = option(
         WHAT,

@@ -18,6 +18,7 @@ from fame.config.tree import (
 from fame.errors import UserError
 from fame.models.fame import FameConfig
 from fame.models.sasrec import SASRecConfig
+from tests.fame.config.refused import assert_refused
 
 positive = st.floats(1e-12, 1e6)
 share = st.floats(0, 1, exclude_max=True)
@@ -219,10 +220,7 @@ SHARDED = {"loss": "gbce", "shard_items": True}
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_line_that_names_the_key_the_value_and_the_rule(tree, message):
-    with pytest.raises(UserError) as caught:
-        experiment_from_dict(tree)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_refused(tree, message)
 
 
 def test_a_large_width_is_checked_at_once():

@@ -61,6 +61,8 @@ def test_what_the_recipe_says_anyway_is_not_fixed():
     (size,) = options.set
     assert size.startswith('data.size={"users": 40, "items": 30, ')
     assert options_of(fame.Dataset.named("ml-latest-small"), {"model": "fame"})[0].set == ()
+    # A setting that the model of the space has, and FAME has not.
+    assert "model.alpha=0.3" in options_of(plain, {"space": "bsarec", "alpha": 0.3})[0].set
 
 
 def test_a_sweep_goes_on_with_its_own_settings_and_data_alone(data):
