@@ -79,7 +79,7 @@ class FeasibleSampler(BaseSampler):
     ) -> Any:
         raise AssertionError(f"{param_name}: proposals and start points are complete")
 
-    def untried(self, tried: Collection[frozenset[tuple[str, Any]]]) -> list[dict[str, Any]]:
+    def untried(self, tried: Collection[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Return the points of a small space that no trial has had. A point that failed would fail again."""
         return [point for point in self.grid or () if identity(point) not in tried]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -138,8 +139,16 @@ def encoded(log: dict[str, Any], number: int, before: bytes) -> bytes:
 
 def decoded(line: bytes) -> dict[str, Any]:
     """Return the operation in a whole line."""
-    log = json.loads(line)
+    log = operation(line)
     del log[NUMBER], log["check"]
+    return log
+
+
+def operation(line: bytes) -> dict[str, Any]:
+    """Return what a line says. All trials share the names of their settings, and need not have them each."""
+    log = json.loads(line)
+    if "param_name" in log:
+        log["param_name"] = sys.intern(log["param_name"])
     return log
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from fame.errors import UserError
+from tuning.study.file import operation
 from tuning.study.overview import all_trials
 from tuning.study.trials import SweepTrial
 
@@ -45,7 +45,7 @@ class ReadOnlyJournal(BaseJournalBackend):
 
     def _decoded(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            return json.loads(line)
+            return operation(line)
         except ValueError:
             raise UserError(
                 f"{self.path}: line {number} is damaged; --resume of the sweep mends it from the file's copy"
