@@ -106,11 +106,11 @@ def files_in(folder: Path) -> contextlib.AbstractContextManager[None]:
 
 def disconnect() -> bool:
     """Disconnect from Ray, and return whether that was done. A Ray that has died is left alone: it would be waited for."""
-    import ray
-
     if isinstance(sys.exception(), CannotGoOnError):
         return False
-    ray.shutdown()
+    from tuning.ray_internals.leaving import leave
+
+    leave()
     return True
 
 

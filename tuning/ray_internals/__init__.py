@@ -6,6 +6,7 @@
     hyperband.py           Ray's HyperBand, corrected
     in_order.py            schedulers that look at open trials only
     key_value.py           the key-value store in Ray's head
+    leaving.py             Ray's shutdown beside other threads
     memory_monitor.py      trials that Ray's memory monitor kills
     node_processes.py      the processes of Ray's node on this machine
     plain_output.py        lines of other processes without colours
