@@ -27,6 +27,7 @@ from tuning.plan.sweep_plan import Plan
 from tuning.ray_internals.chosen_ids import ChosenIds
 from tuning.ray_internals.ended_trials import EndedTrials
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
+from tuning.ray_internals.result_table import read_no_results
 from tuning.ray_internals.tune_environment import withhold_credentials
 from tuning.report.callback import ReportCallback
 from tuning.schedulers import SCHEDULERS
@@ -101,6 +102,7 @@ class Trials:
         quieten_tune()
         withhold_credentials()
         survive_the_memory_monitor()
+        read_no_results()
         save = os.environ.get("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")
         variables = {"TUNE_GLOBAL_CHECKPOINT_S": save}
         if not self.scheduler.pauses:  # as many as the search gives: it counts them, and what is asked for is scaled to

@@ -10,6 +10,7 @@
     memory_monitor.py      trials that Ray's memory monitor kills
     node_processes.py      the processes of Ray's node on this machine
     plain_output.py        lines of other processes without colours
+    result_table.py        Tune's own table of all results
     slot_trainer.py        a TorchTrainer within one actor of Tune
     train_checkpoints.py   Ray Train's list of checkpoints
     train_errors.py        errors of Ray Train
