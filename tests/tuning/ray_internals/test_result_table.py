@@ -11,6 +11,9 @@ from ray.tune.experiment import Trial
 
 from tuning.ray_internals.result_table import read_no_results
 
+AS_TUNE_DOES = ExperimentAnalysis._fetch_trial_dataframes
+"""Taken before a sweep of another test in this process patches it."""
+
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
@@ -33,9 +36,9 @@ def table(trial: Trial, run: Path) -> tuple[ExperimentAnalysis, ResultGrid]:
 def test_tune_would_read_every_result_again_and_does_not(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ExperimentAnalysis, "_fetch_trial_dataframes", AS_TUNE_DOES)
     analysis, _ = table(trial, tmp_path / "run")
     assert list(analysis.trial_dataframes[trial.trial_id]["epoch"]) == [1, 2]
-    monkeypatch.setattr(ExperimentAnalysis, "_fetch_trial_dataframes", ExperimentAnalysis._fetch_trial_dataframes)
     read_no_results()
     analysis, grid = table(trial, tmp_path / "run")
     assert analysis.trial_dataframes == {} and analysis.trials == [trial]
