@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ray import tune
 from ray.cluster_utils import Cluster
@@ -27,6 +27,7 @@ from fame.datasets import load_dataset
 from tuning.driver import run
 from tuning.driver.trials import Trials
 from tuning.machines import resources
+from tuning.machines.local_ray import session_folder
 from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
 from tuning.storage.layout import Storage
@@ -35,15 +36,19 @@ EDGE = 100
 """Trials at the beginning, and at the end, that are compared."""
 FLAT = 1.5
 """Most that the last ones may cost, as a multiple of the first."""
+START_SECONDS = 60.0
+"""How long a slot waits before its first trial. Tune gives the waiting trials to slots that are free, and drops the processes
+that it was starting for them. So slots whose trials end sooner than a process starts keep others from starting at all."""
 METRICS = [f"{name}@{k}" for name in ("hr", "ndcg") for k in (5, 10, 20)]
 
 
 class FakeTrial(tune.Trainable):
     """Reports, without any training, what a trial reports: the metrics climb to a height that the point decides."""
 
-    def setup(self, config: dict[str, Any], epochs: int) -> None:
+    def setup(self, config: dict[str, Any], epochs: int, start_seconds: float = 40.0) -> None:
         self.epochs = epochs
         self.reset_config(config)
+        time.sleep(start_seconds)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.height = random.Random(repr(sorted(new_config.items()))).uniform(0.01, 0.1)
@@ -100,10 +105,12 @@ class MeteredTrials(Trials):
     """The sweep's trials, which only pretend to train, and a meter."""
 
     meter = Meter()
+    start_seconds: ClassVar[float]
+    """How long a slot waits before its first trial."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        trainable = tune.with_parameters(FakeTrial, epochs=self.plan.epochs)
+        trainable = tune.with_parameters(FakeTrial, epochs=self.plan.epochs, start_seconds=self.start_seconds)
         self.trainable = tune.with_resources(trainable, {"CPU": 1})
 
     def _tuner(self, *extra: tune.Callback) -> tune.Tuner:
@@ -115,7 +122,7 @@ def sweep(arguments: list[str], address: str) -> tuple[list[Mark], float]:
     plan = make_plan(parse([*arguments, "--address", address])[0])
     storage = Storage.of(plan.options.storage, plan.options.name)
     dataset = load_dataset(plan.experiment.data)
-    with resources.cluster(address, storage.local):
+    with resources.cluster(address, session_folder(storage)):
         share = resources.plan(plan.options, resources.found())
         projection = run.open_projection(plan, storage, dataset)
         storage.create(plan.to_record(dataset.fingerprint))
@@ -163,6 +170,7 @@ def main() -> None:
     edge = EDGE
     if args.tiny:
         edge, args.trials, args.epochs, args.nodes = 2, 4, 2, 1
+    MeteredTrials.start_seconds = 0.0 if args.tiny else START_SECONDS
     if args.trials < 2 * edge:
         parser.error(f"--trials {args.trials}: the first and the last {edge} are compared; give at least {2 * edge}")
     with tempfile.TemporaryDirectory(prefix="fame-scale-") as folder:

@@ -43,8 +43,11 @@ class CatchUp(Callback):
         """`folder` has the trials' checkpoints, which have all their epochs."""
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        for trial in () if self.over else trials:
-            known = self.search.record.find(trial.trial_id)
+        if self.over:
+            return
+        found = self.search.record.overview.trials  # once: `find` looks at all of them each time
+        for trial in trials:
+            known = found.get(trial.trial_id)
             if known is not None and not (known.state == "running" and trial.is_finished()):
                 continue
             if known is None:

@@ -134,7 +134,7 @@ class StudySearch(Searcher):
     def go_on(self, again: Iterable[SweepTrial] = (), known: Collection[str] = ()) -> None:
         """Let these ended trials go on, and the running trials that Tune does not know and that have an epoch.
 
-        The points of other trials that Tune does not know are queued again.
+        The points of other running trials that Tune does not know are queued again. `known` has the running trials that it knows.
         """
         with self.writing():
             for trial in again:
@@ -155,7 +155,8 @@ class StudySearch(Searcher):
         """
         # Ray names the files by time and has just loaded the newest.
         state = max(Path(checkpoint_path).parent.glob("experiment_state-*.json")).read_text(encoding="utf-8")
-        self.go_on(known=[trial_id for trial_id in self.record.ids() if trial_id in state])
+        running = (trial.id for trial in self.record.trials() if trial.state == "running")
+        self.go_on(known=[trial_id for trial_id in running if trial_id in state])  # a search of many MB for each
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles the searcher with the sweep. The study stays in its file."""

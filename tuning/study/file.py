@@ -51,6 +51,8 @@ class StudyFile(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         number, offset, before = self._known if log_number_from >= self._known[0] else (0, 0, b"")
+        if self.path.stat().st_size == offset:  # Optuna asks before each of its answers
+            return
         with self.path.open("rb") as file:
             file.seek(offset)
             for line in file:

@@ -43,11 +43,12 @@ class Overview:
     def look(self, study: optuna.Study) -> None:
         """Read the trials that had not ended before, and the new ones."""
         with self._lock:
-            stored = study.get_trials(deepcopy=False)
-            numbers = [*self._open, *range(len(self._places), len(stored))]
-            self._places += [True] * (len(stored) - len(self._places))
-            for number in numbers:
-                self._note(stored[number])
+            storage = study._storage  # the study itself can only give all of its trials
+            for trial in list(self._open.values()):
+                self._note(storage.get_trial(trial._trial_id))
+            while (new := _id_of(study, number=len(self._places))) is not None:
+                self._places.append(True)
+                self._note(storage.get_trial(new))
 
     @property
     def running(self) -> list[FrozenTrial]:
@@ -129,6 +130,14 @@ def identity(point: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the keys of a point in their order, then their values. A set of pairs would take eight times the memory."""
     keys = sorted(point)
     return (*keys, *(point[key] for key in keys))
+
+
+def _id_of(study: optuna.Study, number: int) -> int | None:
+    """Return Optuna's id of the trial with a number; None if there is no such trial yet."""
+    try:
+        return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    except KeyError:
+        return None
 
 
 def _first(trials: Iterable[SweepTrial]) -> SweepTrial | None:

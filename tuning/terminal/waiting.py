@@ -36,7 +36,7 @@ class WaitingCallback(Callback):
         if now - self.looked < LOOK_SECONDS:
             return
         self.looked = now
-        text = "" if all(trial.is_finished() for trial in trials) else self._waits(now)
+        text = "" if all(trial.is_finished() for trial in reversed(trials)) else self._waits(now)
         if text and (text != self.text or now - self.said >= SAY_SECONDS):
             self.said = now
             print(text, flush=True)
