@@ -81,3 +81,17 @@ def test_trials_that_have_ended_are_not_read_again(tmp_path: Path) -> None:
     finish(search, "b", 0.2)
     one, two = (trial.stored.distributions for trial in overview(search.study).trials.values())
     assert one["model.heads"] is two["model.heads"]
+
+
+def test_a_look_reads_the_trials_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = make(tmp_path)
+    for name in "abcde":
+        search.suggest(name)
+    for name in "abc":
+        finish(search, name, 0.1)
+    overview(search.study)
+    storage, read = search.study._storage, []
+    get_trial = storage.get_trial
+    monkeypatch.setattr(storage, "get_trial", lambda number: read.append(number) or get_trial(number))
+    monkeypatch.setattr(storage, "get_all_trials", lambda *args, **options: pytest.fail("all trials were read"))
+    assert overview(search.study).ended == 3 and len(read) == 2

@@ -54,6 +54,14 @@ def test_nothing_is_said_when_all_trials_have_ended(cluster, capsys):
     assert lines(callback(), cluster, 130, capsys, ENDED) == []
 
 
+def test_not_every_ended_trial_is_asked(cluster, capsys):
+    asked = SimpleNamespace(is_finished=lambda: pytest.fail("an ended trial was asked"))
+    cluster.nodes, one = [NodeResources(2, 0)], callback()
+    cluster.now += 10
+    one.on_step_end(0, [asked, asked, RUNNING])
+    assert capsys.readouterr().out == "" and one.looked == cluster.now
+
+
 def test_a_trial_that_waits_for_what_others_use_is_said(cluster, capsys):
     def group(state: str, *bundles: dict[str, float]) -> dict[str, object]:
         return {"state": state, "bundles": dict(enumerate(bundles))}
