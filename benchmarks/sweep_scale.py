@@ -45,7 +45,7 @@ METRICS = [f"{name}@{k}" for name in ("hr", "ndcg") for k in (5, 10, 20)]
 class FakeTrial(tune.Trainable):
     """Reports, without any training, what a trial reports: the metrics climb to a height that the point decides."""
 
-    def setup(self, config: dict[str, Any], epochs: int, start_seconds: float = 40.0) -> None:
+    def setup(self, config: dict[str, Any], epochs: int, start_seconds: float) -> None:
         self.epochs = epochs
         self.reset_config(config)
         time.sleep(start_seconds)

@@ -45,7 +45,7 @@ class CatchUp(Callback):
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         if self.over:
             return
-        found = self.search.record.overview.trials  # once: `find` looks at all of them each time
+        found = self.search.record.overview.trials  # once: a look for each trial takes a while
         for trial in trials:
             known = found.get(trial.trial_id)
             if known is not None and not (known.state == "running" and trial.is_finished()):
