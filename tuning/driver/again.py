@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from fame.artifacts.lease import Lease
 from tuning.storage.layout import Storage
-from tuning.study.reading import Reader
+from tuning.study.reading import read_trials
 
 MOST = 3
 """Most starts of Ray in a row without an epoch in between."""
@@ -43,7 +43,7 @@ class Again:
 
     def known_epochs(self) -> int:
         """Return the epochs that the study knows."""
-        return sum(len(trial.curve) for trial in Reader(self.storage.study, self.storage.name).trials())
+        return sum(len(trial.curve) for trial in read_trials(self.storage.study, self.storage.name))
 
 
 def command(typed: Sequence[str], name: str) -> list[str]:

@@ -60,21 +60,12 @@ def open_read_only(path: Path) -> JournalStorage:
     return JournalStorage(ReadOnlyJournal(path))
 
 
-class Reader:
-    """Reads the trials of the study `name` at `path` again and again. It shares nothing with the driver's search."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-        self._study: optuna.Study | None = None
-
-    def trials(self) -> list[SweepTrial]:
-        """Return all trials that were proposed to Tune, lost ones too. None before the study has begun."""
-        if self._study is None:
-            try:
-                self._study = optuna.load_study(study_name=self.name, storage=open_read_only(self.path))
-            except (FileNotFoundError, KeyError):
-                return []
-        return all_trials(self._study)
+def read_trials(path: Path, name: str) -> list[SweepTrial]:
+    """Return all trials of the study `name` that were proposed to Tune, lost ones too. None before the study has begun."""
+    try:
+        return all_trials(optuna.load_study(study_name=name, storage=open_read_only(path)))
+    except (FileNotFoundError, KeyError):
+        return []
 
 
 def tracked_of(study: optuna.Study) -> Mapping[str, str] | None:
