@@ -1,4 +1,4 @@
-"""What new items are worth: `python -m benchmarks.cold_items --data-dir FOLDER`.
+"""Measures how well new items are recommended: `python -m benchmarks.cold_items --data-dir FOLDER`.
 
 A tenth of the items is hidden from a training that starts items from text. Then the model gets them by their texts
 (`fame.serving.new_items`), and ranks the newest item of each user among all items, and among the hidden ones alone. Beside it

@@ -1,9 +1,9 @@
 """Training on one GPU: `python -m benchmarks.gpu` (`--device cpu --users 300` tries it without one).
 
 Needs torch alone. Beauty's size (D 64, 2 blocks, H 2, N 4, T 50) at the default batch and at larger ones, and
-5-core ml-20m's size at T 200. The roofline of an epoch is the larger of its products' FLOPs over the speed of one
-large product and the bytes that its optimiser, loss and products must move over the speed of a large copy,
-both measured in the same run; the fused attention kernel's own work is left out.
+5-core ml-20m's size at T 200. The roofline of an epoch is the larger of two times, both measured in the same run. One
+is its products' FLOPs over the speed of one large product. The other is the bytes that its optimiser, loss and products
+must move over the speed of a large copy. The fused attention kernel's own work is left out.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def product_flops(call: Call) -> float:
 
 
 def product_bytes(call: Call) -> float:
-    """Of both operands; a result may stay where the next operation finds it."""
+    """Count both operands; a result may stay where the next operation finds it."""
     return float(sum(prod(shape) * dtype.itemsize for shape, dtype in operands(call)))
 
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing things side by side, and a result as a table and a JSON file.
+"""The common part of all benchmarks: timing things side by side, and a result as a table and a JSON file.
 
 The machines are noisy, so no number stands alone: whatever is compared runs in turns within one
 process, and the medians are divided.
@@ -43,7 +43,7 @@ class Row:
         return None if self.at_most is None else self.value <= self.at_most
 
     def cells(self) -> tuple[str, str, str, str]:
-        """What, value, target, and whether it is reached, as text."""
+        """Return name, value, target, and whether it is reached, as text."""
         target = f"≥ {self.at_least:g}" if self.at_least is not None else ""
         target = f"≤ {self.at_most:g}" if self.at_most is not None else target
         reached = {True: "yes", False: "NO", None: ""}[self.reached]

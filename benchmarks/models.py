@@ -1,9 +1,10 @@
 """An epoch of each model beside SASRec's: `python -m benchmarks.models [--data-dir FOLDER] [--models NAME …]`.
 
 Beauty, every model with its default settings, 64 sequences a step, and what it does before an epoch (clusters, an index)
-counted in. Models take turns. With `--python`, the interpreter of RecBole's environment (`benchmarks/peers/recbole_epoch.py`
-says how to make it), an epoch of those that RecBole has is timed there, too, on some steps, and ours with as many pairs
-a step. (An epoch of BERT4Rec is a row for each user here, and one for each pair there.)
+counted in. Models take turns. `--python` names the interpreter of RecBole's environment
+(`benchmarks/peers/recbole_epoch.py` says how to make it). Then an epoch of the models that RecBole has is timed there,
+too, on some steps, and ours with as many pairs a step. (An epoch of BERT4Rec is a row for each user here, and one for
+each pair there.)
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PAIRS = 6_000
 """Pairs that are timed at a time."""
 REFERENCE = "sasrec"
 RECBOLE = {"bert4rec": "BERT4Rec", "core": "CORE", "gru4rec": "GRU4Rec", "sasrec": "SASRec"}
-"""What RecBole calls the models that it has."""
+"""RecBole's names of the models that it has."""
 
 
 def main() -> None:

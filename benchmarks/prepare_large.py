@@ -25,7 +25,7 @@ PAPER = 1_000_000_000
 
 
 class Measured(NamedTuple):
-    """What the preparation of so many rows took."""
+    """The time and memory of the preparation of so many rows."""
 
     rows: int
     seconds: float

@@ -1,4 +1,4 @@
-"""What a training costs as it grows: `python -m benchmarks.scaling` (about two minutes; draws docs/scaling.svg).
+"""Measures a training's cost as it grows: `python -m benchmarks.scaling` (about two minutes; draws docs/scaling.svg).
 
 One quantity at a time is changed from FAME D 64, 2 blocks, H 2, N 4, T 50 on histories of Beauty's size:
 items, users, history length, heads, experts, width, workers. Training is microseconds a (history → next

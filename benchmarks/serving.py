@@ -1,9 +1,9 @@
-"""What an answer costs: `python -m benchmarks.serving [--model DIR]`, of a model that a training or a sweep exported.
+"""Measures the time of an answer: `python -m benchmarks.serving [--model DIR]`, of a model that a training or a sweep exported.
 
 Histories are those of users of its dataset, the answer is the top 10, through the code that is served
 (`fame.recommend.Recommender`), two threads: one user at a time (latency), and batches (users a second). First with the
-model's own catalogue, also by a real `mlflow models serve` over HTTP; then with a million items, which are the model's own
-many times over with noise, by exact scores of all of them and through an index (`fame.index`). Without `--model` one is
+model's own catalogue, also by a real `mlflow models serve` over HTTP. Then with a million items, the model's own many
+times over with noise: by exact scores of all of them, and through an index (`fame.index`). Without `--model` one is
 trained for an epoch on synthetic data with as many items as Beauty.
 """
 
@@ -83,7 +83,7 @@ def nearest(table_VD: Tensor) -> float:
 
 
 def milliseconds(work: Work, batches: Sequence[list[list[int]]]) -> np.ndarray:
-    """Of each batch, after the first few."""
+    """Return the milliseconds of each batch, after the first few."""
     took = []
     for batch in batches:
         began = time.perf_counter()

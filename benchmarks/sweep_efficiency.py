@@ -1,4 +1,4 @@
-"""What the platform adds to the training of a sweep: `python -m benchmarks.sweep_efficiency [--quick]`.
+"""Measures what the platform adds to the training of a sweep: `python -m benchmarks.sweep_efficiency [--quick]`.
 
 Real sweeps (Ray, Tune, Optuna, MLflow) of trials that all train equally long, with one worker a trial and with two. The share
 of the sweep spent on training counts from the start of the command to its end. CPU time is that of all processes, against
@@ -45,7 +45,7 @@ QUICK = {"trials": 4, "seconds": 6.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep took."""
+    """The times of a sweep."""
 
     wall_seconds: float
     cpu_seconds: float

@@ -1,4 +1,4 @@
-"""What a start from text is worth: `python -m benchmarks.text_start --data-dir FOLDER [--seeds 3]`.
+"""Measures what a start from text is worth: `python -m benchmarks.text_start --data-dir FOLDER [--seeds 3]`.
 
 Trains FAME with equal settings and seeds from three starts of the items: random, the principal components of
 their text vectors, and the contrastive stage (FAME+). Validation and test NDCG@10, over all users and by how

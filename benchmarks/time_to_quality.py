@@ -1,10 +1,10 @@
 """How long until a search has found a good configuration: `python -m benchmarks.time_to_quality --data-dir FOLDER`.
 
-SASRec on Beauty, until an epoch of any trial has at least the mark in validation NDCG@10: by a sweep, and by a bare Optuna
-loop over `fame.training.fit` in one process, with the same space, sampler and seed. Time counts from the start of the
-command, CPU time is that of all processes. With `--rectools`, `--replay` or `--recbole`, the interpreters of their own
-environments (`benchmarks/peers`), a search with their SASRec is estimated: the epochs of the bare loop times the measured CPU
-time of their epoch.
+SASRec on Beauty, until an epoch of any trial has at least the mark in validation NDCG@10. A sweep is compared with a
+bare Optuna loop over `fame.training.fit` in one process, with the same space, sampler and seed. Time counts from the
+start of the command, CPU time is that of all processes. `--rectools`, `--replay` and `--recbole` name the interpreters
+of their own environments (`benchmarks/peers`). Then a search with their SASRec is estimated: the epochs of the bare
+loop times the measured CPU time of their epoch.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SPACE = {
         "model.attention_dropout": {"low": 0.0, "high": 0.6, "step": 0.1},
     },
 }
-"""What SASRec has in all these libraries, with the width of the measured epochs."""
+"""The settings that SASRec has in all these libraries, with the width of the measured epochs."""
 SCHEDULERS = ("none", "asha")
 """`none` trains what the bare loop trains; `asha` is a sweep's default."""
 POLL_SECONDS, LEAVE_SECONDS = 0.5, 120.0

@@ -1,4 +1,4 @@
-"""What the start of a trial costs: `python -m benchmarks.trial_start [--trials N]`.
+"""Measures the start of a trial: `python -m benchmarks.trial_start [--trials N]`.
 
 Trials of a tiny model in one slot on real Ray and Tune. The start is the time from the moment at which Tune asks for the
 trial to its first report, without the training and evaluation of that epoch.

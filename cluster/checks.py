@@ -38,7 +38,7 @@ def check_answers(nodes: Nodes) -> list[Finding]:
 
 
 def check_machines(machines: Mapping[Node, Any], needs: Needs, here: Machine) -> list[Finding]:
-    """What is to be said of each machine, and whether all have the packages and the code of this one."""
+    """Return findings on each machine, and on whether all have the packages and the code of this one."""
     found: dict[str, dict[Node, list[Finding]]] = {}
     for node, machine in machines.items():
         if isinstance(machine, Exception):

@@ -1,4 +1,4 @@
-"""What the doctor asks of one node: an actor that lives there.
+"""The doctor's probe of one node: an actor that lives there.
 
 It is sent by value, since the nodes get `fame` and `tuning`, but not this package.
 """

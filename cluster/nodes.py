@@ -59,7 +59,7 @@ class Nodes:
         return [node for node in self.probes if node not in self.silent]
 
     def ask(self, call: Callable[[Any, Node], Any]) -> dict[Node, Any]:
-        """What each node answers to a call of its probe; an exception that the call raised is an answer, too."""
+        """Return each node's answer to a call of its probe. An exception that the call raised is an answer, too."""
         calls = {call(self.probes[node], node): node for node in self.answering}
         ready, late = ray.wait(list(calls), num_returns=len(calls), timeout=self.seconds) if calls else ([], [])
         self.silent |= {calls[ref]: f"does not answer within {self.seconds:g} s" for ref in late}

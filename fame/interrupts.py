@@ -1,7 +1,7 @@
 """Ctrl-C while a command still imports: one line and exit code 130, without a traceback.
 
-An exception in the middle of an import can be swallowed or turned into another one, so nothing is raised then: the process
-has done nothing yet and ends at once.
+An exception in the middle of an import can be swallowed or turned into another one. So nothing is raised then. The
+process has done nothing yet, and ends at once.
 """
 
 from __future__ import annotations

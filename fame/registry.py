@@ -1,7 +1,7 @@
 """Names for models and datasets: an extension is one class and one `register` line.
 
-A registry imports the modules that ship with `fame`, and those of `fame.extensions`, when it is first asked, so that
-`import fame.registry` costs nothing and nothing has to be imported in the right order.
+When it is first asked, a registry imports the modules that ship with `fame`, and those of `fame.extensions`. So `import
+fame.registry` costs nothing, and the order of imports does not matter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Registry(Generic[T]):
         self.modules = list(modules)
         """Modules that are imported when the registry is first asked."""
         self.entries: dict[str, T] = {}
-        """What is registered so far, by name."""
+        """The registered objects so far, by name."""
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator (or plain call) that files an entry under `name`."""

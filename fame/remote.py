@@ -67,7 +67,7 @@ def open_uri(uri: str) -> tuple[FileSystem, str]:
 
 
 def explained(error: BaseException) -> str:
-    """What went wrong, in a few words."""
+    """Return an error in a few words."""
     text = " ".join(str(error).split())
     for words, meaning in FAILURES:
         if any(word in text for word in words):

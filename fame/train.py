@@ -1,7 +1,7 @@
 """Train one configuration without Ray: `python -m fame.train --config FILE`.
 
-Writes the same files as a trial of a sweep: the checkpoint while it trains (the same command goes on
-from it) and the exported model at the end. `--seeds K` repeats the training with K seeds.
+Writes the same files as a trial of a sweep. While it trains, it writes the checkpoint, from which the same command goes
+on. At the end it exports the model. `--seeds K` repeats the training with K seeds.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",  # whatever a page asks for, there is no network
 )
 WAIT_MILLISECONDS = 30_000
-"""Of the page's own clock, which runs as fast as the browser can."""
+"""Milliseconds of the page's own clock, which runs as fast as the browser can."""
 PROBE = """
 <script>
 window.problems = [];
@@ -70,7 +70,7 @@ class Shown:
     """A page in a window."""
 
     width: int
-    """Of the window, in pixels."""
+    """Width of the window in pixels."""
     page_width: int
     too_wide: list[str]
     """Elements that reach beyond the window and cannot be scrolled."""

@@ -1,4 +1,4 @@
-"""What `docs/EXTENDING.md` shows is put where it says, in a copy of the program, and run."""
+"""The files of `docs/EXTENDING.md` are put where it says, in a copy of the program, and run."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def outputs(cell: dict, kind: str) -> str:
-    """What a cell shows, as text or HTML."""
+    """Return the output of a cell, as text or HTML."""
     return "".join(output["data"][kind] for output in cell["outputs"] if kind in output.get("data", {}))
 
 

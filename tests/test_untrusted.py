@@ -61,14 +61,14 @@ def yaml_bomb(mark: Path) -> str:
 
 
 def torch_bomb(mark: Path) -> bytes:
-    """What `torch.save` writes."""
+    """Return the bytes that `torch.save` writes."""
     buffer = io.BytesIO()
     torch.save({"weights": Bomb(mark)}, buffer)
     return buffer.getvalue()
 
 
 def numpy_bomb(mark: Path) -> bytes:
-    """What `np.save` writes of objects."""
+    """Return the bytes that `np.save` writes of objects."""
     buffer = io.BytesIO()
     np.save(buffer, np.array([Bomb(mark)], dtype=object), allow_pickle=True)
     return buffer.getvalue()
@@ -279,7 +279,7 @@ NAMES = st.one_of(
 @example("..")
 @example("a/../../b")
 def test_a_name_stays_below_its_folder(name: str) -> None:
-    """Of a dataset in the cache, and of a sweep in its storage."""
+    """So do the folder of a dataset in the cache, and that of a sweep in its storage."""
     root = Path("/somewhere/of/all")
     for safe in (file_name(name), plain_name(name)):
         assert (root / safe).resolve().parent == root and safe not in ("", ".", "..") and "\0" not in safe

@@ -28,7 +28,7 @@ class Command:
 
     module: str
     about: str
-    """What it does, in half a line."""
+    """The command's purpose in half a line."""
 
 
 COMMANDS = {

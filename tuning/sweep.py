@@ -1,7 +1,7 @@
 """Search the best configuration: `python tuning/sweep.py [--dataset NAME | --data FILE …]`.
 
-Everything that can be wrong is found before anything starts; then Optuna proposes, Ray Tune runs and
-stops, MLflow records, and the best configuration is exported, also after Ctrl-C.
+All checks come before anything starts. Then Optuna proposes, Ray Tune runs and stops, and MLflow records. The best
+configuration is exported, also after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def build(case: Case, folder: str) -> torch.nn.Module:
 
 @torch.no_grad()
 def scores(model: torch.nn.Module, case: Case, items: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Of the items 1..V for every history."""
+    """Return the scores of the items 1..V for every history."""
     before = np.ones((len(items), 1 if case.recbole == "BERT4Rec" else 0), dtype=items.dtype)
     rows: dict[str, Any] = {
         model.ITEM_SEQ: torch.from_numpy(np.concatenate([before, items], axis=1)),

@@ -1,8 +1,8 @@
 """FAME the way its equations read, as a speed peer: what the identities of `fame` save.
 
-Loops over heads and experts, a [T, T] attention for each, every history padded to the full length, one
-matrix of scores over all items for each head, and a cross entropy over the padded positions, too.
-Dropout, layer norms and residuals are where `fame.models.layers.blocks` has them by default.
+It loops over heads and experts, with a [T, T] attention for each. Every history is padded to the full length. Each head
+has a matrix of scores over all items, and the cross entropy counts the padded positions, too. Dropout, layer norms and
+residuals are where `fame.models.layers.blocks` has them by default.
 
 Letters: B batch, T time, D width, K width of a head, V items.
 """

@@ -1,4 +1,4 @@
-"""What the scripts have in common that time another library in its environment: standard library, numpy and torch alone.
+"""The common part of scripts that time another library in its environment: standard library, numpy and torch alone.
 
 The data lie in a folder: `values.npy` (int32 [P], items 1..V) and `offsets.npy` (int64 [U+1]); the history of user u is
 values[offsets[u]:offsets[u+1]], oldest first. A script's last line of output is its result as JSON.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 MIN_ITEMS = 3
-"""Of a user: one to learn from, one for validation, one for the test."""
+"""Fewest items of a user: one to learn from, one for validation, one for the test."""
 
 
 def options(about: str | None, batch_size: int, batch: str) -> argparse.ArgumentParser:
@@ -84,7 +84,7 @@ def about(args: argparse.Namespace, versions: dict[str, str]) -> dict[str, Any]:
 
 
 def measure(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What `work` returns, its seconds, and its CPU seconds (on one thread, fewer mean a busy machine)."""
+    """Return the result of `work`, its seconds, and its CPU seconds (on one thread, fewer mean a busy machine)."""
     began, began_cpu = time.perf_counter(), time.process_time()
     result = work()
     return result, time.perf_counter() - began, time.process_time() - began_cpu

@@ -10,9 +10,9 @@ declared dependencies ray, thop, plotly and tabulate are left out: what is impor
     OMP_NUM_THREADS=1 /tmp/recbole-venv/bin/python -m benchmarks.peers.recbole_epoch --data FOLDER
 
 FOLDER is that of `benchmarks/peers/peer.py`. Preparing the dataset is not timed,
-nor is one first training step (it pays for allocations once, not once an epoch). RecBole differs from `fame` in
-two points: its rankings keep the items of the history (it has no switch for sequential models), and of a user
-with three items it trains on the second, and does not validate. All its models train on a row for each pair, BERT4Rec too.
+nor is one first training step (it pays for allocations once, not once an epoch). RecBole differs from `fame` in two
+points. Its rankings keep the items of the history (it has no switch for sequential models). And of a user with three
+items it trains on the second, and does not validate. All its models train on a row for each pair, BERT4Rec too.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
 
 
 def without_seed(configuration: dict[str, Any]) -> dict[str, Any]:
-    """What the seeds of a row have in common; products of the loss may differ in precision."""
+    """Return the settings that a row's seeds have in common. Products of the loss may differ in precision."""
     tree = deciding(experiment_from_dict(configuration))
     train = {key: value for key, value in tree["train"].items() if key != "precision"}
     return {**tree, "seed": None, "train": train}

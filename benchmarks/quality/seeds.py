@@ -1,4 +1,4 @@
-"""What one training of a row has reached: a JSON file, and the ranks of its users beside it.
+"""The result of one training of a row: a JSON file, and the ranks of its users beside it.
 
     benchmarks/results/quality/DATASET/ROW-SEED.json     metrics, configuration, where it comes from
     benchmarks/results/quality/DATASET/ROW-SEED.npz      rank of every user's held-out item
@@ -65,7 +65,7 @@ def write(path: Path, content: Mapping[str, Any], ranks: Ranks) -> None:
 
 
 def read(path: Path) -> SeedResult:
-    """What `write` wrote."""
+    """Return the result that `write` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         parts: dict[Part, Tensor] = {part: torch.from_numpy(arrays[part] / np.float32(2)) for part in PARTS}

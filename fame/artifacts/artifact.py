@@ -1,4 +1,4 @@
-"""What a stage leaves for the next one, in one checkpoint file with a digest of its content."""
+"""The result of a stage for the next one, in one checkpoint file with a digest of its content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Artifact:
     history: list[dict[str, Any]]
     """The stage's epoch reports as plain values; none for a stage without epochs."""
     seconds: float
-    """What computing it took."""
+    """Seconds that the computation took."""
 
     def save(self, folder: Folder, name: str) -> None:
         header = {"name": name, "history": self.history, "seconds": self.seconds}

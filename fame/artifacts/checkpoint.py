@@ -1,8 +1,8 @@
 """A training's state in one file that is either whole or not there.
 
-Tensors and a JSON header (as safetensors metadata) go to a temporary file beside the target, which
-then replaces it: a reader sees the old state or the new one. Reading never runs code from the file. The library writes a
-file from two copies of all its tensors, and a table of ten million items is large. So it is written here, a tensor at a time.
+Tensors and a JSON header (as safetensors metadata) go to a temporary file, which then replaces the target. So a reader
+sees the old state or the new one. Reading never runs code from the file. The library writes a file from two copies of
+all its tensors, and a table of ten million items is large. So it is written here, a tensor at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who computes a missing artifact: the first one that asks; the others wait, and take over what it leaves."""
+"""Claims on missing artifacts: the first process that asks computes one; the others wait, and take over its result."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A place for artifacts and leases that several processes reach at once.
 
-`LocalFolder` is one on a file system, shared between nodes or not: it relies on renaming and on
-creating a file exclusively, which network file systems have too, and not on locks of the kernel.
-`tuning.storage.remote_folder` has object stores.
+`LocalFolder` is one on a file system, shared between nodes or not. It relies on renaming and on creating a file
+exclusively. Network file systems have both. It needs no locks of the kernel. `tuning.storage.remote_folder` has object
+stores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fame.artifacts.checkpoint import load_checkpoint, save_checkpoint
 
 
 class Folder(Protocol):
-    """What artifacts and leases need."""
+    """The operations that artifacts and leases need from a folder."""
 
     def save(self, name: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
         """Write a file that is either whole or not there, in place of one that is."""

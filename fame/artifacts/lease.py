@@ -1,9 +1,9 @@
 """The right to compute something that other processes, here or on other machines, then need not.
 
 A lease is a small file that its owner rewrites every few seconds. Who waits compares the text, not
-times: nodes' clocks differ. If it has not changed for long, the owner is taken for dead, and the one
-who creates the file of the next number first is the new owner; creating is all that has to be atomic.
-On the owner's own machine its death is seen at once.
+times: nodes' clocks differ. If it has not changed for long, the owner counts as dead. Then the first process that
+creates the file of the next number is the new owner. Only the creation has to be atomic. On the owner's own machine its
+death is seen at once.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Lease:
         return True
 
     def holder(self) -> dict[str, Any] | None:
-        """Who has the lease now: `host`, `machine`, `pid`, and a `beat` that counts on; None if nobody is known to."""
+        """Return the lease's owner: `host`, `machine`, `pid`, and a `beat` that counts on; None if nobody is known to."""
         names = sorted(self.folder.names(self.prefix))
         return _parsed(self.folder.read(names[-1])) if names else None
 

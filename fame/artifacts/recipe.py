@@ -1,4 +1,4 @@
-"""What decides a stage's result, and the key that its artifact is stored under."""
+"""The settings that decide a stage's result, and the key that its artifact is stored under."""
 
 from __future__ import annotations
 

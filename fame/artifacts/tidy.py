@@ -1,4 +1,4 @@
-"""What killed processes leave in a folder of artifacts: leases, and files that were being written."""
+"""Removes what killed processes leave in a folder of artifacts: leases, and files that were being written."""
 
 from __future__ import annotations
 

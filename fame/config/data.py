@@ -76,8 +76,8 @@ class SplitConfig(Section):
 class DataConfig(Section):
     """Where the interactions come from and how they are prepared.
 
-    A preparation field left at None is filled by the dataset's recipe, so that the configuration
-    of a loaded dataset (and of every exported experiment) has all of them.
+    The dataset's recipe fills preparation fields that are None. So the configuration of a loaded dataset, and of every
+    exported experiment, has all of them.
     """
 
     section: ClassVar[str] = "data"
@@ -92,7 +92,7 @@ class DataConfig(Section):
     columns: dict[str, str] | None = None
     """Column of `path` for each role, by name or number: user, item, time and, optionally, rating."""
     separator: str | None = None
-    """What separates the columns of delimited text; None is found out."""
+    """The separator of columns in delimited text; None: the reader finds it out."""
     encoding: str | None = None
     """Text encoding of `path` and `items`; None is UTF-8, or what the file's first bytes say."""
     where: str | None = None
@@ -120,7 +120,7 @@ class DataConfig(Section):
     repeats: Literal["keep", "drop"] | None = None
     """Repeated user-item pairs: keep all, or only the first of each."""
     split: SplitConfig = field(default_factory=SplitConfig)
-    """Which interactions are for training, validation and test."""
+    """Division of the interactions into training, validation and test."""
     max_length: Count = 50
     """T: the most recent items of a history that a model sees."""
     fingerprint: str | None = None

@@ -56,7 +56,7 @@ Fraction = Annotated[float, Range(low=0, high=1, open_low=True)]
 
 
 class Section:
-    """What the sections of an experiment have in common."""
+    """Base class of an experiment's sections."""
 
     section: ClassVar[str]
     """Its key in an experiment."""

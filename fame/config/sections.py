@@ -2,11 +2,11 @@
 
 Every section is a dataclass whose fields are the keys of the YAML; `Experiment` holds them all.
 Anything in the tree can be set from the command line (`--set model.heads=4`) and searched by a
-sweep. Ranges are checked here, names and types when a tree is read (`fame.config.tree`); each error
-is a `UserError` that names the key, the value and the rule.
+sweep. Ranges are checked here, names and types when a tree is read (`fame.config.tree`). Each error is a `UserError`
+that names the key, the value and the rule.
 
-The `model` section belongs to the model that its `name` selects: the class registered under that
-name in `fame.registry.models` says with its attribute `Config` which dataclass describes it.
+The `model` section belongs to the model that its `name` selects. That model's class (`fame.registry.models`) names the
+section's dataclass in its attribute `Config`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class EvaluateConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Section):
-    """What the `model` section of every model has; a model's own `Config` derives from it."""
+    """The fields that every model's `model` section has. A model's own `Config` derives from it."""
 
     section: ClassVar[str] = "model"
 

@@ -104,9 +104,9 @@ def key_lines(content: bytes) -> dict[str, int]:
 
 
 OF_VALUES = (ValueError, AttributeError, TypeError, OverflowError)
-"""What PyYAML raises for a value that is not of its tag, such as the dates 2024-13-01 and `!!timestamp x`."""
+"""Errors of PyYAML for a value that is not of its tag, such as the dates 2024-13-01 and `!!timestamp x`."""
 MERGE = "tag:yaml.org,2002:merge"
-"""What YAML calls the key `<<`, which may stand more than once."""
+"""YAML's tag of the key `<<`, which may stand more than once."""
 
 
 class _RepeatedKey(ValueError):

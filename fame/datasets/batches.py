@@ -46,7 +46,7 @@ class Batch:
     row_count: int
     """Rows of the whole batch, over all workers."""
     share: Share
-    """Which of them these are."""
+    """This worker's share of these rows."""
 
     @property
     def last_R(self) -> Tensor | slice:
@@ -65,7 +65,7 @@ class Batch:
         return numbers[rank::size] if len(self.targets_R) else numbers[:1]
 
     def all_rows(self, own_B: Tensor) -> Tensor:
-        """What all workers have for their rows, [row_count, …], in the batch's order; gradients go back to each.
+        """Return all workers' values for their rows, [row_count, …], in the batch's order. Gradients go back to each.
 
         own: [B, …], or without rows on a worker that has none. All workers must call it, in the same order.
         """

@@ -55,7 +55,7 @@ class Dataset:
     source: str
     """Where the data came from, for a person."""
     notes: tuple[str, ...]
-    """What a person should know about the preparation: users left out, items without text."""
+    """Lines for the user about the preparation: users left out, items without text."""
     fingerprint: str
     items_fingerprint: str
     folder: Path | None = None
@@ -193,7 +193,7 @@ class Dataset:
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """Those that are not None."""
+    """Return the values that are not None."""
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -219,7 +219,7 @@ def statistics(sequences: Sequences, steps: list[dict[str, Any]]) -> dict[str, A
 
 
 def roles(dataset: Dataset, facets: Sequence[str] | None = None) -> str:
-    """Which columns of own data are used as what, such as `user = customer, item = sku; of items: title, category`."""
+    """Return how columns of own data are used, such as `user = customer, item = sku; of items: title, category`."""
     columns = ", ".join(f"{role} = {name}" for role, name in dataset.statistics.get("columns", {}).items())
     items = f"; of items: {', '.join(dataset.items.columns)}" if dataset.items.columns else ""
     named = f"; facets: {', '.join(facets or dataset.facets)}" if facets or dataset.facets else ""
@@ -227,7 +227,7 @@ def roles(dataset: Dataset, facets: Sequence[str] | None = None) -> str:
 
 
 def dropped(statistics: Mapping[str, Any]) -> str:
-    """What the preparation left out, such as `44,672 rows read; 4,832 and 1 user by first of each pair`."""
+    """Return what the preparation left out, such as `44,672 rows read; 4,832 and 1 user by first of each pair`."""
     parts = []
     for before, after in itertools.pairwise(statistics["steps"]):
         rows, users = before["actions"] - after["actions"], before["users"] - after["users"]

@@ -1,4 +1,4 @@
-"""What the catalogue says about a dataset, and the shapes that sources hand to the preparation.
+"""Entries of the catalogue of datasets, and the shapes that sources hand to the preparation.
 
 A dataset is one `DatasetEntry`: its recipes, its facets, the paper's figures, and an `Origin` that knows
 how to find the data. Whatever differs between datasets is a value or an object in the entry.
@@ -47,7 +47,7 @@ class PaperRow:
     average_length: float | None = None
     density_percent: float | None = None
     note: str = ""
-    """Which of the figures is a misprint."""
+    """Says which figure is a misprint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Chunk:
     read: int = 0
     """Rows of the user's table that were read for it."""
     kept: int = 0
-    """Those of them for which the user's condition holds."""
+    """Rows read for which the user's condition holds."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -104,7 +104,7 @@ class Raw:
     columns: Mapping[str, str] = field(default_factory=dict)
     """The column of each role, as far as it is read; complete once everything is read."""
     notes: Callable[[], list[str]] = list
-    """What to tell about the source, once everything is read."""
+    """Lines for the user about the source, once everything is read."""
 
 
 @dataclass(frozen=True, kw_only=True)

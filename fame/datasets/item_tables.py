@@ -91,7 +91,7 @@ def labels(value: Any) -> list[str]:
 
 
 def item_id_column(table: FileTable, item_column: str, given: str | None) -> str:
-    """Which column of an item table holds the ids: the one given, else one with the name it has in the interactions."""
+    """Return the column of ids in an item table: the one given, else one with the name it has in the interactions."""
     if given is not None:
         return find_column(table, given, "item id")
     choices = [item_column, *ITEM_ID_NAMES]

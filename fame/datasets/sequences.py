@@ -74,7 +74,7 @@ class Sequences:
         return self.test if part == "test" else self.validation
 
     def known(self, part: Part) -> np.ndarray:
-        """Which places of `values` lie before a part, bool, [P]."""
+        """Return whether each place of `values` lies before a part, bool, [P]."""
         ends = self.history_ends(part)
         runs = np.stack([ends - self.offsets[:-1], self.offsets[1:] - ends], axis=1)
         return np.repeat(np.tile([True, False], len(self)), runs.ravel())
@@ -103,7 +103,7 @@ class Targets:
 
 
 def known_items(sequences: Sequences, part: Part) -> np.ndarray:
-    """Which item numbers occur before a part, whoever met them, bool, [V + 1]."""
+    """Return whether each item number occurs before a part, for any user, bool, [V + 1]."""
     return _counts(sequences, sequences.known(part)) > 0
 
 

@@ -250,7 +250,7 @@ def _usual_names(table: ItemTable, title: str | None) -> ItemTable:
 
 
 def reading(config: DataConfig) -> Reading:
-    """What the configuration says about delimited files."""
+    """Return the configuration's settings for delimited files."""
     numbers = [name for role, name in (config.columns or {}).items() if role in ROLES]
     numbered = bool(numbers) and all(name.isascii() and name.isdigit() for name in numbers)
     time = (config.columns or {}).get("time")

@@ -71,7 +71,7 @@ def _bound(split: SplitConfig, part: Part, ordered_P: np.ndarray, parser: TimePa
 
 
 def split_statistics(sequences: Sequences, split: SplitConfig, begins: Mapping[str, str]) -> dict[str, Any]:
-    """What a split leaves, part by part. `begins`: when the parts begin, where times divide them."""
+    """Return the figures of each part of a split. `begins`: when the parts begin, where times divide them."""
     known = sequences.known("validation")
     found: dict[str, Any] = {"by": str(split), "training": {"interactions": int(known.sum())}}
     for part in PARTS:

@@ -1,9 +1,9 @@
 """Generated interactions with facets that are known: the paper's Figure 1 at any size.
 
-Every item has one label in each of F facets. Every user is driven by one facet and prefers several labels
-in each; what comes next is drawn among the items that carry a preferred label of the driving facet, now and
-then (`noise`, per cent) among all items. So a model that finds the facet can predict, and `truth` tells
-whether it found the right one. Users do not repeat items.
+Every item has one label in each of F facets. One facet drives each user, and a user prefers several labels in each
+facet. The next item is drawn among those with a preferred label of the driving facet. In `noise` per cent of the cases
+it is drawn among all items. So a model that finds the facet can predict, and `truth` tells whether it found the right
+one. Users do not repeat items.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What the data was generated from. Row i belongs to the item or user with id i + 1."""
+    """The truth that the data was generated from. Row i belongs to the item or user with id i + 1."""
 
     item_labels: np.ndarray
     """[items, facets], label 0, 1, …; named `label_word(facet, label)` in the column `facet_<f>`."""

@@ -2,11 +2,11 @@
 
 Letters: B users of a batch, N targets, V items, D width, K places of a list.
 
-Each target of a user is ranked among all items by its score; items of the history are left out (a switch
-keeps them; targets never are left out). Ranks are counted on the device: no sort, no top-k.
-Scores exist a tile at a time, some users × some items, which on CPU stays in cache. With a items scored above a target, b
-below it and c others tied with it, V = a + b + c + 1 and
-Σ_v sign(score_v − score_target) = a − b, so the rank a + c/2 is (V − 1 + Σ sign) / 2: one pass for each target of a user.
+Each target of a user is ranked among all items by its score. Items of the history are left out, unless a switch keeps
+them. Targets are never left out. Ranks are counted on the device: no sort, no top-k. Scores exist a tile at a time,
+some users × some items, which on CPU stays in cache. Let a items score above a target, b below it, and c others tie
+with it. Then V = a + b + c + 1 and Σ_v sign(score_v − score_target) = a − b. So the rank a + c/2 is (V − 1 + Σ sign) /
+2: one pass for each target of a user.
 """
 
 from __future__ import annotations

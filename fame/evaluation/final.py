@@ -31,7 +31,7 @@ TEXT = "text"
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What the final evaluation of a model found."""
+    """The results of a model's final evaluation."""
 
     metrics: dict[Part, dict[str, float]]
     """Metrics of accuracy."""
@@ -97,7 +97,7 @@ def diversity_column(config: EvaluateConfig, items: Items) -> str | None:
 
 
 def item_vectors(experiment: Experiment, items: Items, device: torch.device, report: Report) -> Vectors | None:
-    """What diversity compares of the items, if there is anything."""
+    """Return the items' vectors that diversity compares; None without any."""
     name = diversity_column(experiment.evaluate, items)
     if name == TEXT:
         from fame.text.pretrain import encoded_items

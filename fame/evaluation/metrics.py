@@ -2,9 +2,9 @@
 
 Letters: U users, N targets of all users.
 
-A rank counts from 0: the number of items scored strictly above the target plus half of its ties, so that a model which
-scores everything alike gets the rank of a random order on average. A target that cannot be found has the rank ∞.
-With r_1 ≤ … ≤ r_m the ranks of a user's m targets, and sums over those below k:
+A rank counts from 0. It is the number of items scored strictly above the target plus half of its ties. So a model that
+scores everything alike gets the mean rank of a random order. A target that cannot be found has the rank ∞. With r_1 ≤ …
+≤ r_m the ranks of a user's m targets, and sums over those below k:
 
     HR@k         1 if any is below k, else 0
     recall@k     Σ 1 / m

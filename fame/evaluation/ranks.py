@@ -1,8 +1,8 @@
 """Per-user ranks of a final evaluation, by which two models can be compared user by user.
 
 `ranks.safetensors` of an exported model has the rank of every user's held-out items in validation and test, once for
-each seed, in the order of the prepared data. Its header says on which data (the fingerprint also
-fixes that order) and by which rules they were found: only ranks that agree in both can be compared.
+each seed, in the order of the prepared data. Its header names the data (the fingerprint also fixes that order) and the
+rules. Only ranks that agree in both can be compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RANKS = "ranks.safetensors"
 
 
 def rules(experiment: Experiment) -> dict[str, Any]:
-    """What decides a rank besides the data and the model."""
+    """The rules that decide a rank besides the data and the model."""
     evaluate = experiment.evaluate
     return {
         "split": str(experiment.data.split),

@@ -2,9 +2,9 @@
 
 Letters: U users, R resamples, K distinct values.
 
-Users whose difference is the same are interchangeable, so a resample is drawn as the number of times that each
-distinct value occurs in it: exactly the same distribution as drawing users one by one, at a cost of R·K
-instead of R·U. A metric such as NDCG@10 has few values, and most users have a difference of 0.
+Users with the same difference are interchangeable. So a resample is drawn as the number of times that each of the K
+distinct values occurs in it. The distribution is exactly that of drawing users one by one, at a cost of R·K instead of
+R·U. A metric such as NDCG@10 has few values, and most users have a difference of 0.
 
 All results are about these trained models on users like these; how much another seed changes is another
 question, which several seeds answer.

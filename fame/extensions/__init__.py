@@ -1,7 +1,7 @@
 """Models and datasets of your own, a file each: what lies here is imported when a name is looked up.
 
-There is nothing else to edit (`docs/EXTENDING.md` has a model and a dataset to copy), and the files go wherever the
-package goes: to the workers of a cluster, and into a registered model.
+Nothing else has to be edited; `docs/EXTENDING.md` has a model and a dataset to copy. The files go wherever the package
+goes: to the workers of a cluster, and into a registered model.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Approximate indexes of a model's items, made by `python -m fame.index --model DIR`.
 
 Exact scores read the whole item table for every answer. Here items are in groups around k-means centres (an inverted
-file, by faiss), and a query reads only the groups whose centres are nearest: so many as it takes to find a given share of the
-exact top 10 for users of the dataset. That pays from some hundred thousand items on.
+file, by faiss). A query reads only the groups with the nearest centres. Their number is chosen to find a given share of
+the exact top 10 for users of the dataset. That pays from some hundred thousand items on.
 
     index.safetensors    centres [L, D + 1] and the group of each item [V], with the check sum of the model that they are of
 

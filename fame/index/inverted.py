@@ -26,9 +26,9 @@ PER_GROUP = 64
 class Index:
     """Items in groups. `search` finds about the best of them.
 
-    Queries are no items and items differ in length, so the items whose dot product with a query is largest are not near it. With
-    one more coordinate, sqrt(M² − |x|²) for an item x and 0 for a query, M the length of the longest item, all items have
-    the same length and the best ones are the nearest (Bachrach et al., 2014).
+    Queries are no items and items differ in length, so the items whose dot product with a query is largest are not near
+    it. Each vector gets one more coordinate: sqrt(M² − |x|²) for an item x, with M the length of the longest item, and
+    0 for a query. Then all items have the same length, and the best ones are the nearest (Bachrach et al., 2014).
     """
 
     def __init__(self, table_VD: Tensor, centres_LE: Tensor, groups_V: Tensor, probes: int) -> None:

@@ -77,8 +77,8 @@ class Model:
         before a test item.
 
         Each user's held-out items are ranked among all items. HR@k is the share of users with such an item among the
-        first k, NDCG@k gives the first places more weight: both from 0 to 1. docs/GUIDE.md explains the others. Validation
-        chose the epoch; test was measured once, after it. `fame.evaluation` computes them.
+        first k. NDCG@k gives the first places more weight. Both are from 0 to 1. docs/GUIDE.md explains the others.
+        Validation chose the epoch; test was measured once, after it. `fame.evaluation` computes them.
 
             >>> import fame
             >>> data = fame.Dataset.named("synthetic", size={"users": 60, "items": 30})
@@ -157,9 +157,9 @@ class Model:
     ) -> Model:
         """Return a copy of a model that started from text, which knows new items by their text, too.
 
-        `items` is a table like the one that the model was trained with, or the path of a file: ids and the columns that
-        make the text. Items that the model knows stay as they are. `item_id` names its column of ids. The copy lies in
-        `folder`; without one it goes when the model does, and `save` keeps it.
+        `items` is a table like the one of the training, or the path of a file. It has ids and the columns that make the
+        text. Items that the model knows stay as they are. `item_id` names its column of ids. The copy lies in `folder`;
+        without one it goes when the model does, and `save` keeps it.
 
         Raises `UserError` for a model that did not start from text, a table without new items, and items that are
         repeated or without text.

@@ -1,10 +1,10 @@
-"""What a step minimises: `train.loss`, made from the settings once for a stage.
+"""The loss that a step minimises: `train.loss`, made from the settings once for a stage.
 
 Letters: R rows (predicted positions), S negatives of a step, V items, D width.
 
-An objective is given the model, a query for every row and the rows' targets. The exact softmax reads
-the model's `item_table`; a sampled loss reads only the `item_rows` that it needs, so that the model's
-gradient for the items has rows for the items of the step and no others (`row_gradients`).
+An objective is given the model, a query for every row and the rows' targets. The exact softmax reads the model's
+`item_table`. A sampled loss reads only the `item_rows` that it needs. So the model's gradient for the items has rows
+for the items of the step alone (`row_gradients`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fame.losses.softmax import linear_cross_entropy, product_dtype
 
 
 class ScoresItems(Protocol):
-    """What a loss asks of a model."""
+    """The methods of a model that a loss needs."""
 
     def item_embedding(self) -> nn.Embedding | None: ...
 
@@ -68,7 +68,7 @@ class Softmax(Objective):
 
 
 class Sampled(Objective):
-    """What the losses of `fame.losses.sampled` share: negatives that all rows of a step have in common.
+    """Base class of the losses of `fame.losses.sampled`: all rows of a step share their negatives.
 
     With several workers each draws the same ones, so that a step means the same however many there are.
     """

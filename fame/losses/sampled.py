@@ -3,9 +3,9 @@
 Letters: R rows (predicted positions), S negatives, V items; y_r is the target of row r, s_rv the score
 of item v in row r.
 
-The S negatives v_1 … v_S of a step are drawn with replacement from a proposal q over all items and
-shared by its rows, so that all scores are one matrix product. A negative that happens to be a row's
-target is no negative of that row: its score is set to −∞, which all losses turn into nothing.
+A step draws S negatives v_1 … v_S with replacement from a proposal q over all items. All its rows share them, so all
+scores are one matrix product. A negative that happens to be a row's target is no negative of that row: its score is set
+to −∞, which all losses turn into nothing.
 
 **Sampled softmax** replaces the exact Z_r = Σ_v exp(s_rv) by
 
@@ -15,11 +15,11 @@ which is right on average for every row: over the draws,
 
     E[Z_r] = exp(s_{r,y_r}) + Σ_{v ≠ y_r} S q_v · exp(s_rv) / (S q_v) = Σ_v exp(s_rv).
 
-The target takes no correction, because it is in Z_r with certainty and not by chance; correcting it,
-too, as is common, takes log(S q_y) from its score and so asks for scores that are not those of the
-softmax ("Correcting the LogQ Correction", RecSys 2025). The mask is the other half of the same
-argument: of S draws S q_y are the target, and what is left is S times q without it, so dividing by
-S q_v needs no renormalisation. An item with q_v = 0 would be missing from Z_r for ever: q has none.
+The target takes no correction, because it is in Z_r with certainty and not by chance. It is common to correct it, too.
+That takes log(S q_y) from its score, so the scores are no longer those of the softmax ("Correcting the LogQ
+Correction", RecSys 2025). The mask is the other half of the same argument. Of S draws S q_y are the target. The rest is
+S times q without it, so dividing by S q_v needs no renormalisation. An item with q_v = 0 would be missing from Z_r for
+ever: q has none.
 
 **gBCE** (Petrov & Macdonald, RecSys 2023) weighs the binary cross entropy of the target, so that the
 probabilities are not too high only because most negatives were left out:
@@ -30,11 +30,11 @@ with α = S / (V − 1), the share of the negatives that are drawn. t = 0 is the
 calibration that makes up for the whole sampling, if q is uniform. (The paper's mean over the S + 1
 terms is a sum here: Adam's steps are the same, and `train.clip_norm` means the norm of the sum.)
 
-A probability σ(s) near 1/V needs s near −log V, which a model without a bias per item can only learn by
-turning all items the same way, at the cost of what tells them apart: on Beauty it stays there
-(docs/LOG.md). `fame.losses.objective.Gbce` therefore takes s to be the model's score plus a constant, which
-changes no ranking: log(β / S), with which a model that scores every item 0 is at the minimum of all
-constant ones, to first order. For t = 1 that is −log(V − 1), the probability of an item drawn blindly.
+A probability σ(s) near 1/V needs s near −log V. Without a bias per item, a model can only learn that by turning all
+items the same way. That costs the differences between them: on Beauty it stays there (docs/LOG.md).
+Therefore s in `fame.losses.objective.Gbce` is the model's score plus a constant, which changes no ranking. The constant
+is log(β / S). With it, a model that scores every item 0 is at the minimum of all constant ones, to first order. For t =
+1 that is −log(V − 1), the probability of an item drawn blindly.
 
 **BPR-max** and **TOP1-max** (Hidasi & Karatzoglou, CIKM 2018) compare the target with the highest negatives: each
 weighs as much as a softmax over the row's negatives gives it, w_rj = exp(s_{r,v_j}) / Σ_{k: v_k ≠ y_r} exp(s_{r,v_k}),

@@ -2,9 +2,9 @@
 
 Letters: R rows (predicted positions), C rows of a chunk, V items, D width.
 
-Rows go through in chunks. For each chunk the logits are formed, turned into softmax weights in
-place, and used at once for the gradients of the rows and of the item table, so that memory is
-chunk × V instead of R × V and the logits are computed once instead of twice:
+Rows go through in chunks. The logits of a chunk are formed, and turned into softmax weights in place. The gradients of
+the rows and of the item table use them at once. So memory is chunk × V instead of R × V, and the logits are computed
+once instead of twice:
 
     loss = −Σ_rv t_rv log p_rv,   p_rv = exp(z_r·e_v) / Σ_w exp(z_r·e_w),   t_rv = (1 − ε) [v = y_r] + ε/V
     ∂loss/∂z_r = Σ_v (p_rv − t_rv) e_v,   ∂loss/∂e_v = Σ_r (p_rv − t_rv) z_r
@@ -37,11 +37,10 @@ def linear_cross_entropy(
 
     The first `padding` rows of the table are no items: they have no logit, and a gradient of 0. (A slice
     of the table would do the same, but its gradient is copied into one of the whole table's size.)
-    Logits and softmax weights are held in `dtype`; the sums inside the matrix products and the softmax
-    are float32 (or wider), and so are the returned scalar and the gradients, which have the dtype of
-    `rows`. The value of one row is at most −log of the smallest normal number of `dtype` (87 for
-    float32 and bfloat16); its gradient has no such limit. label_smoothing: ε, the share of a row's target
-    that all items have alike.
+    Logits and softmax weights are held in `dtype`. The sums inside the matrix products and the softmax are float32 (or
+    wider), and so is the returned scalar. The gradients have the dtype of `rows`. The value of one row is at most −log
+    of the smallest normal number of `dtype` (87 for float32 and bfloat16); its gradient has no such limit.
+    label_smoothing: ε, the share of a row's target that all items have alike.
     """
     return _LinearCrossEntropy.apply(rows_RD, table_VD, targets_R, dtype, padding, label_smoothing)
 

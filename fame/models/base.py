@@ -1,4 +1,4 @@
-"""What every sequential recommender of this project offers, and what it may override.
+"""The base class of every sequential recommender, and the methods that a model may override.
 
 Letters: B batch, T time, D model width, H heads = facets, N experts per head, V items, R predicted positions.
 """
@@ -26,7 +26,7 @@ EXACT = Softmax()
 
 @dataclass(frozen=True, kw_only=True)
 class EpochStart:
-    """What a model may look at before an epoch: the same on all workers, and the same when the epoch is repeated."""
+    """Inputs of a model before an epoch: the same on all workers, and the same when the epoch is repeated."""
 
     index: int
     """Number of the epoch within its stage, from 0."""
@@ -35,7 +35,7 @@ class EpochStart:
     batcher: Batcher
     """The stage's training windows (`batcher.windows`), and their items on the device (`batcher.gather`)."""
     generator: np.random.Generator
-    """What the model draws at random in this epoch depends on it alone, and on dropout."""
+    """The source of the model's random draws in this epoch, besides dropout."""
     workers: Workers
 
     def torch_generator(self) -> torch.Generator:
@@ -44,16 +44,16 @@ class EpochStart:
 
 
 class SequentialModel(nn.Module, ABC):
-    """What training, evaluation and serving ask of a model.
+    """The methods that training, evaluation and serving need from a model.
 
     A model is built as `Model(config, item_count, max_length)`, is registered under a name, and says
-    with `Config` which dataclass its `model` section is. It implements `hidden` (a query for every
-    position) and `encode` (for the last one); an item's score is the dot product of a query with its
-    row of `item_table`. A model whose table is an embedding names it with `item_embedding`.
+    with `Config` which dataclass its `model` section is. It implements `hidden` (a query for every position) and
+    `encode` (for the last one). An item's score is the dot product of a query with its row of `item_table`. A model
+    whose table is an embedding names it with `item_embedding`.
 
-    Beyond that it may override `forward` (a loss of its own, or one more), `start_epoch` (to look at the
-    training data before each epoch) and `scorer` (a score that is no dot product). A model without
-    weights is not optimised: it learns in `start_epoch`, and its training is a single epoch.
+    It may also override `forward` (a loss of its own, or one more), `start_epoch` (to look at the training data before
+    each epoch) and `scorer` (a score that is no dot product). A model without weights is not optimised: it learns in
+    `start_epoch`, and its training is a single epoch.
     """
 
     Config: type[ModelConfig]
@@ -88,7 +88,7 @@ class SequentialModel(nn.Module, ABC):
         return None
 
     def experts(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What each expert of each facet attends to, [B, H, N, T], and its weight within the facet, [B, H, N].
+        """Return the attention of each facet's experts, [B, H, N, T], and their weights within the facet, [B, H, N].
 
         None where `facet_queries` is None.
         """

@@ -4,12 +4,12 @@ Letters: B rows, T time, K newest items (places), W distances, V items, D width,
 
     score_v = z·x_v + a Σ_k (1/k) log(1 + C[u_k, v])
 
-u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u at
-a distance d ≤ W, and is 0 but for the `FOLLOWERS` largest of each u. So the facet is an attention over the newest items
-whose values are rows of an item-item table.
+u_k is the k-th newest item of the history. C[u, v] sums 1/d over all pairs of the training parts in which v follows u
+at a distance d ≤ W. Only the `FOLLOWERS` largest of each u are kept; the others are 0. So the facet is an attention
+over the newest items whose values are rows of an item-item table.
 
 The facet joins when items are ranked; training does not know it. Inside the softmax, and with weights that are learned
-or depend on the query, it was no better (docs/log): likelihood makes the weights five times too small for ranking.
+or depend on the query, it was no better (docs/log). The likelihood makes the weights five times too small for ranking.
 
 `fame_memory` is FAME with one more facet, `sasrec_memory` its fair rival.
 """
@@ -46,7 +46,7 @@ TABLE = ("offsets_V1", "items_E", "values_E")
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig(SASRecConfig):
-    """What a model with a memory facet has beside its own settings."""
+    """Settings of the memory facet, beside the model's own."""
 
     memory: NotNegative = 2.0
     """a, the memory's amount; 0 is the model without it."""
@@ -110,7 +110,7 @@ class MemoryFacet(SASRec):
         return MemoryScorer(self.item_table(), self.config.memory, self.offsets_V1, self.items_E, self.values_E)
 
     def facet_queries(self, items_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Those of the model's facets, and one of the memory, whose weight is 1."""
+        """Return the queries of the model's facets, and one of the memory, whose weight is 1."""
         found = super().facet_queries(items_BT, lengths_B)
         if found is None:
             return None

@@ -148,7 +148,7 @@ class SASRec(SequentialModel):
         return self.item_rows(items_BT)
 
     def _embed(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """What the first block reads, [B, T, D]."""
+        """Return the input of the first block, [B, T, D]."""
         x_BTD = self._vectors(items_BT)
         if self.positions is not None:
             position = torch.arange(items_BT.shape[1], device=items_BT.device)

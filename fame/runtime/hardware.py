@@ -1,4 +1,4 @@
-"""What the hardware says about itself, where speed depends on it."""
+"""Properties of the hardware on which speed depends."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def keep_freed_memory() -> None:
 def chunk_bytes(device: torch.device) -> int:
     """Bytes of the blocks in which work on users × items is done on a device.
 
-    On CPU 4 MiB for each thread, at most a quarter of the last-level cache, which other processes use, too
-    (docs/log/2026-11-29-blocks-in-cache.md); on a GPU a sixty-fourth of its memory.
+    On CPU it is 4 MiB for each thread, at most a quarter of the last-level cache, which other processes use, too
+    (docs/log/2026-11-29-blocks-in-cache.md). On a GPU it is a sixty-fourth of its memory.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory // 64

@@ -2,9 +2,10 @@
 
 Letters: V + 1 rows (row 0 is the padding), D width, U rows that a worker asks for, W workers.
 
-Worker r has the rows from r·⌈(V + 1) / W⌉ on. A lookup asks each worker for the rows that it has, and the gradient goes the way
-back: two exchanges of U numbers or rows each, whatever V is. So the table and all that an optimiser keeps for it take
-1/W of the memory on each worker. Workers look up in lockstep: all of them, equally often, in the same order.
+Worker r has the rows from r·⌈(V + 1) / W⌉ on. A lookup asks each worker for the rows that it has. The gradient goes
+back the same way. Each way is two exchanges of U numbers or rows, whatever V is. So the table and all that an optimiser
+keeps for it take 1/W of the memory on each worker. Workers look up in lockstep: all of them, equally often, in the same
+order.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PIECE_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Stretch:
-    """Which of `count` rows lie on which of `size` workers, and which of them on this one."""
+    """The division of `count` rows among `size` workers, and this worker's part."""
 
     count: int
     rank: int
@@ -91,7 +92,7 @@ class Shard:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the whole tensor."""
+        """Shape of the whole tensor."""
         return (self.stretch.count, *self.rows.shape[1:])
 
     def element_size(self) -> int:

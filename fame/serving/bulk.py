@@ -38,13 +38,13 @@ SUFFIXES = (".parquet", ".csv")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is recommended, to whom, by which model."""
+    """A model, its users, and the request for each of them."""
 
     folder: Path
     """The exported model."""
     histories: Histories
     request: Request
-    """What is asked for every user; its history is not looked at."""
+    """The request for every user; its history is not used."""
 
     @property
     def part_count(self) -> int:

@@ -22,7 +22,7 @@ class ItemColumns:
         self._labels, self._numbers = cache(self._read_labels), cache(self._read_numbers)
 
     def matching(self, where: Mapping[str, Any]) -> np.ndarray:
-        """Which items pass all filters of `Request.where`, bool [V]. Raises `UserError` for an unknown column."""
+        """Return whether each item passes all filters of `Request.where`, bool [V]. Raises `UserError` for an unknown column."""
         passed_V = np.ones(self.count, bool)
         for column, wanted in where.items():
             if column not in self.columns:

@@ -1,8 +1,8 @@
 """Why a model recommends what it does: the paper's Figures 7 and 4 for any history.
 
-An explanation says how the gate weighs the facets (Eq. 10), what each facet would recommend alone (P^h, Eq. 8) and
-all together (P = Σ_h g_h P^h, Eq. 11), how the router weighs a facet's experts (Eq. 16), and which items of the
-history each of them attends to (Eq. 13).
+An explanation has the gate's weights of the facets (Eq. 10), and what each facet recommends alone (P^h, Eq. 8) and all
+together (P = Σ_h g_h P^h, Eq. 11). It also has the router's weights of a facet's experts (Eq. 16), and the items of the
+history that each of them attends to (Eq. 13).
 
 Letters: H heads = facets, N experts per facet, T items read, D model width, V items.
 """
@@ -43,7 +43,7 @@ class ExplainedFacet:
     weight: float
     """The gate's g_h."""
     alone: list[Recommendation]
-    """What the facet would recommend by itself; the score is P^h."""
+    """The facet's own recommendations; the score is P^h."""
     experts: list[Expert]
 
 
@@ -57,7 +57,7 @@ class Explanation:
     """Items of the history before those, which it did not read."""
     facets: list[ExplainedFacet]
     items: list[Recommendation]
-    """What is recommended; the score is P."""
+    """The recommended items; the score is P."""
     parts: list[list[float]]
     """g_h · P^h for each of `items` and each facet; a row sums to the item's score."""
 

@@ -153,7 +153,7 @@ def _short_columns(items: Items) -> dict[str, list[str]]:
 
 
 def _summary(found: Mapping[int, Evaluation]) -> dict[str, Any]:
-    """What `metrics.json` has of several seeds: mean, standard deviation and values of every metric."""
+    """Return the entry of several seeds in `metrics.json`: mean, standard deviation and values of every metric."""
     parts: dict[str, Any] = {part: over_seeds([one.metrics[part] for one in found.values()]) for part in PARTS}
     return {"seeds": list(found), **parts}
 

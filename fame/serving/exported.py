@@ -29,7 +29,7 @@ TEXT_MAP = "text_map."
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """What serving needs to know of the items; item number i is entry i − 1 of each list."""
+    """Ids and columns of the items, for serving. Item number i is entry i − 1 of each list."""
 
     ids: list[int | str]
     titles: list[str]

@@ -1,4 +1,4 @@
-"""What each user has done, as an exported folder keeps it: `users.safetensors`.
+"""The users' histories in an exported folder: `users.safetensors`.
 
 With it the model recommends to its users without the data that it was trained on. The file holds no more than ids, and may
 be removed from a folder that is handed on.
@@ -77,7 +77,7 @@ def write_histories(path: Path, histories: Histories) -> None:
 
 
 def read_histories(path: Path, item_count: int) -> Histories:
-    """What `write_histories` wrote. Raises `UserError` for a file that is damaged or of another catalogue."""
+    """Return the histories that `write_histories` wrote. Raises `UserError` for a file that is damaged or of another catalogue."""
     tensors, _ = load_checkpoint(path)
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
     try:

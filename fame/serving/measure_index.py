@@ -23,7 +23,7 @@ ROUNDS, WARMUP = 50, 5
 
 @dataclass(frozen=True, kw_only=True)
 class IndexWorth:
-    """What an index is worth."""
+    """The quality and speed of an index."""
 
     index: Index
     recall: float

@@ -37,8 +37,8 @@ def with_new_items(folder: Path, place: str, settings: Mapping[str, Any], target
     """Write an exported folder with the items of a table added, in place of one that is there; how many these are.
 
     `settings` are those of `data` that say how to read it, where it is not read like the model's own item table.
-    Raises `UserError` for a model that did not start from text, a table that cannot be read or has no new item, and items that
-    stand there twice or have no text. Known items stay as they are.
+    Raises `UserError` for a model that did not start from text, for a table that cannot be read or has no new item, and
+    for items that occur twice or have no text. Known items stay as they are.
     """
     from fame.text.pretrain import text_vectors_of
 

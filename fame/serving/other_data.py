@@ -21,7 +21,7 @@ from fame.serving.exported import ExportedModel
 
 @dataclass(frozen=True, kw_only=True)
 class OtherDataResult:
-    """What a model is worth on other data: the metrics of its test part."""
+    """A model's metrics on the test part of other data."""
 
     metrics: dict[str, float]
     lists: dict[str, float]

@@ -176,7 +176,7 @@ def integrated(drawing: Drawing, explanation: Explanation) -> None:
 
 
 def alone(drawing: Drawing, explanation: Explanation) -> None:
-    """What each facet would recommend by itself; what is recommended in the end is bold."""
+    """Draw each facet's own recommendations. Those that all facets together recommend, too, are bold."""
     drawing.text(0, "Each facet alone (bold: also recommended by all together)", size=14, bold=True)
     chosen, side = {item.id for item in explanation.items}, min(PANELS, len(explanation.facets))
     width = WIDTH / side

@@ -56,7 +56,7 @@ def by_length(histories: Sequence[History], max_length: int) -> list[np.ndarray]
 
 
 def padded(histories: Sequence[History], max_length: int) -> tuple[Tensor, Tensor]:
-    """What the model reads of histories: item numbers [B, T], padded on the right with 0, and lengths [B]."""
+    """Return a model's input for histories: item numbers [B, T], padded on the right with 0, and lengths [B]."""
     recent = [history[-max_length:] for history in histories]
     lengths = np.array([len(history) for history in recent])
     items = np.zeros((len(recent), lengths.max()), np.int64)
@@ -129,7 +129,7 @@ def _pairs(excluded: Sequence[History], among: Tensor | None) -> tuple[Tensor, T
 
 
 def in_order(groups: Sequence[np.ndarray], work: Callable[[np.ndarray], Tensor]) -> Tensor:
-    """What `work` makes of groups of places, put back into the order of the places."""
+    """Return the results of `work` for groups of places, in the order of the places."""
     found = torch.cat([work(group) for group in groups])
     back = torch.empty(len(found), dtype=torch.int64)
     back[torch.from_numpy(np.concatenate(groups))] = torch.arange(len(found))

@@ -51,7 +51,7 @@ def own_histories(recommender: Recommender, path: str, settings: Mapping[str, An
 
 
 def chosen_users(recommender: Recommender, path: str, settings: Mapping[str, Any], report: Report) -> Histories:
-    """Those users of the model's data that a table or a list of ids names. Raises `UserError` if it knows none."""
+    """Return the users of the model's data that a table or a list of ids names. Raises `UserError` if it knows none."""
     ids = dict.fromkeys(_user_ids(path, _config(path, settings, recommender.exported.experiment.data)))
     places = [place for id in ids if (place := recommender.users.find(id)) is not None]
     if not places:

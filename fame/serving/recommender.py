@@ -24,7 +24,7 @@ from fame.serving.request import Answer, Id, Recommendation, Request
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a request allows, by item numbers − 1."""
+    """The items that a request allows, by item numbers − 1."""
 
     top: int
     among: Tensor | None
@@ -109,7 +109,7 @@ class Recommender:
         return [number for id in ids if (number := self.number(id)) is not None]
 
     def rule(self, request: Request) -> Rule:
-        """What a request allows. Raises `UserError` for a filter on a column that the items do not have."""
+        """Return the items that a request allows. Raises `UserError` for a filter on a column that the items do not have."""
         exclude = np.unique(np.array(self.known(request.exclude), np.int64)) - 1
         among = None
         if request.candidates is not None or request.where:
@@ -173,7 +173,7 @@ class Recommender:
         return queries_BD, in_order(groups, lambda _: weights.pop(0)) if weights else None
 
     def rows(self, histories: Sequence[History]) -> tuple[Tensor, Tensor]:
-        """What the model reads of histories: item numbers [B, T], padded on the right with 0, and lengths [B]."""
+        """Return the model's input for histories: item numbers [B, T], padded on the right with 0, and lengths [B]."""
         return padded(histories, self.max_length)
 
     def ranked(self, scores_1V: Tensor, history: History, k: int) -> list[Recommendation]:

@@ -17,7 +17,7 @@ Id = int | str
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one user is to be recommended. Ids are those of the data; unknown ones are skipped and named in the answer."""
+    """A request for one user. Ids are those of the data; unknown ids are skipped and named in the answer."""
 
     history: Sequence[Id] = ()
     """Items of the user, oldest first. Without a known one the most popular items are the answer."""
@@ -94,7 +94,7 @@ class Recommendation:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What is recommended to one user."""
+    """The recommendations for one user."""
 
     items: list[Recommendation]
     """Best first."""

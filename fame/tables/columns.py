@@ -51,8 +51,8 @@ def numbers(column: Any) -> np.ndarray:
 def id_texts(column: Any, role: str, rows: Rows) -> Any:
     """Ids as an Arrow array of integers or text; a null stays null.
 
-    A whole number stored as a fraction or decimal is this number, a UUID its usual text, other bytes are text where they
-    are UTF-8, else 0x and hexadecimal digits. Raises `UserError` for what is no id.
+    A whole number stored as a fraction or decimal is this number. A UUID is its usual text. Other bytes are text where
+    they are UTF-8, else 0x and hexadecimal digits. Raises `UserError` for what is no id.
     """
     import pyarrow as pa
 

@@ -28,11 +28,11 @@ class Dates:
     """int64; without meaning where the text is no date."""
     unit: str
     good: np.ndarray
-    """Which texts are dates."""
+    """Whether each text is a date, bool."""
     clocks: int = 0
     """Texts with a time of day."""
     zoned: int = 0
-    """Those of them that name their zone."""
+    """Texts with a time of day and a time zone."""
 
 
 def looks_like_time(text: str) -> bool:

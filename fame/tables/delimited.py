@@ -43,7 +43,7 @@ TYPED_NAME = re.compile(r"(?P<name>[^:]+):(?P<kind>token|token_seq|float|float_s
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What the user says about delimited files; None: to be found out."""
+    """The user's settings for delimited files; None: the reader finds out."""
 
     separator: str | None = None
     encoding: str | None = None

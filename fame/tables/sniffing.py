@@ -1,4 +1,4 @@
-"""What the beginning of a delimited text says about its form: separator, quoting, header."""
+"""Finds the form of a delimited text from its beginning: separator, quoting, header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEPARATORS = {
 }
 """Separators that are guessed, the usual ones first."""
 NAMED = {**SEPARATORS, " ": "blanks"}
-"""What each separator is called."""
+"""The name of each separator."""
 SAME_SHARE = 0.9
 """Share of the first rows that must have as many fields as the header for a separator to fit."""
 

@@ -24,7 +24,7 @@ MISSING_WORDS = ("", "NULL", "null", "NaN", "nan", "None", "NA", "N/A", "#N/A", 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Which rows of a file some values come from, for messages."""
+    """The rows of a file that some values come from, for messages."""
 
     first: int = 1
     """Number of the first row; the row after the header is 1."""
@@ -71,7 +71,7 @@ class FileTable:
     blanks: bool = False
     """Whether blanks around a value are layout, as in a delimited text file."""
     notes: tuple[str, ...] = ()
-    """What was found out about the file, for the person at the keyboard."""
+    """Lines for the user about what the reader found out."""
     parts: tuple[FileTable, ...] = ()
     """The tables of the files, where there is more than one."""
     constants: tuple[tuple[str, str | None], ...] = ()
@@ -147,6 +147,6 @@ def clear_errors(name: str, expected: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What an error says, in one line of at most 160 characters."""
+    """Return an error's message in one line of at most 160 characters."""
     text = "".join(c if c.isprintable() else " " for c in explained(error) or type(error).__name__)
     return " ".join(text.split())[:160]

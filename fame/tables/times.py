@@ -1,7 +1,7 @@
 """Reads times as numbers that sort, and checks that they are all of one unit.
 
-Whole numbers and fractions stay as they are, timestamps keep every digit they have, texts are ISO 8601 (with a blank
-instead of the T, a decimal comma, a trailing "UTC"), RFC 2822 or numbers. A time without a zone is UTC.
+Whole numbers and fractions stay as they are. Timestamps keep every digit. Texts are ISO 8601 (also with a blank instead
+of the T, a decimal comma, a trailing "UTC"), RFC 2822 or numbers. A time without a zone is UTC.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TimeParser:
     _clocks: int = 0
     """Texts with a time of day."""
     _zoned: int = 0
-    """Those of them that name their zone."""
+    """Texts with a time of day and a time zone."""
     _notes: list[str] = field(default_factory=list)
     _converted: bool = False
 

@@ -53,11 +53,11 @@ def shown(value: Any, unit: str | None) -> str:
 
 @dataclass
 class UnitCount:
-    """What was seen of numbers that may be times in one unit."""
+    """Statistics of numbers that may be times in one unit."""
 
     count: int = 0
     believed: int = 0
-    """Those from 1990 to tomorrow."""
+    """Numbers that are times from 1990 to tomorrow."""
     first: str = ""
     """A value and its row."""
 

@@ -28,7 +28,7 @@ SEGMENT_TEXTS = 1 << 15
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedTexts:
-    """What a call of `text_vectors` did."""
+    """Counts of what a call of `text_vectors` did."""
 
     vectors: Tensor
     """[number of texts, E], float32 on the CPU."""

@@ -49,8 +49,8 @@ def overlap(facet: Facet, items: np.ndarray) -> Tensor:
 class PairedBatches:
     """Batches of items that have a label, each with a partner that shares one.
 
-    Half of a batch are items in random order, every one once an epoch; the other half are their
-    partners: for each, another item that has one of its labels, drawn uniformly.
+    Half of a batch are items in random order, each once an epoch. The other half are their partners: for each, another
+    item with one of its labels, drawn uniformly.
     """
 
     def __init__(self, facet: Facet, batch_size: int) -> None:

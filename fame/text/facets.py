@@ -1,8 +1,8 @@
 """Facets: what columns of the item table say that items have in common.
 
-A facet is asked for as `NAME`, a column of labels (several are joined by `|`), or as `NAME:BINS`, a
-column of numbers that is cut into so many bins of equal frequency. Labels of few items are merged into
-none; a facet that says nothing after that is refused.
+A facet is asked for as `NAME`, a column of labels (several are joined by `|`). Or as `NAME:BINS`: a column of numbers,
+cut into so many bins of equal frequency. Labels of few items are merged into none; a facet that says nothing after that
+is refused.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Facet:
         return np.diff(self.offsets)
 
     def line(self) -> str:
-        """What the facet is, for a person."""
+        """The facet in words."""
         covered = float((self.counts > 0).mean())
         merged = f", {self.merged:,} rare ones merged into none" if self.merged else ""
         return f"{self.name}: {len(self.names):,} labels{merged}; {covered:.1%} of the items have one"

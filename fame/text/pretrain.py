@@ -122,7 +122,7 @@ def blocks(e_NE: Tensor, projections_HEK: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a step minimises: a head's contrast of batches with weights between their rows."""
+    """A loss of the text stage: a head's contrast of batches with weights between their rows."""
 
     name: str
     head: int

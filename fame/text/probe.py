@@ -1,9 +1,9 @@
 """Disentanglement: which block of the item vectors knows which facet.
 
-A linear probe is a ridge regression from one block to the labels of one facet, fitted on four fifths of
-the items that have a label, W = (XᵀX + λI)⁻¹ XᵀY. Its accuracy on the others is the share whose
-highest-scored label is one of the item's. Beside it stands what the most frequent label would reach.
-Purity asks for more: that items which are near each other in a block have the same label.
+A linear probe is a ridge regression from one block to the labels of one facet, W = (XᵀX + λI)⁻¹ XᵀY. It is fitted on
+four fifths of the items that have a label. Its accuracy on the others is the share whose highest-scored label is one of
+the item's. Beside it stands what the most frequent label would reach. Purity asks for more: that items which are near
+each other in a block have the same label.
 
 Letters: V items, N items with a label, H heads, K width of a block, L labels, F facets.
 """
@@ -54,7 +54,7 @@ def probe(table_VD: Tensor, heads: int, facets: Sequence[Facet], seed: int = 0) 
 
 
 def _labels(facet: Facet, items: np.ndarray) -> Tensor:
-    """Which of the items has which label, [N, L], float64."""
+    """Return 1 where an item has a label, else 0, [N, L], float64."""
     labels_NL = torch.zeros(len(items), len(facet.names), dtype=torch.float64)
     for row, item in enumerate(items):
         labels_NL[row, facet.labels[facet.offsets[item] : facet.offsets[item + 1]]] = 1

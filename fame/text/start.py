@@ -1,4 +1,4 @@
-"""What a training does with the text stage's result: how items start, and what holds them there."""
+"""How a training uses the text stage's result: how items start, and what holds them there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text_blocks(experiment: Experiment) -> tuple[int, int]:
 
 
 def text_recipe(experiment: Experiment, dataset: Dataset | None = None) -> StageRecipe | None:
-    """What decides the text stage's result; None without the stage.
+    """Return the settings that decide the text stage's result; None without the stage.
 
     Without the dataset its content is left out, which is the same for all trials of a sweep.
     """

@@ -117,7 +117,7 @@ def fit(
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training has left in its checkpoint."""
+    """The state of a training in its checkpoint."""
 
     experiment: Experiment
     weights: dict[str, Tensor]

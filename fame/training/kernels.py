@@ -1,4 +1,4 @@
-"""Which of several ways to compute the same a training takes on a device, and why."""
+"""Chooses, for a device, among several ways to compute the same, and says why."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """One stage of a training: a model, its optimiser and its data, epoch by epoch.
 
-Batch order, negatives and dropout of an epoch depend on the seed and the epoch's number alone, so that a resumed
-stage needs no random state and repeats the uninterrupted one bit for bit (on CPU, with the same
-number of threads and workers).
+Batch order, negatives and dropout of an epoch depend on the seed and the epoch's number alone. So a resumed stage needs
+no random state. On CPU, with the same number of threads and workers, it repeats the uninterrupted one bit for bit.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from fame.training.stages import Stage, stages
 
 @dataclass(frozen=True, kw_only=True)
 class EpochReport:
-    """What one epoch did."""
+    """The figures of one epoch."""
 
     epoch: int
     """Number of the epoch, from 1, counted through all stages."""

@@ -1,8 +1,8 @@
 """The optimiser: Adam that leaves alone the rows of a table that a step has not met.
 
 The gradient of an `nn.Embedding(sparse=True)` holds the rows that occur in the step and no others
-(once it is coalesced). Only these rows, of the weight and of both moments, are read and written, so
-that a step costs as much as it has rows, however long the table is:
+(once it is coalesced). Only these rows, of the weight and of both moments, are read and written. So a step costs as
+much as it has rows, however long the table is:
 
     m_i ← β₁ m_i + (1 − β₁) g_i,  v_i ← β₂ v_i + (1 − β₂) g_i²,
     w_i ← w_i − lr · m_i / (1 − β₁^t) / (√(v_i / (1 − β₂^t)) + ε)
@@ -29,8 +29,8 @@ from fame.runtime.sharding import ShardedEmbedding
 class RowAdam(torch.optim.Adam):
     """Adam for dense gradients, and row by row for sparse ones.
 
-    The methods that torch decorates are used as they are underneath: the decorators import torch's compiler
-    (dynamo and sympy, seconds of every new process) only to tell it to stay away. Nothing here is compiled.
+    The methods that torch decorates are used without the decorators. Those import torch's compiler (dynamo and sympy,
+    seconds of every new process) only to tell it to stay away. Nothing here is compiled.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)

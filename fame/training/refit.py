@@ -1,7 +1,7 @@
 """Training the chosen configuration once more, on everything, for its best number of epochs.
 
-What is held out for evaluation is the newest of the data, and the most worth. With it in training nothing is left to evaluate
-by, so the number of epochs of each stage, and the rate of each step within them, are those of the training that was evaluated.
+What is held out for evaluation is the newest of the data, and the most worth. With it in training nothing is left to
+evaluate by. So each stage has as many epochs as in the training that was evaluated, and each step the same rate.
 """
 
 from __future__ import annotations

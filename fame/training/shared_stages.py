@@ -3,10 +3,10 @@
 Whether a stage was computed or taken over makes no difference to reports, weights or checkpoint. The
 file `stages.json` beside the checkpoint tells it.
 
-A training that takes a stage over yields all the stage's reports, one after the other: a scheduler that
-compares trials at an epoch finds the same value there for all who share it, and a chart has each epoch
-once. While it waits for another training it reports nothing, so nothing can stop it; it keeps the
-resources that it would have used to compute the stage itself in that time.
+A training that takes a stage over yields all the stage's reports, one after the other. So a scheduler finds the same
+value at an epoch for all trials that share the stage, and a chart has each epoch once. While it waits for another
+training it reports nothing, so nothing can stop it. It keeps its resources, with which it would have computed the stage
+itself in that time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class StageUse:
     shared: bool
     """Whether it was taken over, and not computed."""
     seconds: float
-    """What computing it took, whoever did."""
+    """Seconds that the stage's training took, here or elsewhere."""
     waited: float
     """Seconds spent waiting for another training to compute it."""
     rebuilt: bool

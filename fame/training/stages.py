@@ -38,7 +38,7 @@ class Stage:
     model: object
     train: TrainConfig
     recipe: StageRecipe | None = None
-    """What decides the stage's result; None for the last stage, whose result no other training needs."""
+    """The settings that decide the stage's result. None for the last stage: no other training needs it."""
 
 
 def stages(experiment: Experiment, dataset: Dataset | None = None) -> list[Stage]:

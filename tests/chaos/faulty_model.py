@@ -75,7 +75,7 @@ def host_memory(loss: Tensor) -> Tensor:
 
 
 def cuda_memory(loss: Tensor) -> Tensor:
-    """What torch raises on a GPU."""
+    """Raise torch's error of a full GPU."""
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of …")
 
 

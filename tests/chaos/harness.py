@@ -53,7 +53,7 @@ def command(sweeps: Sweeps, name: str, *more: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Undisturbed:
-    """What a sweep comes to when nothing happens."""
+    """The result of an undisturbed sweep."""
 
     proposals: list[dict[str, object]]
     """Points in the order they were proposed."""

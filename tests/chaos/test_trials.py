@@ -1,4 +1,4 @@
-"""What goes wrong inside a trial: memory, numbers, a process that hangs, a defect of the program."""
+"""Faults inside a trial: memory, numbers, a process that hangs, a defect of the program."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 def missing() -> str | None:
-    """What is not installed of Slurm; None if all is."""
+    """Return the parts of Slurm that are not installed; None if all are."""
     lacking = [tool for tool in TOOLS if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     return f"needs {', '.join(lacking)} (Debian: apt-get install slurm-wlm munge)" if lacking else None
 

@@ -1,4 +1,4 @@
-"""What the doctor says of what nodes answer; `test_hosts.py` has real nodes."""
+"""The doctor's findings about the nodes' answers; `test_hosts.py` has real nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registered model and dataset must hold, as functions of its name.
+"""Rules that every registered model and dataset must keep, as functions of its name.
 
 A model in `fame/extensions/` is checked with those that ship. To check another one, register it and call
 `MODEL_CHECKS` in a parametrised test, as `test_conformance.py` does.

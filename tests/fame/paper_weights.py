@@ -13,7 +13,7 @@ from fame.models.layers.blocks import FacetBlock, TransformerBlock
 from tests.fame import paper
 
 EPSILON = 1e-12
-"""Of every layer norm in `fame`."""
+"""The ε of every layer norm in `fame`."""
 
 
 def paper_weights(model: nn.Module) -> paper.PaperWeights:

@@ -30,7 +30,7 @@ from tests.fame.helpers import gloo_processes
 
 @dataclass(frozen=True, kw_only=True)
 class OwnGruConfig(ModelConfig):
-    """What someone's own model may look like: a GRU, its settings and one `register` line."""
+    """A user's own model: a GRU, its settings and one `register` line."""
 
     name: Literal["own-gru"] = "own-gru"
     dim: int = 8
@@ -89,7 +89,7 @@ def test_a_model_of_ones_own_is_covered_by_the_same_checks(check, register, tmp_
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory) -> list[dict]:
-    """What two gloo processes made of all models (`conformance_workers.py`): the results of each rank."""
+    """Return each rank's results for all models, from two gloo processes (`conformance_workers.py`)."""
     return gloo_processes("tests.fame.conformance_workers", tmp_path_factory.mktemp("workers"))
 
 

@@ -43,7 +43,7 @@ def metrics_of(folder: str | Path) -> dict:
 
 
 def timeless(metrics: dict) -> dict:
-    """What two equal trainings agree in."""
+    """Return the parts in which two equal trainings agree."""
     history = [{k: v for k, v in report.items() if k not in TIMINGS} for report in metrics["history"]]
     return {k: v for k, v in metrics.items() if k not in ("provenance", "train_seconds")} | {"history": history}
 

@@ -122,7 +122,7 @@ class Sweeps:
         return client_of(self.uri)
 
     def processes(self, name: str = "") -> dict[int, str]:
-        """Those that a sweep here started, or their children did, by number; with `name` in their command."""
+        """Return the processes, by number, that a sweep here or its children started, with `name` in their command."""
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:

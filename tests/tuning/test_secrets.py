@@ -51,7 +51,7 @@ def sockets(process: Path) -> Iterator[str]:
 
 @dataclass
 class Watched:
-    """What was seen while a sweep ran."""
+    """Processes of a sweep that listened, while it ran."""
 
     loopback: set[str] = field(default_factory=set)
     """Commands of processes that listened on loopback."""

@@ -24,7 +24,7 @@ ENVIRONMENT = dict(os.environ)
 
 
 class Again:
-    """What a driver needs to begin anew."""
+    """The state that a driver needs to begin anew."""
 
     def __init__(self, storage: Storage, leases: Sequence[Lease]) -> None:
         self.storage, self.leases = storage, leases

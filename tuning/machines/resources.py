@@ -73,7 +73,7 @@ class Resources:
 
     @property
     def share(self) -> TrialShare:
-        """What a trial gets, for an estimate of what the sweep takes."""
+        """The cores and GPUs of a trial, for an estimate of the sweep's time."""
         return TrialShare(
             cores=self.workers * self.cpus_per_worker,
             gpus=self.workers * self.gpus_per_worker,

@@ -208,7 +208,7 @@ class Options:
 
     @property
     def asked_model(self) -> str:
-        """What --model says, or would say."""
+        """The value of --model, or its default."""
         chooses = self.data and self.space is None and not SCHEDULERS[self.scheduler].changes
         return self.model or (AUTO if chooses else FAME)
 

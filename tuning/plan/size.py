@@ -18,10 +18,10 @@ from typing import Any
 CORE_FLOPS, GPU_FLOPS = 3e10, 1e13
 """Operations a second that a training reaches on a core and on a GPU (docs/PERFORMANCE.md)."""
 TRIAL_SECONDS = 15.0
-"""What starting and ending a trial takes beside its epochs."""
+"""Seconds of a trial's start and end, beside its epochs."""
 FEWEST_EPOCHS = 8
 SEARCH_SECONDS = 4 * 3600
-"""What a search may take, as far as the limits on the numbers of trials and epochs allow."""
+"""Seconds that a search may take, as far as the limits on the numbers of trials and epochs allow."""
 FEWEST_TRIALS, MOST_TRIALS = 16, 64
 ASHA_SHARE = 0.4
 """Share of a sweep's epochs that an early-stopping scheduler leaves."""
@@ -31,7 +31,7 @@ SAMPLE = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class TrialShare:
-    """What the machines give to a trial, and how many trials they run at a time."""
+    """The cores and GPUs of a trial, and the number of trials at a time."""
 
     cores: int
     gpus: float
@@ -40,7 +40,7 @@ class TrialShare:
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """What an epoch and a trial of a sweep cost on this data."""
+    """The seconds of an epoch and of a trial of a sweep on this data."""
 
     epoch_seconds: float
     """Seconds of one epoch for a model in the middle of the space, on the machines of one trial, with its evaluation."""

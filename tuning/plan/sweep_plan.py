@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def rule(self) -> str:
-        """What `best/` is chosen by."""
+        """The rule that chooses `best/`, in words."""
         limited = " that keep the limits" if self.options.limits else ""
         return f"best/ has the best {self.metric} of the finished trials{limited}"
 

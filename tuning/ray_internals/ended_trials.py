@@ -1,4 +1,4 @@
-"""What Tune keeps of a trial that has ended.
+"""Makes Tune keep less of a trial that has ended.
 
 Tune keeps statistics of each number of each report, its checkpoint with the last report once more, and all of it as JSON
 too. Nobody reads them here, and they are most of the memory of a sweep of thousands of trials.

@@ -1,12 +1,13 @@
 """The processes of Ray's node on this machine, without which a driver cannot go on: the node's own one, and its agents.
 
-Ray ends the node after the end of an agent. For each object that the driver has there, it then writes an error into the
-node's object store, and leaves the driver with `_exit(1)` when the store does not answer. No handler sees that. So a driver
-that wants to go on has no objects there (`tuning.trial.shared_dataset`), and looks for the end of these processes itself.
+Ray ends the node after the end of an agent. It then writes an error into the node's object store for each object that
+the driver has there. If the store does not answer, it ends the driver with `_exit(1)`. No handler sees that. So a
+driver that wants to go on has no objects there (`tuning.trial.shared_dataset`), and looks for the end of these
+processes itself.
 
-Assumptions: the node's process is called `raylet`, and its command holds the name of the socket that the driver's own object
-of the node has, as the command of a worker that starts does. The agents are its children, and their commands are
-`ray::…Agent` or scripts named after an agent.
+Assumptions: the node's process is called `raylet`. Its command holds the name of a socket, which the driver's own
+object of the node has, too. The command of a worker that starts also holds it. The agents are its children, and their
+commands are `ray::…Agent` or scripts named after an agent.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A TorchTrainer that runs within one actor of Tune: its controller in this process, its workers on Tune's resources.
 
-Ray's own TorchTrainer starts up to six more processes for a run: its controller, a barrier, a manager of datasets, a watcher
-of preemptions, one that gives resources back, and one that asks the autoscaler for resources, which it waits for. It also
-reserves its workers' resources beside Tune's. If a trial is killed, nobody gives those back without Ray's dashboard
-(ray#65443). Here they are part of the placement group that Tune made for the trial's actor, and takes back.
+Ray's own TorchTrainer starts up to six more processes for a run. These are its controller, a barrier, a manager of
+datasets, a watcher of preemptions, one that gives resources back, and one that asks the autoscaler for resources. The
+run waits for the last one. It also reserves its workers' resources beside Tune's. If a trial is killed, nobody gives
+those back without Ray's dashboard (ray#65443). Here they are part of the placement group that Tune made for the trial's
+actor, and takes back.
 
 Assumptions: `fit` calls `_initialize_and_run_controller` with the arguments of `TrainController`, whose `run` needs an
 event loop and no actor. A `WorkerGroup` takes its placement group from `_create_placement_group`, and the bundles

@@ -1,7 +1,7 @@
 """Ray Train's book-keeping of checkpoints, without the trainer around it.
 
-Assumptions: `CheckpointManager` lists the checkpoints of a run in a file that its `StorageContext` names, keeps as many as
-`CheckpointConfig` says, and needs an event loop only in `_notify`.
+Assumptions: `CheckpointManager` lists the checkpoints of a run in a file that its `StorageContext` names. It keeps as
+many as `CheckpointConfig` says, and needs an event loop only in `_notify`.
 """
 
 from __future__ import annotations

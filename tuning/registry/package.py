@@ -61,7 +61,7 @@ def package(folder: Path, target: Path, model_id: str | None = None, users: bool
 
 
 def answers() -> ModelSignature:
-    """What comes out, as `served_model.py` has it."""
+    """Return the signature of the answers of `served_model.py`."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Property, Schema
 

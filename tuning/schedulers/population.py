@@ -1,15 +1,13 @@
 """Population based training: a bad trial takes over a good one's state and varies its settings.
 
-Jaderberg et al. 2017. All trials are started and advance together: at every milestone (an epoch that
-is a multiple of the interval) a trial is paused as long as others wait. When its turn comes again it
-is compared with all trials at that same milestone. If it is in the worst quarter, it goes on from the
-checkpoint that a trial of the best quarter wrote there, with that trial's settings, of which those
-that may change during a training are varied.
+Jaderberg et al. 2017. All trials are started and advance together. A milestone is an epoch that is a multiple of the
+interval. There a trial is paused as long as others wait. When its turn comes again it is compared with all trials at
+that same milestone. If it is in the worst quarter, it takes over the checkpoint that a trial of the best quarter wrote
+there, with that trial's settings. Settings that may change during a training are varied.
 
-Ray's `PopulationBasedTraining` does not fit: it refuses search algorithms, compares trials at
-different epochs, takes states from Tune's checkpoints (which a trial on Ray Train has none of), and
-leaves the searched ranges. Here a state is a folder of the good trial's run on Ray Train, known by
-its name, so nothing has to be handed over.
+Ray's `PopulationBasedTraining` does not fit. It refuses search algorithms, compares trials at different epochs, and
+leaves the searched ranges. And it takes states from Tune's checkpoints, which a trial on Ray Train does not have. Here
+a state is a folder of the good trial's run on Ray Train, known by its name, so nothing has to be handed over.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a searched key may be (choices, whole numbers, real numbers), and the conditions and
+"""Domains of searched keys (choices, whole numbers, real numbers), and the conditions and
 constraints over such keys: the vocabulary of a space file, as plain values.
 
-The language of conditions and constraints is closed (a few relations between keys and numbers), so
-that a space file is data: nothing in it is ever evaluated as code.
+The language of conditions and constraints is closed: a few relations between keys and numbers. So a space file is data,
+and nothing in it is ever evaluated as code.
 """
 
 from __future__ import annotations

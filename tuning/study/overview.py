@@ -20,7 +20,7 @@ from tuning.study.trials import EARLIER, LOST, RAY_ID, SweepTrial, ranked
 
 
 class Overview:
-    """What is known of a study's trials. `overview` returns the one of a study."""
+    """All trials of a study as the journal has them. `overview` returns the one of a study."""
 
     def __init__(self) -> None:
         self.trials: dict[str, SweepTrial] = {}

@@ -79,7 +79,7 @@ class Record:
 
     @property
     def overview(self) -> Overview:
-        """What is known of all trials, at a cost that does not grow with their number."""
+        """The overview of all trials, at a cost that does not grow with their number."""
         return overview(self.study)
 
     def ids(self) -> set[str]:

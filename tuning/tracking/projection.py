@@ -86,8 +86,8 @@ class Projection:
         `dataset` is the input of all runs, `note` writes the description of the sweep's run. The page of the trials shows
         `numbers` of their reports and the `searched` settings. With `machine`, the load of this machine is recorded.
 
-        Raises `UserError` if the address cannot be used, if nobody answers there (a resumed sweep then goes on), or
-        if the experiment has a sweep of this name with trials and the sweep is not resumed.
+        Raises `UserError` if the address cannot be used, or if nobody answers there (a resumed sweep then goes on).
+        Also if the experiment has a sweep of this name with trials, and the sweep is not resumed.
         """
         uri, where = check_tracking_uri(tracking_uri), mask_credentials(tracking_uri)
         be_patient()

@@ -1,7 +1,7 @@
 """The metrics of a sweep's epochs. The study has one of them; the others are here.
 
 Reports that came in this process are noted in memory until MLflow has them. Other reports are read from the trial's
-checkpoint, which has no times: they are computed from the trial's start or end and the seconds of each epoch.
+checkpoint, which has no times. Their times are computed from the trial's start or end and the seconds of each epoch.
 """
 
 from __future__ import annotations

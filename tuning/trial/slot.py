@@ -4,8 +4,8 @@ Tune keeps the slot's actor (`reuse_actors`). The trainer's controller runs in i
 workers go on when Tune asks for the next report. If the trainer dies, the step raises why. Tune then starts another slot,
 in which the trial goes on from its checkpoint.
 
-A trial begins with its first step, not in `reset_config`. Tune restarts a trial that fails in a step, but gives up a trial
-whose process could not be reset, even if only the storage did not answer.
+A trial begins with its first step, not in `reset_config`. Tune restarts a trial that fails in a step. But it gives up a
+trial whose process could not be reset, even if only the storage did not answer.
 """
 
 from __future__ import annotations

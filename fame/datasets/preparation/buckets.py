@@ -140,11 +140,11 @@ class HistoryBlock:
     items: np.ndarray
     """Items in order of user and time, [rows]."""
     marks: np.ndarray | None
-    """What divides the rows into training, validation and test, [rows]: times, or numbers of the parts; None: nothing does."""
+    """Times or numbers of parts, [rows], that divide the rows into training, validation and test; None: nothing does."""
 
     @property
     def owners(self) -> np.ndarray:
-        """Which of the users each row belongs to, [rows]."""
+        """Number of the user that each row belongs to, [rows]."""
         return np.repeat(np.arange(len(self.users)), self.lengths)
 
     def kept(self, keep: np.ndarray) -> HistoryBlock:

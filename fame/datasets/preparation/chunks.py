@@ -34,7 +34,7 @@ class ReadChunk:
     part: int
     """As `Chunk.part`."""
     seen: TimeParser
-    """What its times are like."""
+    """The parser, with the statistics of the times that it read."""
     rows: int
     """Rows before any was left out for its rating."""
 
@@ -46,7 +46,7 @@ class Ended:
     read: int
     """Rows of the file."""
     kept: int
-    """Those for which the condition on rows holds."""
+    """Rows for which the condition on rows holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

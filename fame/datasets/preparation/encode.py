@@ -2,8 +2,8 @@
 
 An id is compared by its text. When every id of a column is the plain form of an integer
 (`str(int(text)) == text`), the column's ids are int64, else they stay text. An id is missing where the file has null or
-nothing; every other text is an id, words such as NULL included (`fame.tables.table.MISSING_WORDS` says where an
-unquoted word in a text file is null).
+nothing. Every other text is an id, also words such as NULL. (An unquoted word of `fame.tables.table.MISSING_WORDS` in a
+text file is null.)
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def _missing(role: str, rows: Rows, index: int) -> UserError:
 
 
 def _suspicious(distinct: Any) -> np.ndarray:
-    """Which ids are words or numbers that programs write for a missing value."""
+    """Return whether each id is a word or number that programs write for a missing value, bool."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

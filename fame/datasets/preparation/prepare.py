@@ -36,7 +36,7 @@ PARTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What is left after a step of the preparation."""
+    """The numbers of rows, users and items after a step of the preparation."""
 
     name: str
     users: int
@@ -264,7 +264,7 @@ class _Interactions:
 
 
 def _first_of_each_pair(histories: HistoryBlock) -> np.ndarray:
-    """Which rows are the first of their user and item."""
+    """Return whether each row is the first of its user and item, bool."""
     import pandas as pd
 
     pairs = histories.owners * (histories.items.max(initial=0) + 1) + histories.items

@@ -104,7 +104,7 @@ class Cloze(PrefixModel, MaskReader):
         return items_BT.repeat_interleave(self.config.copies, 0), lengths_B.repeat_interleave(self.config.copies)
 
     def _masks(self, batch: Batch, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Which items are masked, bool [B, T]; none on a worker that has no rows."""
+        """Return whether each item is masked, bool [B, T]; none on a worker that has no rows."""
         T, config = items_BT.shape[1], self.config
         real_BT = self._real(items_BT, lengths_B)
         # As many numbers, however long the rows of a worker are.
@@ -120,7 +120,7 @@ class Cloze(PrefixModel, MaskReader):
         return F.pad(items_BT, (0, 1)).scatter(1, lengths_B[:, None], self.mask_number), lengths_B + 1
 
     def _real(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """What is no padding, bool [B, T]."""
+        """Return whether each place is an item and not padding, bool [B, T]."""
         return torch.arange(items_BT.shape[1], device=items_BT.device) < lengths_B[:, None]
 
     def _before_last_block(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:

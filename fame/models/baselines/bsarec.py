@@ -2,17 +2,17 @@
 
 Letters: B batch, T time of the queries, S time of what is read, D model width, c cutoff.
 
-Attention is a low-pass filter, and blocks of it smooth a history until its items look alike. Each block
-therefore mixes it with a branch that splits the history along time, F the discrete Fourier transform of a
-window of max_length items that ends at the newest one, with zeros before the first,
+Attention is a low-pass filter, and blocks of it smooth a history until its items look alike. Each block therefore mixes
+it with a branch that splits the history along time. F is the discrete Fourier transform of a window of max_length
+items. The window ends at the newest item and has zeros before the first:
 
     LFC(X) = F⁻¹(the c lowest frequencies of F X),   HFC(X) = X − LFC(X)
     filter(X) = LN(X + dropout(LFC(X) + β ⊙ HFC(X)))        β = γ², γ learned, one number for each of D
     attention(X) = LN(X + dropout(MultiHead(X)))
     X̃ = α · filter(X) + (1 − α) · attention(X),   FFN(X̃) as in SASRec.
 
-The low-pass is a product with k(i − j) for items i and j, k the inverse transform of an indicator, an even
-function with the period of the window, so where a history lies in the window makes no difference.
+The low-pass is a product with k(i − j) for items i and j. k is the inverse transform of an indicator, an even function
+with the period of the window. So the place of a history in the window makes no difference.
 
 What differs from the paper:
 

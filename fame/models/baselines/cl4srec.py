@@ -3,9 +3,9 @@
 Letters: B batch, T time, D width.
 
 Each row of a batch is changed twice, by operators drawn at random: a crop keeps ⌊ηL⌋ of its L items in a row, a mask
-hides ⌊γL⌋ of them, a reorder shuffles ⌊βL⌋ in a row (`fame.models.baselines.views`). With z, z' the queries of the two views
-and a similarity s (the dot product in the paper), a view has to tell the other one of its row from those of all
-other rows of the batch:
+hides ⌊γL⌋ of them, a reorder shuffles ⌊βL⌋ in a row (`fame.models.baselines.views`). z and z' are the queries of the
+two views, and s is a similarity (the dot product in the paper). A view has to tell the other one of its row from those
+of all other rows of the batch:
 
     L = L_next item + λ · mean_i −log( exp(s(z_i, z_i')) / (exp(s(z_i, z_i')) + Σ_{j≠i} Σ_{views} exp(s(z_i, z_j))) )
 
@@ -78,7 +78,7 @@ class CL4SRec(MaskReader):
         return views[:, 0], views[:, 1]
 
     def represent(self, items_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """What stands for a sequence when views are compared, [B, D]."""
+        """Return the vectors by which views of sequences are compared, [B, D]."""
         return self.encode(items_BT, lengths_B)
 
     def view(self, batch: Batch) -> tuple[Tensor, Tensor]:

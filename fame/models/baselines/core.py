@@ -43,7 +43,7 @@ class CoreConfig(SASRecConfig):
 
     name: Literal["core"] = "core"  # type: ignore[assignment]
     weights: Literal["transformer", "mean"] = "transformer"
-    """What weighs the items of a session: a causal transformer, or nothing."""
+    """How the items of a session are weighed: by a causal transformer, or all alike."""
     session_dropout: Rate = 0.2
     """Dropout of the items of a session."""
     item_dropout: Rate = 0.2

@@ -20,7 +20,7 @@ from fame.models.layers.dropout import Dropout
 
 @dataclass(frozen=True, kw_only=True)
 class CosineConfig(ModelConfig):
-    """What the `model` section of these models has, but for those whose section is a transformer's, too."""
+    """The `model` section of these models, except for those that are transformers, too."""
 
     dim: Count = 64
     """D, width of items and queries."""

@@ -2,9 +2,9 @@
 
 Letters: B batch, T time, D width, M training windows.
 
-Two views of a row that mean the same. One is the row again under another dropout, h'; the other is a sequence drawn
-at random among those whose next item is the same one, h'_s (the row itself where there is no other). They are the
-pair of an InfoNCE whose negatives are both views of all other rows of the batch, with the dot product as similarity
+Two views of a row that mean the same. One is the row again under another dropout, h'. The other, h'_s, is a random
+sequence among those with the same next item (the row itself where there is no other). They are the pair of an InfoNCE
+whose negatives are both views of all other rows of the batch, with the dot product as similarity
 (`fame.models.baselines.contrast.info_nce`):
 
     L = L_next item + λ · mean over rows of ½ (−log p(h'_s | h') − log p(h' | h'_s)),
@@ -42,7 +42,7 @@ class DuoRecConfig(ContrastConfig):
 
     name: Literal["duorec"] = "duorec"  # type: ignore[assignment]
     pairs: Literal["cross", "dropout", "target"] = "cross"
-    """What is contrasted: the two views with each other; the row with its dropout view; with its same-target view."""
+    """The pairs of the contrast: both views; the row and its dropout view; the row and its same-target view."""
 
 
 @models.register("duorec")

@@ -6,8 +6,8 @@ backbone without the last attention's output projection. `backbone.epochs` pre-t
 
 - `fame_bsarec`: the frequency filter stays beside the experts, α · filter(X) + (1 − α) · LN(X + experts(X)), before
   the heads' feed-forward network. The filter needs that residual, so `attention_residual: false` is an error.
-- `fame_bert4rec`: experts attend in both directions, from the mask when it recommends. Facets take the place of
-  BERT4Rec's output layer, too: Σ_h g_h q^h is the query, and a layer after the sum would leave no score to a facet.
+- `fame_bert4rec`: experts attend in both directions, from the mask when it recommends. Facets replace BERT4Rec's output
+  layer, too. Σ_h g_h q^h is the query, and a layer after the sum would leave no score to a facet.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ whole catalogue (`softmax`, the default) is what they approximate, and does as w
 What differs from the paper's own code, and why:
 - Items have one embedding, in and out ("constrained embedding" there), and no bias: a score is a dot product here.
 - A linear layer between state and items lets the state be wider than the items are (RecBole does the same).
-- Sequences are whole rows of a batch: session-parallel batches, which carry a state from step to step, are an
-  approximation for lack of memory that sequences of some dozens of items do not need.
+- Sequences are whole rows of a batch. Session-parallel batches carry a state from step to step. They save memory by an
+  approximation, which sequences of some dozens of items do not need.
 - Negatives are drawn for all rows of a step; targets of other rows are not used as well (`train.negatives_power`).
 - Adam in place of Adagrad, as for every model here. Items start wider than there or in RecBole: with 0.02 the state
   hardly differs between histories, and the first hundreds of steps learn popularity alone (docs/LOG.md).

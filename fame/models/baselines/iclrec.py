@@ -2,9 +2,9 @@
 
 Letters: B batch, T time, D width, M training windows, K intents.
 
-Expectation and maximisation in turn, an epoch each. Before an epoch all training windows are encoded, h = the mean of
-their positions' hidden states, and clustered by k-means: the K centres, scaled to length 1, are the intents, and
-c_i is that of row i. The epoch then minimises
+Expectation and maximisation in turn, an epoch each. Before an epoch all training windows are encoded: h is the mean of
+their positions' hidden states. k-means clusters them. The K centres, scaled to length 1, are the intents, and c_i is
+that of row i. The epoch then minimises
 
     L = L_next item + λ · ½ (NCE(z, c) + NCE(z', c)) + β · NCE(z, z'),
 

@@ -22,7 +22,7 @@ from fame.models.scoring import EVERY, Scorer
 from fame.runtime.hardware import chunk_bytes
 
 MOST = 255
-"""What numbers of vectors fit into a byte."""
+"""The largest number of vectors that fits into a byte."""
 
 
 class MaxMeanScorer(Scorer):

@@ -5,8 +5,8 @@ Letters: B queries, R rows (predicted positions), C rows of a chunk or some of t
     p_v = Σ_k a_k softmax_v(z_k·x_v),   loss = −log p_y
     ρ_k = a_k softmax_y(z_k·x_y) / p_y,   ∂loss/∂(z_k·x_v) = ρ_k (softmax_v(z_k·x_v) − [v = y]),   ∂loss/∂ log a_k = −ρ_k
 
-so the gradient is that of K cross entropies, each weighed by its share ρ of the target's probability, and is formed in the
-forward pass chunk by chunk, as in `fame.losses.softmax`. A query holds all z_k and then all log a_k, [K·D + K].
+So the gradient is that of K cross entropies, each weighed by its share ρ of the target's probability. It is formed in
+the forward pass chunk by chunk, as in `fame.losses.softmax`. A query holds all z_k and then all log a_k, [K·D + K].
 """
 
 from __future__ import annotations

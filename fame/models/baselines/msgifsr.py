@@ -22,8 +22,8 @@ What differs:
 - Heads are D/H wide and lie side by side; the authors' code has 8 heads of width D, and takes the highest: 8 times the cost.
 - A session with fewer than k items has no unit of level k, and a is the softmax over the levels that it has. The
   authors' code makes up a unit of repeated items.
-- Without the split of p_v into items in and out of the session ("repeat-explore"): where those of the history are left out of a
-  ranking, as by default here, all that remains of it is a weight of each level that depends on the session.
+- There is no split of p_v into items in and out of the session ("repeat-explore"). Rankings leave the history's items
+  out by default here. Then only a weight of each level, which depends on the session, would remain of the split.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class UnitGraph:
     def __init__(self, items_BT: Tensor, lengths_B: Tensor, levels: int) -> None:
         time = torch.arange(items_BT.shape[1], device=items_BT.device)
         self.nodes: list[Tensor] = []
-        """Which positions are nodes, for each level bool [B, T]: those where a unit occurs for the first time."""
+        """Return, for each level, whether a unit occurs at a position for the first time, bool [B, T]."""
         self.last: list[Tensor] = []
         """The node of the last unit of each level, [B]; any where there is none."""
         firsts, same_BTT = [], torch.ones(1, device=items_BT.device).bool()

@@ -25,7 +25,7 @@ from fame.registry import models
 
 @dataclass(frozen=True, kw_only=True)
 class CountingConfig(ModelConfig):
-    """What models share that count and optimise nothing."""
+    """Settings of models that count and optimise nothing."""
 
     def check_training(self, train: TrainConfig) -> None:
         rule = f"model '{self.name}' counts, and its loss is that of its probabilities; leave it out"

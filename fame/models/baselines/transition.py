@@ -40,7 +40,7 @@ PAIRS = ("pairs_P", "counts_P")
 
 @dataclass(frozen=True, kw_only=True)
 class TransitionConfig(CountingConfig):
-    """What followed the last item, most often first."""
+    """Recommends what followed the last item, most often first."""
 
     name: Literal["transition"] = "transition"
     window: Count = 1

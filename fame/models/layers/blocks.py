@@ -56,7 +56,7 @@ class AttentionSublayer(nn.Module, ABC):
 
     @abstractmethod
     def _attend(self, x_BSD: Tensor, lengths_B: Tensor | None, real_BS: Tensor | None) -> Tensor:
-        """What positions, or the last one of each row, read from the others, in the shape of `mix`."""
+        """Return what positions, or the last one of each row, read from the others, in the shape of `mix`."""
 
 
 class TransformerBlock(AttentionSublayer):
@@ -157,7 +157,7 @@ class FacetBlock(AttentionSublayer):
         return logits.softmax(-1).view(H, B, T, N)
 
     def experts(self, x_BSD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-        """What each expert attends to from the last real position, A_n^h [B, H, N, S], and the router's β [B, H, N]."""
+        """Return each expert's attention from the last real position, A_n^h [B, H, N, S], and the router's β [B, H, N]."""
         weights_HBTNS, v_HBSK = self.attention.weights(x_BSD, lengths_B)
         shares_HBTN = self._shares(weights_HBTNS, v_HBSK)
         return weights_HBTNS[:, :, 0].transpose(0, 1), shares_HBTN[:, :, 0].transpose(0, 1)

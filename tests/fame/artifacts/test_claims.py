@@ -1,4 +1,4 @@
-"""Of several that need an artifact one computes it, and the others get what it computed."""
+"""One of several claimants computes an artifact, and the others get its result."""
 
 from __future__ import annotations
 

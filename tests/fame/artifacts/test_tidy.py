@@ -1,4 +1,4 @@
-"""What is left of killed processes goes, what others are at stays."""
+"""Files of killed processes are removed; files that others are writing stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all tests of the settings' rules ask of a refusal."""
+"""The check of a refusal that all tests of the settings' rules share."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def training_pairs(sequences: Sequences) -> dict[int, list[int]]:
 
 
 def read(sequences: Sequences, windows: Windows) -> list[tuple[list[int], int]]:
-    """What each window reads, and the place of its last target."""
+    """Return the items that each window reads, and the place of its last target."""
     ends = windows.starts + windows.lengths
     return [(sequences.values[a:b].tolist(), int(b)) for a, b in zip(windows.starts, ends, strict=True)]
 

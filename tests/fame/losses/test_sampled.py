@@ -27,7 +27,7 @@ def problem(scale: float = 1.0, dtype=torch.float64):
 
 
 def scores_of(queries, table, targets, negatives, dtype=torch.float64):
-    """What the losses are given: scores of the targets and of the negatives."""
+    """The losses' input: scores of the targets and of the negatives."""
     positive = (queries * table[targets - 1]).sum(1)
     return positive, negative_scores(queries, table[negatives - 1], negatives, targets, dtype)
 

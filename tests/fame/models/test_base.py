@@ -1,4 +1,4 @@
-"""What a model may override: losses, the start of an epoch, the score; and models without weights."""
+"""Methods that a model may override: losses, the start of an epoch, the score; and models without weights."""
 
 from __future__ import annotations
 

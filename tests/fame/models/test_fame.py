@@ -128,7 +128,7 @@ def test_encode_is_hidden_at_the_last_position(config):
 @pytest.mark.parametrize("config", [c for c in variants() if c.positions != "absolute_right"], ids=variant_name)
 @torch.no_grad()
 def test_a_position_is_read_as_if_its_sequence_ended_there(config):
-    """What `train.mode: all` learns is then what evaluation asks; positions from the right lack this."""
+    """So `train.mode: all` learns what evaluation asks. Positions from the right lack this."""
     model = built(config)
     items, lengths = random_rows(1, 6, 11, seed=9)
     hidden = model.hidden(items, lengths)

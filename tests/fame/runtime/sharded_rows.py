@@ -23,9 +23,9 @@ from tests.fame.helpers import CPU, cyclic_sequences
 
 SIZE, MAX_NORM = 4, 0.5
 ROWS = 6
-"""Of the table: two on each worker but the last one, which has none."""
+"""Rows of the table: two on each worker but the last one, which has none."""
 ASKED = [[[0, 1, 1], [5, 3, 0]], [[4], [4]], [[0], [0]], [[2, 1, 5, 4, 3], [5, 5, 5, 5, 5]]]
-"""What each worker looks up: padding, repetitions, rows of several workers."""
+"""The lookups of each worker: padding, repetitions, rows of several workers."""
 
 
 def table() -> nn.Embedding:
@@ -44,7 +44,7 @@ def model() -> SASRec:
 
 
 def ranks(of: SASRec, workers: Workers) -> list[float]:
-    """Of all users; some of the items are nobody's and left out."""
+    """Return the ranks of all users; some of the items are nobody's and left out."""
     sequences = cyclic_sequences(users=21, item_count=13, longest=8, seed=1)
     config = EvaluateConfig(candidates="known")
     evaluator = Evaluator(sequences, device_values(sequences, CPU), "test", 6, config, workers)

@@ -13,7 +13,7 @@ from fame.runtime.parallel import Workers, gather_rows
 from tests.fame.helpers import CPU
 
 ROWS = 5
-"""Of the batch whose rows are shared: the first worker has three of them."""
+"""Rows of the batch that the workers share: the first one has three of them."""
 
 
 def rows() -> Tensor:

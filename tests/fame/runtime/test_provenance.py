@@ -1,4 +1,4 @@
-"""What a result says about where it comes from."""
+"""The origin that a result records."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.commands import TINY
 from tests.fame.helpers import CPU
 
 STEPS = ("write_yaml", "save_checkpoint", "model_card")
-"""What is called while the folder is written."""
+"""Functions that are called while the folder is written."""
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -392,7 +392,7 @@ def test_early_stopping_of_the_backbone_goes_on_to_the_model(start, tmp_path, mo
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory) -> tuple[Path, list[dict]]:
-    """What two gloo processes made (`two_workers.py`): their folder, and the results of each rank."""
+    """Return the folder of two gloo processes (`two_workers.py`), and the results of each rank."""
     folder = tmp_path_factory.mktemp("workers")
     return folder, gloo_processes("tests.fame.two_workers", folder)
 

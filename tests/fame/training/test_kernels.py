@@ -1,4 +1,4 @@
-"""What a training says about how it computes."""
+"""A training's lines about how it computes."""
 
 from __future__ import annotations
 

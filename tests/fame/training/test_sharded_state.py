@@ -1,4 +1,4 @@
-"""What of a checkpoint a worker has of its own, and what the workers write together; `test_fit.py` has the files."""
+"""A worker's own part of a checkpoint, and the file that the workers write together; `test_fit.py` has the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides a stage: keys are equal if and only if the deciding settings are."""
+"""Keys of stages: they are equal if and only if the deciding settings are."""
 
 from __future__ import annotations
 

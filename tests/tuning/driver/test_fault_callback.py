@@ -1,4 +1,4 @@
-"""What is decided about a trial that raised; exceptions arrive as Tune leaves them, in a file."""
+"""Decisions about a trial that raised. Exceptions arrive in a file, as Tune writes it."""
 
 from __future__ import annotations
 

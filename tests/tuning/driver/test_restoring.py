@@ -1,4 +1,4 @@
-"""What a sweep that was killed needs besides Tune's own state, without Ray's processes."""
+"""The state that a killed sweep needs besides Tune's own, without Ray's processes."""
 
 from __future__ import annotations
 

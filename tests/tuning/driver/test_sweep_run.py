@@ -1,4 +1,4 @@
-"""What a sweep tells MLflow of itself."""
+"""The sweep's own run in MLflow."""
 
 from __future__ import annotations
 

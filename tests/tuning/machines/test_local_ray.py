@@ -1,4 +1,4 @@
-"""What a sweep's own Ray leaves is found again and removed, and nobody else's is touched."""
+"""Leftovers of a sweep's own Ray are found and removed, and nobody else's are touched."""
 
 from __future__ import annotations
 

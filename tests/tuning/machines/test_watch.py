@@ -50,7 +50,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
 
 def wait(places: SimpleNamespace, seconds: float, *processes: psutil.Process) -> None:
-    """What a driver does."""
+    """Wait under watch, as a driver does."""
     with watched("s", [places.lease], "python tuning/sweep.py --resume", processes=processes):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What a sweep is going to do, and that its record makes the same plan again."""
+"""The plan of a sweep, and that its record makes the same plan again."""
 
 from __future__ import annotations
 

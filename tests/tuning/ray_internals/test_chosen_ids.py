@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.chosen_ids` assumes of Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.chosen_ids` about Ray."""
 
 from __future__ import annotations
 

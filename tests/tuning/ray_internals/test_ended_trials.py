@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.ended_trials` assumes of Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.ended_trials` about Ray."""
 
 from __future__ import annotations
 

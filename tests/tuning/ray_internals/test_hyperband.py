@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.hyperband` assumes of Ray. `schedulers/test_hyperband.py` has whole runs."""
+"""Tests of the assumptions of `tuning.ray_internals.hyperband` about Ray. `schedulers/test_hyperband.py` has whole runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.key_value` assumes of Ray, without a head: names and parameters."""
+"""Tests of the assumptions of `tuning.ray_internals.key_value` about Ray, without a head: names and parameters."""
 
 from __future__ import annotations
 

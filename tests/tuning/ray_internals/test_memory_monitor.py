@@ -9,7 +9,7 @@ from tuning.ray_internals.memory_monitor import KilledForMemoryError, survive_th
 
 
 def told(error: Exception) -> list[tuple[str, Exception]]:
-    """What Ray tells Tune of a task of an actor that ended with `error`; it calls the patched method by keywords."""
+    """Call the patched method by keywords, as Ray does when an actor's task ended with `error`."""
     survive_the_memory_monitor()
     heard: list[tuple[str, Exception]] = []
     manager = RayActorManager(resource_manager=SimpleNamespace(free_resources=lambda acquired_resource: None))

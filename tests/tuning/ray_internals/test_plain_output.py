@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.plain_output` assumes of Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.plain_output` about Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.result_table` assumes of Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.result_table` about Ray."""
 
 from __future__ import annotations
 

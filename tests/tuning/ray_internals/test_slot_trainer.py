@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.slot_trainer` assumes of Ray Train, an assumption a test. The last ones need a real Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.slot_trainer` about Ray Train, an assumption a test. The last ones need a real Ray."""
 
 from __future__ import annotations
 

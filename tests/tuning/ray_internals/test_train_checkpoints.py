@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.train_checkpoints` assumes of Ray Train."""
+"""Tests of the assumptions of `tuning.ray_internals.train_checkpoints` about Ray Train."""
 
 from __future__ import annotations
 

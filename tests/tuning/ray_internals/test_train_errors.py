@@ -1,4 +1,4 @@
-"""What `tuning.ray_internals.train_errors` assumes of Ray."""
+"""Tests of the assumptions of `tuning.ray_internals.train_errors` about Ray."""
 
 from __future__ import annotations
 

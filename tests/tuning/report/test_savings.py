@@ -1,4 +1,4 @@
-"""What early stopping spared."""
+"""Epochs that early stopping saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each model of a sweep reached, and what it cost."""
+"""The best value of each model of a sweep, and its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configurations the last step trains again, and how one is chosen; `test_sweep_final.py` runs it."""
+"""Configurations that the last step trains again, and the choice among them; `test_sweep_final.py` runs it."""
 
 from __future__ import annotations
 

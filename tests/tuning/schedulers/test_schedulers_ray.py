@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def results(sweeps: Sweeps, name: str, trial_id: str) -> list[dict]:
-    """What Tune got from a trial."""
+    """The results that Tune got from a trial."""
     (path,) = (sweeps.folder / "runs" / name / "tune" / name).glob(f"*_{trial_id}_*/result.json")
     return [json.loads(line) for line in path.read_text().splitlines()]
 

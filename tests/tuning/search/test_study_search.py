@@ -23,7 +23,7 @@ from tuning.study.trials import SweepTrial, ranked
 
 
 def save(search: StudySearch, folder: Path, known: str) -> bytes:
-    """What Tune leaves on the disk when it knows the trials `known`; returns the pickled searcher."""
+    """Write Tune's files as they are when it knows the trials `known`, and return the pickled searcher."""
     (folder / "experiment_state-2026-01-01_00-00-00.json").write_text("an older session's")
     (folder / "experiment_state-2026-01-02_00-00-00.json").write_text(" ".join(f"trial-{name}" for name in known))
     search.save(str(folder / "searcher-state-2026.pkl"))

@@ -1,4 +1,4 @@
-"""What an excerpt of a study assumes of Optuna."""
+"""The assumptions of an excerpt of a study about Optuna."""
 
 from __future__ import annotations
 

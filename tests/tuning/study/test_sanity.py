@@ -1,4 +1,4 @@
-"""What counting reaches, beside the trials."""
+"""The values of models that count, beside the trials."""
 
 from __future__ import annotations
 

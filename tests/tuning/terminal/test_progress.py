@@ -1,4 +1,4 @@
-"""What the callback makes of Tune's events."""
+"""The lines that the callback prints for Tune's events."""
 
 from __future__ import annotations
 

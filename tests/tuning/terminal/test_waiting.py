@@ -16,7 +16,7 @@ RUNNING, ENDED = (SimpleNamespace(is_finished=lambda over=over: over) for over i
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """What Ray would say, and the clock."""
+    """Ray's answers, and the clock."""
     one = SimpleNamespace(nodes=[], groups={}, free={}, now=1000.0)
     monkeypatch.setattr(waiting, "found", lambda: one.nodes)
     monkeypatch.setattr(waiting, "placement_group_table", lambda: one.groups)
@@ -34,7 +34,7 @@ def callback(**options: object) -> WaitingCallback:
 def lines(
     callback: WaitingCallback, cluster: SimpleNamespace, seconds: int, capsys: pytest.CaptureFixture, trial=RUNNING
 ) -> list[str]:
-    """What is said within so many seconds."""
+    """Return the lines that are printed within so many seconds."""
     for _ in range(seconds):
         cluster.now += 1
         callback.on_step_end(0, [trial])

@@ -1,4 +1,4 @@
-"""What a user sees in MLflow, read without the code under test."""
+"""A user's view of MLflow, read without the code under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of a trial: once, under the names of today, and not where a user has deleted it."""
+"""A trial's writes to MLflow: once, under the names of today, and not where a user has deleted it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def stable(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def alone(plan: TrialPlan, point: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """What the trial reports if it is trained without Ray."""
+    """Return the trial's reports if it is trained without Ray."""
     dataset = plan.dataset.load()
     experiment = resolve(trial_experiment(plan.base, point), dataset, CPU, plan.cpus_per_worker)
     folder.mkdir()

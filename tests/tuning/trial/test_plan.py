@@ -1,4 +1,4 @@
-"""What all trials share, and the experiment of one."""
+"""The plan that all trials share, and the experiment of one."""
 
 from __future__ import annotations
 

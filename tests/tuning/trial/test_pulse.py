@@ -14,7 +14,7 @@ from tuning.trial.pulse import SHARE, BeatingFolder, Pulse
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
-    """What is written to Ray's head: keys, and how manieth sign it is."""
+    """The writes to Ray's head: keys, and the number of the sign."""
     written: list[tuple[bytes, int]] = []
 
     def put(key: bytes, value: bytes, **options: object) -> None:

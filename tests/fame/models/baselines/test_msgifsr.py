@@ -27,7 +27,7 @@ Edges = set[tuple[Unit, Unit]]
 
 
 def messages(attention: GraphAttention, h: dict[Unit, Tensor], unit: Unit, edges: Edges) -> Tensor:
-    """What a unit hears along one kind of edge, and its own part."""
+    """Return the messages to a unit along one kind of edge, and its own part."""
     sources = sorted(source for source, target in edges if target == unit)
     heads = []
     for weight, c, d in zip(

@@ -90,7 +90,7 @@ def test_the_fused_path_is_the_explicit_one(heads, queries, relative, last, monk
 
 
 def looped_row(module: GroupedAttention, x: torch.Tensor, i: int, length: int) -> torch.Tensor:
-    """What position i of one row sees of the first `length`, [H, N, K]."""
+    """Return what position i of one row sees of the first `length`, [H, N, K]."""
     H, N = module.heads, module.queries
     key, value = module.key_value(x[:length]).view(length, 2, H, K).unbind(1)
     query = module.query(x[i]).view(H, N, K)
