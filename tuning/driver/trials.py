@@ -36,7 +36,7 @@ from tuning.schedulers.kinds import best
 from tuning.search.study_search import StudySearch
 from tuning.storage.layout import TUNE, Storage, below
 from tuning.study import mirror
-from tuning.study.overview import all_trials
+from tuning.study.overview import overview
 from tuning.terminal.progress import ProgressCallback
 from tuning.terminal.view import view
 from tuning.terminal.waiting import WaitingCallback
@@ -66,7 +66,7 @@ class Trials:
         self.plan, self.storage, self.share = plan, storage, share
         self.projection, self.search = projection, search
         self.statistics = dataset.statistics if kind == TRIAL else None
-        projection.follow(lambda: all_trials(search.study), storage.trials, kind, self._settings)
+        projection.follow(lambda: dict(overview(search.study).trials), storage.trials, kind, self._settings)
         self.states = below(storage.shared, TUNE)
         self.scheduler = SCHEDULERS[plan.options.scheduler]
         shared = TrialPlan(

@@ -118,11 +118,17 @@ class Record:
     def propose(self, trial_id: str) -> dict[str, Any]:
         """Begin a trial and return its point."""
         with self.file.until_the_next():
-            trial = self.study.ask()
+            trial = self._begin()
             point = self.space.sample(trial)
         trial.set_user_attr(RAY_ID, trial_id)  # last: a trial that has its id is complete
         self._running[trial_id] = trial._trial_id
         return point
+
+    def _begin(self) -> optuna.Trial:
+        """Begin Optuna's next trial. `Study.ask` would look through all trials for a queued point."""
+        if self.overview.queued:
+            return self.study.ask()
+        return optuna.Trial(self.study, self._storage.create_new_trial(self.study._study_id))
 
     def report(
         self,

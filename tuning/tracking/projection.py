@@ -52,10 +52,8 @@ class Projection:
         self.machine: MachineLoad | None = None
         self._connection: Connection | None = None
         self._followed: list[Followed] = []
-        self._current: set[str] = set()
-        """Trials whose runs are as they have to be for good."""
-        self._refused: set[str] = set()
-        """Trials whose runs MLflow does not accept, or a user has deleted."""
+        self._settled: set[str] = set()
+        """Trials whose runs are as they have to be for good, are refused by MLflow, or were deleted by a user."""
         self._begun = self._over = False
         self._rounds = 0
         self._answered = time.monotonic()
@@ -119,22 +117,18 @@ class Projection:
 
     def follow(
         self,
-        trials: Callable[[], Sequence[SweepTrial]],
+        trials: Callable[[], Mapping[str, SweepTrial]],
         folder: str,
         kind: str = TRIAL,
         settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
-        """Keep the runs of a study's trials up to date.
-
-        `folder` has the trials' checkpoints. `settings` returns all settings of the trial at a point.
-        """
+        """Keep the runs of a study's trials up to date. The arguments are the fields of `Followed`."""
         self._followed.append(Followed(trials=trials, folder=folder, kind=kind, settings=settings))
 
     @property
     def behind(self) -> int:
         """Number of trials whose runs lack something."""
-        trials = {trial.id for one in self._followed for trial in one.trials()}
-        return len(trials - self._current - self._refused)
+        return sum(len(self._unsettled(one.trials())) for one in self._followed)
 
     @property
     def is_complete(self) -> bool:
@@ -228,25 +222,29 @@ class Projection:
 
     def _bring_up_to_date(self) -> None:
         connection = self._connect()
-        self._refused |= connection.deleted
+        self._settled |= connection.deleted
         if not self._begun:
             self._writer.begin_sweep(connection, self._wanted)
             self._begun = True
         if self.machine is not None and self.machine.samples:
             self._writer.write_machine(connection, self.machine.samples)
             self.machine.samples.clear()
-        status, known = self._wanted.status, set()
+        status, known = self._wanted.status, set[str]()
         for followed in self._followed:
-            for trial in followed.trials():
-                known.add(trial.id)
+            trials = followed.trials()
+            known.update(trials)
+            for trial_id in self._unsettled(trials):
                 if self._closing.is_set():
                     return
-                if trial.id not in self._current and trial.id not in self._refused:
-                    self._bring_trial(connection, followed, trial, over=status != "running")
+                self._bring_trial(connection, followed, trials[trial_id], over=status != "running")
         if status != "running" and not self._over:
             self._writer.interrupt_others(connection, known)
             self._writer.end_sweep(connection, self._wanted)
             self._over = True
+
+    def _unsettled(self, trials: Mapping[str, SweepTrial]) -> list[str]:
+        """Return the ids of trials whose runs lack something."""
+        return [trial_id for trial_id in trials if trial_id not in self._settled]
 
     def _bring_trial(self, connection: Connection, followed: Followed, trial: SweepTrial, over: bool) -> None:
         """Bring one trial's run up to date. `over` says that the sweep has ended."""
@@ -254,7 +252,7 @@ class Projection:
         begun = trial.ended or trial.curve or is_open
         if child is None and not begun:  # Tune has not started it, or never knew it
             if trial.state == "lost":
-                self._current.add(trial.id)
+                self._settled.add(trial.id)
             return
         status = status_of(trial, is_open, over)
         wanted = WantedRun.of(trial, followed.settings(self.reports.point(trial)), status)
@@ -271,7 +269,7 @@ class Projection:
         except Exception as error:
             if not is_refusal(error, self._writer.uri):
                 raise
-            self._refused.add(trial.id)
+            self._settled.add(trial.id)
             log.warning("MLflow refuses a write of trial %s (%s): left out", trial.id, first_line(error))
             return
         self._answered = time.monotonic()
@@ -281,7 +279,7 @@ class Projection:
 
     def _settle(self, trial: SweepTrial, wanted: WantedRun) -> None:
         """A run is as it has to be for good, unless the trial goes on in another process."""
-        self._current.add(trial.id)
+        self._settled.add(trial.id)
         self.reports.written(trial.id, wanted.epochs)
 
     def _note_away(self, error: Exception) -> None:

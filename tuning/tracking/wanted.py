@@ -45,8 +45,8 @@ def status_of(trial: SweepTrial, is_open: bool, over: bool) -> Status:
 class Followed:
     """Trials whose runs MLflow has to have."""
 
-    trials: Callable[[], Sequence[SweepTrial]]
-    """Reads them from the study, lost ones too."""
+    trials: Callable[[], Mapping[str, SweepTrial]]
+    """Reads them by id from the study, lost ones too."""
     folder: str
     """Folder of their checkpoints: a path or URI."""
     kind: str

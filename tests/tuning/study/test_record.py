@@ -38,6 +38,17 @@ def test_start_points_are_queued_once_and_a_trial_is_found_by_its_id(record: Rec
     assert (again.running, again.overview.proposed, again.overview.queued) == (2, 2, False)
 
 
+def test_a_proposal_does_not_look_through_all_trials_unless_points_are_queued(record: Record, monkeypatch) -> None:
+    reads = []
+    read = record._storage.get_all_trials
+    monkeypatch.setattr(record._storage, "get_all_trials", lambda *a, **k: reads.append(k) or read(*a, **k))
+    for name in "ab":
+        record.propose(name)
+    assert [one["states"] for one in reads] == [(optuna.trial.TrialState.WAITING,)] * 2
+    record.propose("c")
+    assert len(reads) == 2 and record.find("c").stored.number == 2
+
+
 def test_a_study_of_another_metric_is_refused(record: Record, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another search space or metric"):
         opened(tmp_path, "hr@10")

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from tests.tuning.mlflow_server import Server
 from tuning.faults import FAULT, Fault
-from tuning.study.overview import all_trials
+from tuning.study.overview import overview
 from tuning.study.trials import LOST, RAY_ID, SweepTrial
 from tuning.tracking.projection import Projection
 
@@ -34,13 +34,13 @@ class Sweep:
         self.projection, self.study, self.folder = projection, study, folder
         projection.follow(self.trials, str(folder), settings=settings)
 
-    def trials(self) -> list[SweepTrial]:
-        return all_trials(self.study)
+    def trials(self) -> dict[str, SweepTrial]:
+        return dict(overview(self.study).trials)
 
     def begin(self, trial: str, point: Mapping[str, object] | None = None) -> None:
         """A trial is proposed, if the study does not have it, and Tune starts it."""
         point = {"x": 1} if point is None else point
-        if trial not in {one.id for one in self.trials()}:
+        if trial not in self.trials():
             domains = {key: optuna.distributions.CategoricalDistribution([value]) for key, value in point.items()}
             self.study.add_trial(
                 optuna.create_trial(
