@@ -33,8 +33,8 @@ terms is a sum here: Adam's steps are the same, and `train.clip_norm` means the 
 A probability σ(s) near 1/V needs s near −log V. Without a bias per item, a model can only learn that by turning all
 items the same way. That costs the differences between them: on Beauty it stays there (docs/LOG.md).
 Therefore s in `fame.losses.objective.Gbce` is the model's score plus a constant, which changes no ranking. The constant
-is log(β / S). With it, a model that scores every item 0 is at the minimum of all constant ones, to first order. For t =
-1 that is −log(V − 1), the probability of an item drawn blindly.
+is log(β / S). With it, a model that scores every item 0 is at the minimum of all constant ones, to first order. At
+t = 1 this is −log(V − 1), the probability of an item drawn blindly.
 
 **BPR-max** and **TOP1-max** (Hidasi & Karatzoglou, CIKM 2018) compare the target with the highest negatives: each
 weighs as much as a softmax over the row's negatives gives it, w_rj = exp(s_{r,v_j}) / Σ_{k: v_k ≠ y_r} exp(s_{r,v_k}),

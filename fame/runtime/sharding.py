@@ -3,9 +3,9 @@
 Letters: V + 1 rows (row 0 is the padding), D width, U rows that a worker asks for, W workers.
 
 Worker r has the rows from r·⌈(V + 1) / W⌉ on. A lookup asks each worker for the rows that it has. The gradient goes
-back the same way. Each way is two exchanges of U numbers or rows, whatever V is. So the table and all that an optimiser
-keeps for it take 1/W of the memory on each worker. Workers look up in lockstep: all of them, equally often, in the same
-order.
+back the same way. Both are two exchanges of U numbers or rows each, whatever V is. So the table and all that an
+optimiser keeps for it take 1/W of the memory on each worker. Workers look up in lockstep: all of them, equally often,
+in the same order.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def check_keys(space: Space) -> None:
 def check_values(space: Space) -> None:
     """Each end and choice must be a value that some experiment of the model accepts.
 
-    The space need not have this `base`, and a constraint may exclude a value. So a width that is fixed on the command
-    line leaves only some numbers of heads; the others are never proposed.
+    That experiment may have another `base`, and a constraint of the space may exclude it. For example, a width that is
+    fixed on the command line leaves only some numbers of heads. The others are allowed here, and never proposed.
     """
     rng = random.Random(0)
     plain = replace(space, base={"model": {"name": space.model}})
