@@ -66,6 +66,7 @@ class Trials:
         self.plan, self.storage, self.share = plan, storage, share
         self.projection, self.search = projection, search
         self.statistics = dataset.statistics if kind == TRIAL else None
+        # A copy: this thread adds trials while MLflow's reads them.
         projection.follow(lambda: dict(overview(search.study).trials), storage.trials, kind, self._settings)
         self.states = below(storage.shared, TUNE)
         self.scheduler = SCHEDULERS[plan.options.scheduler]
