@@ -26,7 +26,7 @@ from fame.errors import DivergedError, UserError
 from fame.evaluation.lists import Occurrences, Vectors, list_metrics
 from fame.evaluation.metrics import user_metrics
 from fame.models.base import SequentialModel
-from fame.models.scoring import Scorer
+from fame.models.scoring import Scorer, highest
 from fame.runtime.hardware import chunk_bytes
 from fame.runtime.parallel import Workers
 
@@ -181,8 +181,8 @@ class Evaluator:
                 scores_BV = scorer.scores(queries_BD[part[0] : part[-1] + 1])
                 scores_BV[tuple(map(self._put, self._seen(users[part])))] = float("-inf")
                 scores_BV[:, self._put(self.left_out)] = float("-inf")
-                best = scores_BV.topk(k)
-                found.append(best.indices.masked_fill(best.values == float("-inf"), -1))
+                values_BK, items_BK = highest(scores_BV, k)
+                found.append(items_BK.masked_fill(values_BK == float("-inf"), -1))
         model.train(was_training)
         return torch.cat(found) if found else torch.empty(0, k, dtype=torch.int64)
 

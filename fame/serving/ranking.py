@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 from fame.evaluation.evaluator import CPU_ENCODE_ITEMS
-from fame.models.scoring import Scorer
+from fame.models.scoring import BLOCK, Scorer, highest
 
 History = Sequence[int] | np.ndarray
 """Item numbers, oldest first."""
-USERS, TILE = 64, 1 << 22
-"""Users that are ranked together, and scores that are held at a time: 16 MB. Long rows need the best of few tiles."""
-BLOCK = 64
-"""Scores whose highest is looked at first."""
+USERS, TILE, PIECE = 256, 1 << 24, 1 << 19
+"""Users that are ranked together, scores that are held at a time (64 MB), and scores of a product (2 MB).
+
+Long rows need the best of few tiles. A product whose operands and result stay in cache takes half the time.
+"""
 NONE = -1
 """In place of an item, where there are no more."""
 
@@ -71,8 +72,11 @@ def best_items(
 
     among: indices (item numbers − 1), rising, of the only items to choose from.
     """
+    users, count = max(1, min(USERS, len(queries_BD))), scorer.item_count if among is None else len(among)
+    dtype = scorer.scores(queries_BD[:1], slice(0, 1)).dtype
+    buffer_UC = torch.empty(users, min(max(BLOCK * k, TILE // users), max(1, count)), dtype=dtype)
     parts = [
-        _best(scorer, queries, k, excluded[start : start + USERS], among)
+        _best(scorer, queries, k, excluded[start : start + USERS], among, buffer_UC)
         for start, queries in zip(range(0, len(queries_BD), USERS), queries_BD.split(USERS), strict=True)
     ]
     return BestItems(
@@ -80,14 +84,15 @@ def best_items(
     )
 
 
-def _best(scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History], among: Tensor | None) -> BestItems:
+def _best(
+    scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History], among: Tensor | None, buffer_UC: Tensor
+) -> BestItems:
     rows_E, items_E = _pairs(excluded, among)
-    count = scorer.item_count if among is None else len(among)
-    columns = max(BLOCK * k, TILE // len(queries_BD))
+    count, columns = scorer.item_count if among is None else len(among), buffer_UC.shape[1]
     scores_BK, places_BK = queries_BD.new_empty(len(queries_BD), 0), torch.empty(len(queries_BD), 0, dtype=torch.int64)
     for start in range(0, count, columns):
         part = slice(start, min(start + columns, count))
-        scores_BC = scorer.scores(queries_BD, part if among is None else among[part])
+        scores_BC = _scores(scorer, queries_BD, part, among, buffer_UC)
         fixed = slice(*torch.searchsorted(items_E, torch.tensor([part.start, part.stop])).tolist())
         scores_BC[rows_E[fixed], items_E[fixed] - start] = float("-inf")
         found_BK, columns_BK = highest(scores_BC, k)
@@ -99,20 +104,17 @@ def _best(scorer: Scorer, queries_BD: Tensor, k: int, excluded: Sequence[History
     return BestItems(items=items_BK.numpy(), scores=scores_BK.numpy())
 
 
-def highest(scores_BC: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """`topk`, four times as fast for a few of many: the k highest lie in the k blocks with the highest maxima."""
-    B, C = scores_BC.shape
-    blocks = C // BLOCK
-    if blocks < 2 * k:
-        return scores_BC.topk(min(k, C))
-    blocks_BLS = scores_BC[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK))
-    chosen_BK = blocks_BLS.amax(2).topk(k).indices
-    inside_BKS = blocks_BLS.gather(1, chosen_BK[..., None].expand(B, k, BLOCK))
-    columns_BKS = chosen_BK[..., None] * BLOCK + torch.arange(BLOCK)
-    rest = torch.arange(blocks * BLOCK, C).expand(B, -1)
-    candidates = torch.cat([inside_BKS.flatten(1), scores_BC[:, blocks * BLOCK :]], 1)
-    found_BK, where_BK = candidates.topk(k)
-    return found_BK, torch.cat([columns_BKS.flatten(1), rest], 1).gather(1, where_BK)
+def _scores(scorer: Scorer, queries_BD: Tensor, part: slice, among: Tensor | None, buffer_UC: Tensor) -> Tensor:
+    """Scores of a stretch of items, or of a stretch of `among`, a piece at a time, in the buffer."""
+    scores_BC = buffer_UC[: len(queries_BD), : part.stop - part.start]
+    columns = max(1, PIECE // len(queries_BD))
+    for start in range(part.start, part.stop, columns):
+        piece = slice(start, min(start + columns, part.stop))
+        out = scores_BC[:, piece.start - part.start : piece.stop - part.start]
+        found = scorer.scores(queries_BD, piece if among is None else among[piece], out=out)
+        if found is not out:
+            out.copy_(found)
+    return scores_BC
 
 
 def _pairs(excluded: Sequence[History], among: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ so the model brings a `Scorer`; its query is the number of the last item.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,16 +105,21 @@ class Transition(SequentialModel, Scorer):
         last_B = queries_BD[:, 0] - 1
         row_E, entry_E = entries_of(self.offsets_V1, last_B)
         item_E, count_E = self.pairs_P[entry_E] % self.item_count, self.counts_P[entry_E]
-        if every(items):
-            counts_BV = self.counts_P.new_zeros(queries_BD.shape[0], self.item_count)
-            return self._log_probability(counts_BV.index_put_((row_E, item_E), count_E), last_B[:, None], items)
-        asked_C = torch.arange(self.item_count, device=last_B.device)[items]
-        items_C, place_of_C = asked_C.unique(return_inverse=True)
-        place_E = torch.searchsorted(items_C, item_E).clamp(max=len(items_C) - 1)
-        found_E = items_C[place_E] == item_E
-        counts_BC = self.counts_P.new_zeros(len(last_B), len(items_C))
-        counts_BC[row_E[found_E], place_E[found_E]] = count_E[found_E]
-        return self._log_probability(counts_BC, last_B[:, None], items_C)[:, place_of_C]
+        if isinstance(items, slice):
+            start, stop, _ = items.indices(self.item_count)
+            asked_C, place_of_C, place_E = items, EVERY, item_E - start
+            found_E = (place_E >= 0) & (place_E < stop - start)
+        else:
+            asked_C, place_of_C = items.unique(return_inverse=True)
+            place_E = torch.searchsorted(asked_C, item_E).clamp(max=len(asked_C) - 1)
+            found_E, out = asked_C[place_E] == item_E, None
+        if not every(items):
+            row_E, item_E, count_E, place_E = (entry_E[found_E] for entry_E in (row_E, item_E, count_E, place_E))
+        # Few items followed the last one: only for these is there a logarithm to take.
+        never_C, total_B = self._log_expected()[asked_C], self._log_total(last_B)
+        scores_BC = torch.sub(never_C, total_B[:, None], out=out)
+        scores_BC.index_put_((row_E, place_E), self._log_probability(count_E, last_B[row_E], item_E))
+        return scores_BC[:, place_of_C]
 
     def _count(self, pairs_R: Tensor) -> Tensor:
         """Counts of pairs, 0 for those that do not occur, [R]."""
@@ -122,10 +128,16 @@ class Transition(SequentialModel, Scorer):
         place_R = torch.searchsorted(self.pairs_P, pairs_R).clamp(max=len(self.pairs_P) - 1)
         return self.counts_P[place_R] * (self.pairs_P[place_R] == pairs_R)
 
-    def _log_probability(self, counts: Tensor, last: Tensor, items: slice | Tensor) -> Tensor:
-        smoothing = self.config.smoothing
-        expected = smoothing * self.log_popularity_V[items].exp()
-        return (counts + expected).log() - (self.totals_V[last] + smoothing).log()
+    def _log_probability(self, counts_R: Tensor, last_R: Tensor, items_R: Tensor) -> Tensor:
+        """Log P of pairs with these counts, [R]."""
+        return (counts_R + self._log_expected()[items_R].exp()).log() - self._log_total(last_R)
+
+    def _log_expected(self) -> Tensor:
+        """Log of μ P(v), [V]."""
+        return self.log_popularity_V + math.log(self.config.smoothing)
+
+    def _log_total(self, last_R: Tensor) -> Tensor:
+        return (self.totals_V[last_R] + self.config.smoothing).log()
 
 
 def entries_of(offsets_V1: Tensor, rows_R: Tensor) -> tuple[Tensor, Tensor]:

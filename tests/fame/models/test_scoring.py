@@ -1,4 +1,4 @@
-"""Scores by dot product: of all items, of some, and whether they are finite."""
+"""Scores by dot product: of all items, of some, whether they are finite; and the highest of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.models.scoring import EVERY, DotProduct, Scorer
+from fame.models.scoring import EVERY, DotProduct, Scorer, highest
 
 
 @given(queries=st.integers(1, 4), items=st.integers(1, 9), seed=st.integers(0, 99))
@@ -48,3 +48,12 @@ def test_other_scorers_ask_the_queries():
 def test_a_scorer_without_scores_is_none():
     with pytest.raises(TypeError, match="scores"):
         Scorer()
+
+
+@given(data=st.data(), k=st.integers(1, 5), rows=st.integers(1, 4), columns=st.integers(1, 900))
+def test_the_highest_by_blocks_are_those_of_topk(data, k, rows, columns):
+    seed = data.draw(st.integers(0, 99))
+    scores = torch.rand(rows, columns, generator=torch.Generator().manual_seed(seed))
+    values, places = highest(scores, k)
+    assert torch.equal(values, scores.topk(min(k, columns)).values)
+    assert torch.equal(scores.gather(1, places), values)
