@@ -28,7 +28,7 @@ from tuning.ray_internals.chosen_ids import ChosenIds
 from tuning.ray_internals.ended_trials import EndedTrials
 from tuning.ray_internals.memory_monitor import survive_the_memory_monitor
 from tuning.ray_internals.result_table import read_no_results
-from tuning.ray_internals.tune_environment import withhold_credentials
+from tuning.ray_internals.tune_environment import hand_to_trials
 from tuning.report.callback import ReportCallback
 from tuning.schedulers import SCHEDULERS
 from tuning.schedulers.again import better_part, replay
@@ -101,7 +101,7 @@ class Trials:
             note_limit(used_up(str(self.plan.options.time_budget)))
             return False
         quieten_tune()
-        withhold_credentials()
+        hand_to_trials(this_machine=self.plan.options.address is None)
         survive_the_memory_monitor()
         read_no_results()
         save = os.environ.get("TUNE_GLOBAL_CHECKPOINT_S", f"{save_seconds(self.plan.trials):g}")

@@ -151,6 +151,8 @@ def _start(folder: Path, quiet: dict[str, Any]) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     # A trial is several small processes; Ray warns of more than four times this number.
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1)))
+    # The processes that Ray starts in advance wait for a slot, which itself takes seconds to start.
+    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "30000")
     token = folder / "auth_token"
     token.touch(mode=0o600)
     token.write_text(_TOKEN)
@@ -162,6 +164,7 @@ def _start(folder: Path, quiet: dict[str, Any]) -> None:
         TOKEN_FILE: str(token),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH")))),
         LOCAL_ONLY: "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a folder for each trial, which nobody would remove
     }
     with environment(settings), loopback():
         ray.init(address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=False, **quiet)

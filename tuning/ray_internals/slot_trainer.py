@@ -107,6 +107,13 @@ class LentWorkerGroup(WorkerGroup):
     def _create_placement_group(self, *_: Any) -> PlacementGroupHandle:
         return LentHandle(self.lent)
 
+    @staticmethod
+    def _get_worker_runtime_env(custom_runtime_env: Any) -> dict[str, Any]:
+        """Leave out what the controller alone reads: without variables a worker may take a process that waits for it."""
+        environment = dict(WorkerGroup._get_worker_runtime_env(custom_runtime_env))
+        environment["env_vars"] = {k: v for k, v in environment["env_vars"].items() if k not in ENVIRONMENT}
+        return environment
+
 
 class NoBarrier:
     """Stands for Ray's barrier, of which the training function makes no use."""
