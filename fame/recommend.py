@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import os
 import sys
 import time
 from functools import partial
@@ -36,6 +37,8 @@ def main() -> None:
     args = parser().parse_args()
     many = args.all_users or args.users is not None or args.histories is not None
     _check_options(args, many)
+    if many:
+        sleep_between_products()
     from fame.serving.recommender import load_recommender, split_ids  # here and below, so that --help need not wait
     from fame.serving.request import Request
 
@@ -49,6 +52,15 @@ def main() -> None:
             _print(recommender, {None: split_ids(args.history)}, request)
         else:
             _print(recommender, dict.fromkeys(split_ids(args.user)), request)
+
+
+def sleep_between_products() -> None:
+    """Let the threads of a product sleep until the next one. To be called before torch is imported.
+
+    By default they spin. Between the large products for many users that takes a quarter more CPU time, and wins nothing.
+    Between the small ones of a training it wins nearly half of the time.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fame.serving.recommender import load_recommender
 from fame.serving.request import Request
 from tests.commands import write_lines
 from tests.fame.serving.many_users import USERS, ask, expected, rows, same
+
+POLICY = "OMP_WAIT_POLICY"
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,17 @@ def test_all_users_get_what_each_would_alone(dataless, tmp_path):
     assert table.schema.names == ["user", "rank", "item", "title", "score"]
     assert "20 users, 12 items, top 4, here; → " in done.out and "80 rows in " in done.out
     assert {path.name for path in tmp_path.iterdir()} == {"recs.parquet"}
+
+
+def test_threads_sleep_between_the_products_for_many_users_alone(dataless, tmp_path, monkeypatch):
+    monkeypatch.setenv(POLICY, "")  # so that it is as before afterwards
+    many = ("--all-users", "--out", tmp_path / "recs.parquet")
+    for options, policy in ((("--history", "001"), None), (many, "PASSIVE")):
+        del os.environ[POLICY]
+        assert ask(dataless, *options).code == 0
+        assert os.environ.setdefault(POLICY, "") == (policy or "")
+    monkeypatch.setenv(POLICY, "ACTIVE")
+    assert ask(dataless, *many).code == 0 and os.environ[POLICY] == "ACTIVE"
 
 
 def test_filters_hold_for_everybody_and_csv_has_the_same_rows(dataless, tmp_path):
