@@ -57,7 +57,7 @@ def main() -> None:
 def sleep_between_products() -> None:
     """Let the threads of a product sleep until the next one. To be called before torch is imported.
 
-    By default they spin. Between the large products for many users that takes a quarter more CPU time, and wins nothing.
+    By default they spin. Between the large products for many users that takes a third more CPU time, and wins nothing.
     Between the small ones of a training it wins nearly half of the time.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

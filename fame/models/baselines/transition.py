@@ -106,20 +106,18 @@ class Transition(SequentialModel, Scorer):
         row_E, entry_E = entries_of(self.offsets_V1, last_B)
         item_E, count_E = self.pairs_P[entry_E] % self.item_count, self.counts_P[entry_E]
         if isinstance(items, slice):
-            start, stop, _ = items.indices(self.item_count)
-            asked_C, place_of_C, place_E = items, EVERY, item_E - start
-            found_E = (place_E >= 0) & (place_E < stop - start)
+            asked_C, (start, stop, _) = items, items.indices(self.item_count)
+            place_E, asked_E = item_E - start, (item_E >= start) & (item_E < stop)
         else:
             asked_C, place_of_C = items.unique(return_inverse=True)
-            place_E = torch.searchsorted(asked_C, item_E).clamp(max=len(asked_C) - 1)
-            found_E, out = asked_C[place_E] == item_E, None
+            place_E, out = torch.searchsorted(asked_C, item_E).clamp(max=len(asked_C) - 1), None
+            asked_E = asked_C[place_E] == item_E
         if not every(items):
-            row_E, item_E, count_E, place_E = (entry_E[found_E] for entry_E in (row_E, item_E, count_E, place_E))
-        # Few items followed the last one: only for these is there a logarithm to take.
-        never_C, total_B = self._log_expected()[asked_C], self._log_total(last_B)
-        scores_BC = torch.sub(never_C, total_B[:, None], out=out)
+            row_E, item_E, count_E, place_E = (of_E[asked_E] for of_E in (row_E, item_E, count_E, place_E))
+        # Few items have followed the last one, and only these need a logarithm of their own.
+        scores_BC = torch.sub(self._log_expected()[asked_C], self._log_total(last_B)[:, None], out=out)
         scores_BC.index_put_((row_E, place_E), self._log_probability(count_E, last_B[row_E], item_E))
-        return scores_BC[:, place_of_C]
+        return scores_BC if isinstance(items, slice) else scores_BC[:, place_of_C]
 
     def _count(self, pairs_R: Tensor) -> Tensor:
         """Counts of pairs, 0 for those that do not occur, [R]."""
