@@ -73,7 +73,7 @@ def best_items(
     among: indices (item numbers − 1), rising, of the only items to choose from.
     """
     users, count = max(1, min(USERS, len(queries_BD))), scorer.item_count if among is None else len(among)
-    dtype = scorer.scores(queries_BD[:1], slice(0, 1)).dtype
+    dtype = scorer.scores(queries_BD[:1], slice(0, 1)).dtype  # not that of the queries, which may be item numbers
     buffer_UC = torch.empty(users, min(max(BLOCK * k, TILE // users), max(1, count)), dtype=dtype)
     parts = [
         _best(scorer, queries, k, excluded[start : start + USERS], among, buffer_UC)

@@ -164,7 +164,7 @@ def _start(folder: Path, quiet: dict[str, Any]) -> None:
         TOKEN_FILE: str(token),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH")))),
         LOCAL_ONLY: "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a folder for each trial, which nobody would remove
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials inherit it: Tune hands them no variables here (`hand_to_trials`)
     }
     with environment(settings), loopback():
         ray.init(address="local", _node_ip_address=LOOPBACK, _temp_dir=str(folder), include_dashboard=False, **quiet)
