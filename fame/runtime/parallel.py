@@ -17,6 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fame.runtime.sharding import ShardedEmbedding
 
+if distributed.is_available():  # DDP imports it later, and its functions' defaults would then hold the group for good
+    import torch.distributed.nn
+
 Share = tuple[int, int]
 """(rank, size): this process takes every `size`-th row, beginning with row `rank`."""
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,19 +122,3 @@ def last_batch(items_BT: Tensor, lengths_B: Tensor, targets_B: Tensor) -> Batch:
 def same_tensors(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     """Whether two sets of tensors have the same names and are equal bit for bit."""
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
-
-
-def gloo_processes(module: str, folder: Path, count: int = 2) -> list[Any]:
-    """Run `python -m MODULE FOLDER RANK` for so many gloo workers; what each leaves in `FOLDER/rankRANK.json`.
-
-    Warnings are errors in them, as in tests.
-    """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-m", module, str(folder)]
-    processes = [
-        subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for rank in range(count)
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * count, "\n".join(errors)
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(count)]

@@ -25,7 +25,7 @@ from tests.fame.conformance import (
     sharded_experiment,
     two_worker_experiment,
 )
-from tests.fame.helpers import gloo_processes
+from tests.fame.gloo import gloo_processes
 
 
 @dataclass(frozen=True, kw_only=True)

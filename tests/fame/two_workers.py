@@ -1,11 +1,10 @@
-"""One of two gloo workers of `test_fit.py`: `python -m tests.fame.two_workers FOLDER RANK`."""
+"""One of two gloo workers of `test_fit.py`: `python -m tests.fame.two_workers FOLDER RANK COUNT`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed
@@ -19,15 +18,12 @@ from fame.runtime.parallel import Workers
 from fame.training.fit import fit, read_trained
 from fame.training.loop import StageRun, State
 from fame.training.stages import stages
+from tests.fame.gloo import run_worker
 from tests.fame.helpers import CPU, timeless
 from tests.fame.training.runs import SAMPLE, TWO_STAGES, WITH_DROPOUT, WORKER_RUNS, worker_data
 
 
-def main(folder: Path, rank: int) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    workers = Workers.current(CPU)
-    assert (workers.rank, workers.size) == (rank, 2)
+def work(folder: Path, workers: Workers) -> dict[str, Any]:
     sequences, results = worker_data(), {}
     for name, settings in WORKER_RUNS.items():
         results[name] = [timeless(report) for report in fit(settings, sequences, folder / name, workers)]
@@ -55,7 +51,7 @@ def main(folder: Path, rank: int) -> None:
     weights = torch.cat([weight.flatten() for weight in run.model.state_dict().values()])
     results["weights"] = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
 
-    if rank == 1:  # a fault of one worker alone
+    if workers.rank == 1:  # a fault of one worker alone
         with torch.no_grad():
             model.facet_projection.fill_(float("nan"))
     try:
@@ -74,10 +70,8 @@ def main(folder: Path, rank: int) -> None:
     del first
     distributed.barrier()
     list(fit(WITH_DROPOUT, sequences, folder / "crashed", workers))
-    distributed.barrier()
-    distributed.destroy_process_group()
-    (folder / f"rank{rank}.json").write_text(json.dumps(results))
+    return results
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    run_worker(work)

@@ -1,14 +1,13 @@
-"""One of four gloo workers of `test_sharding.py`: `python -m tests.fame.runtime.sharded_rows FOLDER RANK`."""
+"""One of four gloo workers of `test_sharding.py`: `python -m tests.fame.runtime.sharded_rows FOLDER RANK COUNT`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from fame.artifacts.checkpoint import send_shards, write_tensors
 from fame.config import EvaluateConfig
@@ -19,6 +18,7 @@ from fame.runtime import sharding
 from fame.runtime.parallel import Workers
 from fame.runtime.sharding import Shard
 from fame.training.optimizer import clip_gradients
+from tests.fame.gloo import run_worker
 from tests.fame.helpers import CPU, cyclic_sequences
 
 SIZE, MAX_NORM = 4, 0.5
@@ -51,16 +51,13 @@ def ranks(of: SASRec, workers: Workers) -> list[float]:
     return evaluator.by_target(evaluator.ranks(of)).tolist()
 
 
-def main(folder: Path, rank: int) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=SIZE)
-    workers = Workers.current(CPU)
+def work(folder: Path, workers: Workers) -> dict[str, Any]:
     holder = nn.Sequential(table())
     shared = workers.share_rows(holder, holder[0])
     assert holder[0] is shared
-    items = torch.tensor(ASKED[rank])
+    items = torch.tensor(ASKED[workers.rank])
     rows = holder(items)
-    loss(rows, rank).backward()
+    loss(rows, workers.rank).backward()
     gradient = shared.weight.grad.to_dense()
     clip_gradients(holder.parameters(), MAX_NORM, shared)
 
@@ -69,7 +66,7 @@ def main(folder: Path, rank: int) -> None:
     workers.share_rows(whole, whole.items)
     sharding.PIECE_BYTES = 12  # a row
     shards = {"table": Shard(shared.weight, shared.stretch, CPU), "other": torch.arange(3)}
-    if rank == 0:
+    if workers.first:
         write_tensors(folder / "whole.safetensors", shards, {})
     else:
         send_shards(shards)
@@ -81,13 +78,11 @@ def main(folder: Path, rank: int) -> None:
         "ranks": ranks(whole, alone),
     }
     with torch.no_grad():
-        if rank == 2:
+        if workers.rank == 2:
             whole.items.weight[0] = np.nan
     results["finite"] = bool(whole.scorer().finite(torch.ones(2, 8)).any())
-    distributed.barrier()
-    distributed.destroy_process_group()
-    (folder / f"rank{rank}.json").write_text(json.dumps(results))
+    return results
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    run_worker(work)

@@ -1,16 +1,15 @@
-"""One of two gloo workers of `test_parallel.py`: `python -m tests.fame.runtime.sharing_rows FOLDER RANK`."""
+"""One of two gloo workers of `test_parallel.py`: `python -m tests.fame.runtime.sharing_rows FOLDER RANK COUNT`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from fame.runtime.parallel import Workers, gather_rows
-from tests.fame.helpers import CPU
+from tests.fame.gloo import run_worker
 
 ROWS = 5
 """Rows of the batch that the workers share: the first one has three of them."""
@@ -34,25 +33,19 @@ def lookup(rank: int, sparse: bool) -> nn.Embedding:
     return table
 
 
-def main(folder: Path, rank: int) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    workers = Workers.current(CPU)
-    own = rows()[rank::2].requires_grad_()
+def work(folder: Path, workers: Workers) -> dict[str, Any]:
+    own = rows()[workers.rank :: 2].requires_grad_()
     whole = gather_rows(own, workers.share, ROWS)
     (loss(whole) / workers.size).backward()
-    table = lookup(rank, sparse=True)
+    table = lookup(workers.rank, sparse=True)
     workers.average_rows(table)
-    results = {
+    return {
         "whole": whole.tolist(),
         "gradient": own.grad.tolist(),
         "averaged": table.weight.grad.to_dense().tolist(),
-        "decided": [workers.decided(rank == 0), workers.decided(rank == 1)],
+        "decided": [workers.decided(workers.rank == 0), workers.decided(workers.rank == 1)],
     }
-    distributed.barrier()
-    distributed.destroy_process_group()
-    (folder / f"rank{rank}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    run_worker(work)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fame.runtime.parallel import Workers, gather_rows
-from tests.fame.helpers import CPU, gloo_processes
+from tests.fame.gloo import gloo_processes
+from tests.fame.helpers import CPU
 from tests.fame.runtime.sharing_rows import lookup, loss, rows
 
 

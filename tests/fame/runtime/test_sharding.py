@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from fame.runtime.parallel import Workers
 from fame.runtime.sharding import Stretch
-from tests.fame.helpers import CPU, gloo_processes
+from tests.fame.gloo import gloo_processes
+from tests.fame.helpers import CPU
 from tests.fame.runtime.sharded_rows import ASKED, MAX_NORM, SIZE, loss, model, ranks, table
 
 

@@ -26,7 +26,8 @@ from fame.training.fit import CHECKPOINT, can_go_on, experiment_key, fit, read_t
 from fame.training.loop import EpochReport, StageRun
 from fame.training.shared_stages import read_uses
 from fame.training.stages import stages
-from tests.fame.helpers import CPU, experiment, gloo_processes, same_tensors, sequences_of, timeless
+from tests.fame.gloo import gloo_processes
+from tests.fame.helpers import CPU, experiment, same_tensors, sequences_of, timeless
 from tests.fame.training.runs import (
     SAMPLE,
     TWO_STAGES,
