@@ -44,7 +44,9 @@ def run_worker(work: Callable[[Path, Workers], dict[str, Any]]) -> None:
     folder, rank, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-    results = work(folder, Workers.current(CPU))
+    workers = Workers.current(CPU)
+    assert (workers.rank, workers.size) == (rank, size)
+    results = work(folder, workers)
     distributed.barrier()
     gc.collect()  # DDP's cycles hold the group
     distributed.destroy_process_group()
