@@ -30,6 +30,7 @@ from tuning.machines import resources
 from tuning.machines.local_ray import session_folder
 from tuning.plan.command_line import parse
 from tuning.plan.new_plan import make_plan
+from tuning.report.lean import import_plots
 from tuning.storage.layout import Storage
 
 EDGE = 100
@@ -119,6 +120,7 @@ class MeteredTrials(Trials):
 
 def sweep(arguments: list[str], address: str) -> tuple[list[Mark], float]:
     """Run the sweep; returns its marks, and how long MLflow's writes took at the end."""
+    import_plots()  # as the command does
     plan = make_plan(parse([*arguments, "--address", address])[0])
     storage = Storage.of(plan.options.storage, plan.options.name)
     dataset = load_dataset(plan.experiment.data)

@@ -24,6 +24,7 @@ from tuning.plan.sweep_plan import Plan
 from tuning.ray_internals.node_processes import node_processes
 from tuning.registry import register_best
 from tuning.report.callback import try_report
+from tuning.report.lean import import_plots
 from tuning.results.best import export_best
 from tuning.results.final import KIND, Final, export_final
 from tuning.results.next_steps import resume_command
@@ -44,10 +45,13 @@ from tuning.trial.restart import going_on
 def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[Lease], own_process: bool) -> int:
     """Run the rest of the sweep, export the best, print the table, and return the exit code.
 
-    `leases` are those of the sweep's lock. `own_process` says whether this process may replace itself.
+    `leases` are those of the sweep's lock. `own_process` says whether this process may replace itself, and runs
+    nothing else.
     Raises `CannotGoOnError` if one is lost, or if Ray's head is.
     """
     halt.begin()
+    if own_process:
+        import_plots()
     options, resumed = plan.options, storage.exists
     if options.address is None:  # a mistake in them need not wait until Ray has started
         resources.plan(options, resources.found())

@@ -14,7 +14,9 @@ from tuning.storage.layout import shown
 def main() -> None:
     args = parser().parse_args()
     from tuning.library.sweep import open_sweep  # here, so that --help need not wait
+    from tuning.report.lean import import_plots
 
+    import_plots()
     print(f"report  {shown(open_sweep(args.name, args.storage).report(args.output).path)}")
 
 

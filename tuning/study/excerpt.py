@@ -36,4 +36,9 @@ def excerpt(
     trials: Sequence[FrozenTrial], directions: Sequence[Direction] = ("maximize",), notes: BaseStorage | None = None
 ) -> optuna.Study:
     """Return a study of these trials. What a sampler notes of a trial goes to the storage `notes`, too."""
-    return optuna.create_study(storage=_Excerpt(trials, notes), directions=list(directions))
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(level, optuna.logging.WARNING))  # else Optuna tells of a new study
+    try:
+        return optuna.create_study(storage=_Excerpt(trials, notes), directions=list(directions))
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -27,3 +27,17 @@ def test_a_sampler_reads_an_excerpt_and_notes_its_proposal_in_both_studies(sampl
     if isinstance(chosen, optuna.samplers.GPSampler):  # TPE, in one variable, proposes the keys one by one
         assert noted
     assert part.trials[-1].system_attrs == noted and asking.number == 12
+
+
+def test_an_excerpt_says_nothing_and_leaves_optunas_messages_as_they_were(caplog: pytest.LogCaptureFixture) -> None:
+    """`python -m tuning.report` had told of two new studies in memory."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        optuna.create_study()
+        assert "A new study" in caplog.text
+        caplog.clear()
+        excerpt([])
+        assert not caplog.records and optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        optuna.logging.set_verbosity(level)
