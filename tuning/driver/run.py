@@ -46,8 +46,7 @@ def run_sweep(plan: Plan, storage: Storage, dataset: Dataset, leases: Sequence[L
     """Run the rest of the sweep, export the best, print the table, and return the exit code.
 
     `leases` are those of the sweep's lock. `own_process` says whether this process may replace itself, and runs
-    nothing else.
-    Raises `CannotGoOnError` if one is lost, or if Ray's head is.
+    nothing else. Raises `CannotGoOnError` if one is lost, or if Ray's head is.
     """
     halt.begin()
     if own_process:

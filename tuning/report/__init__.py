@@ -5,6 +5,7 @@
     savings.py    the time that early stopping saved
     exported.py   the exported model: metrics, configuration, commands
     edges.py      parameters whose best value lies at the end of their range
+    lean.py       Optuna's plots without the libraries that they only look for
     page.py       the page, which needs no network
     callback.py   writes the page during the sweep, and the picture at its end
     __main__.py   `python -m tuning.report NAME`

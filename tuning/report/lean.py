@@ -19,7 +19,7 @@ def import_plots() -> None:
     """Import Optuna's plots as if `UNUSED` were not installed. Afterwards these can be imported as always.
 
     In this process Optuna's fANOVA and its plots by matplotlib then say that their library is missing. So this is for a
-    process that does nothing but run a sweep. It has no effect on what is imported already.
+    process that does nothing but run a sweep or write its report. It has no effect on what is imported already.
     """
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is "not to be found" for Python
