@@ -88,6 +88,8 @@ class TextConfig(Section):
     delta: NotNegative = 0.0
     """Items are frozen content plus a trainable delta that starts at 0, and this is the delta's weight decay;
     at 0 nothing pulls items back to their text."""
+    smoothing: Rate = 0.0
+    """Share of a target of `softmax` that the ten items with the most similar texts have; 0 is none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +106,7 @@ class TextConfig(Section):
             return
         # What text there is may be said in any case: trials of one sweep differ in whether they read it.
         ignored: tuple[str, ...] = ("facet_count", "temperature", "period", "lr", "batch_size", "dropout")
-        ignored += () if self.plain else ("scale", "freeze_epochs", "delta")
+        ignored += () if self.plain else ("scale", "freeze_epochs", "delta", "smoothing")
         for f in dataclasses.fields(self):
             value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"
             require(f.name not in ignored or value == f.default, f"text.{f.name}", value, rule)
@@ -197,6 +199,8 @@ class Experiment:
             key = "text.epochs" if self.text.epochs else "text.plain"
             rule = f"model '{self.model.name}' does not say of what its item vectors consist; leave it out"
             require(self.model.item_blocks() is not None, key, getattr(self.text, key[5:]), rule)
+        if self.text.smoothing:
+            self._check_smoothing()
         if self.backbone.epochs:
             require(
                 models.get(self.model.name).Backbone is not None,
@@ -204,6 +208,14 @@ class Experiment:
                 self.backbone.epochs,
                 f"model '{self.model.name}' has no backbone to pre-train; use 0",
             )
+
+    def _check_smoothing(self) -> None:
+        """Refuse soft targets that a loss does not read, or that leave nothing for the target itself."""
+        loss, smoothing = self.train.loss, self.text.smoothing
+        rule = f"is ignored by train.loss = {loss}; leave it out, or use softmax"
+        require(loss == "softmax", "text.smoothing", smoothing, rule)
+        rule = f"must be below 1 − train.label_smoothing = {1 - self.train.label_smoothing:g}, or nothing is left for the target itself"
+        require(smoothing + self.train.label_smoothing < 1, "text.smoothing", smoothing, rule)
 
     def _check_sharding(self) -> None:
         """Refuse what reads the whole item table in an epoch."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fame.config import DEFAULT_NEGATIVES, TrainConfig
 from fame.datasets.sequences import Sequences, target_counts
 from fame.losses.sampled import Proposal, bpr_max, gbce, gbce_beta, negative_scores, sampled_softmax, top1_max
+from fame.losses.similar import SimilarItems
 from fame.losses.softmax import linear_cross_entropy, product_dtype
 
 
@@ -53,18 +54,20 @@ class Objective(ABC):
 
 
 class Softmax(Objective):
-    """Exact cross entropy over the whole catalogue (`fame.losses.softmax`)."""
+    """Exact cross entropy over the whole catalogue (`fame.losses.softmax`), with soft targets if `similar` is given."""
 
-    def __init__(self, precision: str = "auto", label_smoothing: float = 0.0) -> None:
-        self.precision = precision
-        self.label_smoothing = label_smoothing
+    def __init__(
+        self, precision: str = "auto", label_smoothing: float = 0.0, similar: SimilarItems | None = None
+    ) -> None:
+        self.precision, self.label_smoothing, self.similar = precision, label_smoothing, similar
 
     def __call__(self, model: ScoresItems, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
         dtype = product_dtype(self.precision, queries_RD.device)
         embedding = model.item_embedding()
-        if embedding is None:
-            return linear_cross_entropy(queries_RD, model.item_table(), targets_R - 1, dtype, 0, self.label_smoothing)
-        return linear_cross_entropy(queries_RD, embedding.weight, targets_R, dtype, 1, self.label_smoothing)
+        table, padding = (model.item_table(), 0) if embedding is None else (embedding.weight, 1)
+        rows_R = targets_R - 1 + padding
+        loss = linear_cross_entropy(queries_RD, table, rows_R, dtype, padding, self.label_smoothing)
+        return loss if self.similar is None else loss + self.similar.cost(model, queries_RD, targets_R)
 
 
 class Sampled(Objective):
@@ -156,10 +159,12 @@ SAMPLED: dict[str, type[Sampled]] = {
 }
 
 
-def make_objective(train: TrainConfig, sequences: Sequences, device: torch.device) -> Objective:
-    """The objective that `train.loss` names."""
+def make_objective(
+    train: TrainConfig, sequences: Sequences, device: torch.device, similar: SimilarItems | None = None
+) -> Objective:
+    """The objective that `train.loss` names; `similar` is for soft targets of the exact softmax."""
     if train.loss == "softmax":
-        return Softmax(train.precision, train.label_smoothing)
+        return Softmax(train.precision, train.label_smoothing, similar)
     return SAMPLED[train.loss](train, torch.from_numpy(target_counts(sequences)).to(device))
 
 

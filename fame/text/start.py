@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fame.artifacts import StageRecipe
 from fame.config import Experiment, TextConfig
 from fame.config.tree import to_dict
+from fame.losses.similar import SimilarItems, similar_items
 
 if TYPE_CHECKING:
     from fame.datasets.dataset import Dataset
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 """Version of the text stage. Raise it when the same settings come out differently."""
-AFTER = ("scale", "freeze_epochs", "delta")
+AFTER = ("scale", "freeze_epochs", "delta", "smoothing")
 """Settings that say what training does with the stage's result; the result does not depend on them."""
 
 
@@ -57,7 +58,8 @@ class ItemStart:
     `text.freeze_epochs` keeps the item table as it is in the first epochs of the stage that starts
     from it. With `text.delta` = λ items are x = c + δ: frozen content c from text and a delta that
     starts at 0 and decays by lr·λ a step. The weight of the embedding is the sum, so that evaluation,
-    checkpoints and serving know nothing of it: δ ← (1 − lr·λ) δ is x ← x + lr·λ (c − x).
+    checkpoints and serving know nothing of it: δ ← (1 − lr·λ) δ is x ← x + lr·λ (c − x). With `text.smoothing` the
+    vectors also say which items are alike.
     """
 
     def __init__(self, config: TextConfig, stage: dict[str, Tensor]) -> None:
@@ -68,6 +70,12 @@ class ItemStart:
     def to(self, device: torch.device) -> ItemStart:
         self.table_VD, self.known_V = self.table_VD.to(device), self.known_V.to(device)
         return self
+
+    def similar(self) -> SimilarItems | None:
+        """The items that share a target's part of the loss with it; None without `text.smoothing`."""
+        if not self.config.smoothing:
+            return None
+        return similar_items(self.config.smoothing, self.table_VD, self.known_V)
 
     @torch.no_grad()
     def hold(self, embedding: nn.Embedding, lr: float, frozen: bool) -> None:

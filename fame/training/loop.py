@@ -122,7 +122,9 @@ class StageRun:
             model.start_from(backbone, experiment.backbone)
         elif text is not None:
             model.start_from_items(text.table_VD, text.known_V)
-        self.objective = make_objective(stage.train, sequences, workers.device)
+        self.text = text.to(workers.device) if text is not None else None
+        similar = self.text.similar() if self.text is not None else None
+        self.objective = make_objective(stage.train, sequences, workers.device, similar)
         embedding = model.item_embedding()
         if embedding is not None:
             # Also on a CPU alone: there, adding rows to the loss's gradient of the table is less than adding a table.
@@ -134,7 +136,6 @@ class StageRun:
             assert embedding is not None
             self.sharded = workers.share_rows(model, embedding)
         self.model = model.to(workers.device)
-        self.text = text.to(workers.device) if text is not None else None
         self.frozen_epochs = 0 if start or earlier else experiment.text.freeze_epochs
         self.wrapped = workers.wrap(self.model)
         self.optimizer = make_optimizer(self.model.parameters(), stage.train)

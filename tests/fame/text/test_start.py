@@ -175,6 +175,7 @@ def test_the_stage_is_off_by_default():
         {"scale": 2.0},
         {"freeze_epochs": 1},
         {"delta": 0.1},
+        {"smoothing": 0.1},
         {"facet_count": 1},
     ],
 )
@@ -185,7 +186,7 @@ def test_a_setting_of_a_stage_that_is_off_is_an_error(ignored):
 
 def test_what_text_there_is_may_be_said_in_any_case():
     TextConfig(facets=("brand",), columns=("title",), encoder="x")
-    TextConfig(plain=True, scale=2.0, delta=0.1, freeze_epochs=3)
+    TextConfig(plain=True, scale=2.0, delta=0.1, freeze_epochs=3, smoothing=0.2)
     for wrong in ({"plain": True, "epochs": 3}, {"plain": True, "temperature": 0.2}):
         with pytest.raises(UserError, match=r"text\."):
             TextConfig(**wrong)
@@ -196,7 +197,7 @@ def test_what_training_does_with_the_result_does_not_decide_it():
     def recipe(**text):
         return text_recipe(experiment(text={"epochs": 2, **text}))
 
-    for changed in ({"scale": 2.0}, {"freeze_epochs": 3}, {"delta": 0.1}):
+    for changed in ({"scale": 2.0}, {"freeze_epochs": 3}, {"delta": 0.1}, {"smoothing": 0.2}):
         assert recipe(**changed) == recipe()
     for changed in ({"temperature": 0.2}, {"facets": ["brand"]}, {"facet_count": 1}, {"skip_layers": 1}):
         assert recipe(**changed) != recipe()

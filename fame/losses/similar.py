@@ -1,0 +1,79 @@
+"""Soft targets: the items whose texts are most like a target's get a part of its share.
+
+Letters: V items, K of them like one item, R rows (predicted positions), D width.
+
+A history tells one item that was chosen, and not that others would have done as well. Their texts tell which.
+`text.smoothing` = δ takes δ of a target's share and gives it to its nearest items n_k(y) by the cosine of their texts:
+
+    t_rv = (1 − ε − δ) [v = y_r] + ε/V + δ Σ_k s_k(y_r) [v = n_k(y_r)],   s_k ∝ exp(cos(y, n_k(y)) / τ)
+
+Cross entropy is linear in its targets, so the loss is that without δ plus δ z_r·(e_{y_r} − Σ_k s_k e_{n_k}).
+Targets that a similarity spreads are from text generation (D2GPo, Li et al., ICLR 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NEAREST = 10
+"""K."""
+TEMPERATURE = 0.1
+"""τ."""
+SCORES = 1 << 24
+"""Cosines that are held at a time."""
+
+
+class HasItemRows(Protocol):
+    """The method of a model that soft targets need."""
+
+    def item_rows(self, items: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarItems:
+    """The items that are most like each item, and the share of a target that they get."""
+
+    share: float
+    """δ, in (0, 1)."""
+    items_VK: Tensor
+    """n_k, int64 item numbers, from 1."""
+    weights_VK: Tensor
+    """s_k, which sum to 1 over K."""
+
+    def cost(self, model: HasItemRows, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
+        """What the soft targets add to the sum of the rows' cross entropies, a scalar. targets: item numbers (from 1)."""
+        items_RK = torch.cat([targets_R[:, None], self.items_VK[targets_R - 1]], 1)
+        weights_VK = F.pad(-self.weights_VK, (1, 0), value=1.0)
+        from_similar_RD = torch.einsum("rk,rkd->rd", weights_VK[targets_R - 1], model.item_rows(items_RK))
+        return self.share * (queries_RD * from_similar_RD).sum()
+
+
+def similar_items(share: float, table_VD: Tensor, known_V: Tensor) -> SimilarItems:
+    """The items most like each one by the cosines of their rows; where `known_V` is false an item is like itself alone.
+
+    It costs V² · D operations, as ranking all items against all does.
+    """
+    V = len(table_VD)
+    unit_VD = F.normalize(table_VD, dim=1)
+    others = int(known_V.sum()) - 1
+    if others < 1:
+        own_V1 = torch.arange(1, V + 1, device=table_VD.device)[:, None]
+        return SimilarItems(share=share, items_VK=own_V1, weights_VK=torch.ones_like(own_V1, dtype=table_VD.dtype))
+    cosines, items = [], []
+    for start in range(0, V, max(1, SCORES // V)):
+        part = unit_VD[start : start + max(1, SCORES // V)]
+        scores_CV = (part @ unit_VD.T).masked_fill_(~known_V, float("-inf"))
+        row_C = torch.arange(len(part), device=part.device)
+        scores_CV[row_C, start + row_C] = float("-inf")
+        found = scores_CV.topk(min(NEAREST, others))
+        cosines.append(found.values)
+        items.append(found.indices)
+    weights_VK = torch.softmax(torch.cat(cosines) / TEMPERATURE, 1)
+    own_V1 = torch.arange(V, device=table_VD.device)[:, None]
+    items_VK = torch.where(known_V[:, None], torch.cat(items), own_V1) + 1
+    return SimilarItems(share=share, items_VK=items_VK, weights_VK=weights_VK)
