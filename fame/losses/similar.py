@@ -46,7 +46,10 @@ class SimilarItems:
     """s_k, which sum to 1 over K."""
 
     def cost(self, model: HasItemRows, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
-        """What the soft targets add to the sum of the rows' cross entropies, a scalar. targets: item numbers (from 1)."""
+        """Return what the soft targets add to the sum of the rows' cross entropies, a scalar.
+
+        targets: item numbers (from 1).
+        """
         items_RK = torch.cat([targets_R[:, None], self.items_VK[targets_R - 1]], 1)
         weights_VK = F.pad(-self.weights_VK, (1, 0), value=1.0)
         from_similar_RD = torch.einsum("rk,rkd->rd", weights_VK[targets_R - 1], model.item_rows(items_RK))
@@ -56,7 +59,8 @@ class SimilarItems:
 def similar_items(share: float, table_VD: Tensor, known_V: Tensor) -> SimilarItems:
     """The items most like each one by the cosines of their rows; where `known_V` is false an item is like itself alone.
 
-    It costs V² · D operations, as ranking all items against all does.
+    It costs 2 V² D operations. An epoch of the exact softmax over P targets costs 6 P V D, so this is less than that
+    where targets outnumber items.
     """
     V = len(table_VD)
     unit_VD = F.normalize(table_VD, dim=1)
