@@ -105,11 +105,13 @@ class TextConfig(Section):
             )
             return
         # What text there is may be said in any case: trials of one sweep differ in whether they read it.
-        ignored: tuple[str, ...] = ("facet_count", "temperature", "period", "lr", "batch_size", "dropout")
-        ignored += () if self.plain else ("scale", "freeze_epochs", "delta", "smoothing")
+        stage, start = "is ignored with text.epochs = 0; leave it out, or give text.epochs", " or text.plain=true"
+        ignored = dict.fromkeys(("facet_count", "temperature", "period", "lr", "batch_size", "dropout"), stage)
+        if not self.plain:
+            ignored |= dict.fromkeys(("scale", "freeze_epochs", "delta", "smoothing"), stage + start)
         for f in dataclasses.fields(self):
-            value, rule = getattr(self, f.name), "is ignored with text.epochs = 0; leave it out, or give text.epochs"
-            require(f.name not in ignored or value == f.default, f"text.{f.name}", value, rule)
+            value = getattr(self, f.name)
+            require(f.name not in ignored or value == f.default, f"text.{f.name}", value, ignored.get(f.name, ""))
 
     @property
     def enabled(self) -> bool:
