@@ -67,7 +67,7 @@ class Softmax(Objective):
         table, padding = (model.item_table(), 0) if embedding is None else (embedding.weight, 1)
         rows_R = targets_R - 1 + padding
         loss = linear_cross_entropy(queries_RD, table, rows_R, dtype, padding, self.label_smoothing)
-        return loss if self.similar is None else loss + self.similar.cost(model, queries_RD, targets_R)
+        return loss if self.similar is None else loss + self.similar.cost(model.item_rows, queries_RD, targets_R)
 
 
 class Sampled(Objective):

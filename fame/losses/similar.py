@@ -13,8 +13,8 @@ Targets that a similarity spreads are from text generation (D2GPo, Li et al., IC
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -24,14 +24,10 @@ NEAREST = 10
 """K."""
 TEMPERATURE = 0.1
 """τ."""
+NEVER = -2.0
+"""Lower than every cosine."""
 SCORES = 1 << 24
 """Cosines that are held at a time."""
-
-
-class HasItemRows(Protocol):
-    """The method of a model that soft targets need."""
-
-    def item_rows(self, items: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,39 +41,32 @@ class SimilarItems:
     weights_VK: Tensor
     """s_k, which sum to 1 over K."""
 
-    def cost(self, model: HasItemRows, queries_RD: Tensor, targets_R: Tensor) -> Tensor:
+    def cost(self, item_rows: Callable[[Tensor], Tensor], queries_RD: Tensor, targets_R: Tensor) -> Tensor:
         """Return what the soft targets add to the sum of the rows' cross entropies, a scalar.
 
-        targets: item numbers (from 1).
+        targets: item numbers (from 1), of which `item_rows` gives the rows of the table.
         """
         items_RK = torch.cat([targets_R[:, None], self.items_VK[targets_R - 1]], 1)
-        weights_VK = F.pad(-self.weights_VK, (1, 0), value=1.0)
-        from_similar_RD = torch.einsum("rk,rkd->rd", weights_VK[targets_R - 1], model.item_rows(items_RK))
+        weights_RK = F.pad(-self.weights_VK[targets_R - 1], (1, 0), value=1.0)
+        from_similar_RD = torch.einsum("rk,rkd->rd", weights_RK, item_rows(items_RK))
         return self.share * (queries_RD * from_similar_RD).sum()
 
 
 def similar_items(share: float, table_VD: Tensor, known_V: Tensor) -> SimilarItems:
-    """The items most like each one by the cosines of their rows; where `known_V` is false an item is like itself alone.
+    """The items most like each one by the cosines of their rows; an item that is not known is like itself alone.
 
     It costs 2 V² D operations. An epoch of the exact softmax over P targets costs 6 P V D, so this is less than that
     where targets outnumber items.
     """
-    V = len(table_VD)
-    unit_VD = F.normalize(table_VD, dim=1)
-    others = int(known_V.sum()) - 1
-    if others < 1:
-        own_V1 = torch.arange(1, V + 1, device=table_VD.device)[:, None]
-        return SimilarItems(share=share, items_VK=own_V1, weights_VK=torch.ones_like(own_V1, dtype=table_VD.dtype))
+    V, others = len(table_VD), int(known_V.sum()) - 1
+    unit_VD, own_V = F.normalize(table_VD, dim=1), torch.arange(V, device=table_VD.device)
     cosines, items = [], []
-    for start in range(0, V, max(1, SCORES // V)):
-        part = unit_VD[start : start + max(1, SCORES // V)]
-        scores_CV = (part @ unit_VD.T).masked_fill_(~known_V, float("-inf"))
-        row_C = torch.arange(len(part), device=part.device)
-        scores_CV[row_C, start + row_C] = float("-inf")
-        found = scores_CV.topk(min(NEAREST, others))
+    for own_C in own_V.split(max(1, SCORES // V)):
+        cosines_CV = (unit_VD[own_C] @ unit_VD.T).masked_fill_(~known_V, NEVER)
+        cosines_CV.scatter_(1, own_C[:, None], NEVER)
+        found = cosines_CV.topk(min(NEAREST, max(1, others)))
         cosines.append(found.values)
         items.append(found.indices)
-    weights_VK = torch.softmax(torch.cat(cosines) / TEMPERATURE, 1)
-    own_V1 = torch.arange(V, device=table_VD.device)[:, None]
-    items_VK = torch.where(known_V[:, None], torch.cat(items), own_V1) + 1
-    return SimilarItems(share=share, items_VK=items_VK, weights_VK=weights_VK)
+    alone_V = ~known_V | (others < 1)
+    items_VK = torch.where(alone_V[:, None], own_V[:, None], torch.cat(items)) + 1
+    return SimilarItems(share=share, items_VK=items_VK, weights_VK=torch.softmax(torch.cat(cosines) / TEMPERATURE, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -71,6 +72,7 @@ class ItemStart:
         self.table_VD, self.known_V = self.table_VD.to(device), self.known_V.to(device)
         return self
 
+    @cached_property
     def similar(self) -> SimilarItems | None:
         """The items that share a target's part of the loss with it; None without `text.smoothing`."""
         if not self.config.smoothing:

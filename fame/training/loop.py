@@ -123,7 +123,7 @@ class StageRun:
         elif text is not None:
             model.start_from_items(text.table_VD, text.known_V)
         self.text = text.to(workers.device) if text is not None else None
-        similar = self.text.similar() if self.text is not None else None
+        similar = self.text.similar if self.text is not None else None
         self.objective = make_objective(stage.train, sequences, workers.device, similar)
         embedding = model.item_embedding()
         if embedding is not None:

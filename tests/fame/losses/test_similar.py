@@ -99,8 +99,8 @@ def test_the_loss_and_its_gradient_are_those_of_the_soft_targets(mode, labels, e
 
 def test_a_share_of_nothing_asks_for_no_similar_items():
     table = {"table_VD": text_vectors(4), "known_V": torch.ones(4, dtype=torch.bool)}
-    assert ItemStart(experiment(text={"plain": True}).text, table).similar() is None
-    found = ItemStart(experiment(text={"plain": True, "smoothing": 0.3}).text, table).similar()
+    assert ItemStart(experiment(text={"plain": True}).text, table).similar is None
+    found = ItemStart(experiment(text={"plain": True, "smoothing": 0.3}).text, table).similar
     assert found is not None and found.share == 0.3
 
 

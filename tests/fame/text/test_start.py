@@ -104,7 +104,7 @@ def test_the_item_table_is_frozen_in_the_first_epochs(settings, synthetic, tmp_p
 
 
 def test_a_frozen_training_resumes_bit_for_bit(settings, synthetic, tmp_path):
-    held = settings({"freeze_epochs": 1, "delta": 0.5}, train={"epochs": 3})
+    held = settings({"freeze_epochs": 1, "delta": 0.5, "smoothing": 0.2}, train={"epochs": 3})
     workers = Workers(device=CPU)
     straight = [timeless(r) for r in fit(held, synthetic.sequences, tmp_path / "a", workers, dataset=synthetic)]
     found = []
@@ -112,6 +112,17 @@ def test_a_frozen_training_resumes_bit_for_bit(settings, synthetic, tmp_path):
         found.append(timeless(next(fit(held, synthetic.sequences, tmp_path / "b", workers, dataset=synthetic))))
     assert found == straight
     assert same_tensors(read_trained(tmp_path / "a").weights, read_trained(tmp_path / "b").weights)
+
+
+def test_soft_targets_reach_the_loss_of_both_stages(settings, synthetic, tmp_path):
+    losses = {}
+    for smoothing in (0.0, 0.2):
+        soft = settings({"smoothing": smoothing}, train={"epochs": 1}, backbone={"epochs": 1})
+        folder = tmp_path / str(smoothing)
+        reports = fit(soft, synthetic.sequences, folder, Workers(device=CPU), dataset=synthetic)
+        losses[smoothing] = [report.loss for report in reports]
+    assert len(losses[0.0]) == 2
+    assert all(soft > hard for soft, hard in zip(losses[0.2], losses[0.0], strict=True))
 
 
 @pytest.mark.parametrize("sparse", [False, True])
