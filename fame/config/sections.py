@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 
 from fame.config.data import DataConfig
 from fame.config.metrics import ACCURACY, LISTS
-from fame.config.ranges import Count, Natural, NotNegative, Positive, Range, Rate, Section, require
+from fame.config.ranges import Count, Natural, NotNegative, Positive, Range, Rate, Section, Share, require
 from fame.config.train import TrainConfig
 from fame.registry import models
 
@@ -58,6 +58,8 @@ class TextConfig(Section):
     """Epochs of the contrastive stage; 0 switches it off."""
     plain: bool = False
     """Without the contrastive stage: items start from the principal components of their text vectors."""
+    whitening: Share = 0.0
+    """Power of a principal component's standard deviation that it is divided by; at 1 all vary alike, at 0 as the texts do."""
     encoder: str = "all-MiniLM-L6-v2"
     """Frozen text encoder: a Hugging Face model by name, or the folder of one."""
     skip_layers: Natural = 0
@@ -99,6 +101,8 @@ class TextConfig(Section):
         self._check_ignored()
 
     def _check_ignored(self) -> None:
+        rule = "is ignored without text.plain=true; leave it out, or give that"
+        require(self.plain or not self.whitening, "text.whitening", self.whitening, rule)
         if self.epochs:
             require(
                 not self.plain, "text.plain", True, f"is without the stage that text.epochs = {self.epochs} asks for"

@@ -30,6 +30,9 @@ from fame.text.contrast import PairedBatches, contrastive_loss, overlap, plain_b
 from fame.text.facets import Facet, stage_facets
 from fame.text.texts import item_texts, with_text
 
+NOTHING = 1e-6
+"""Smallest part of the largest variance that a direction is divided by: what lies below is rounding."""
+
 
 def text_stage(
     config: TextConfig,
@@ -91,7 +94,7 @@ def item_vectors(
 ) -> dict[str, Tensor]:
     """`text_stage` from the vectors of `encoded_items`."""
     if config.plain:
-        x_ND = normalize(e_NE @ principal_components(e_NE, dim), dim=1)
+        x_ND = normalize(e_NE @ principal_components(e_NE, dim, config.whitening), dim=1)
     else:
         facets = stage_facets(config, items, declared, known, report)
         x_ND = blocks(e_NE, Contrast(config, heads, dim, facets, len(known), seed, e_NE.device).train(e_NE))
@@ -102,16 +105,21 @@ def item_vectors(
     return {"table_VD": table_VD, "known_V": known_V}
 
 
-def principal_components(e_NE: Tensor, dim: int) -> Tensor:
-    """Directions of the largest variance of centred vectors, [E, D]."""
+def principal_components(e_NE: Tensor, dim: int, whitening: float) -> Tensor:
+    """Directions u_d of the largest variances σ_d² of centred vectors, as columns u_d / σ_d^whitening, [E, D].
+
+    A few directions hold most of what texts vary in. Divided by a power of σ_d, the others get a larger part of the
+    items' vectors (WhitenRec, Zhang et al., ICDE 2024, divides by σ_d itself).
+    """
     if dim > e_NE.shape[1]:
         raise UserError(
             f"text.plain: model.dim = {dim} is more than the {e_NE.shape[1]} of the encoder's vectors; use a smaller one"
         )
-    _, directions_EE = torch.linalg.eigh(e_NE.T @ e_NE)
+    squares_E, directions_EE = torch.linalg.eigh(e_NE.T @ e_NE)
     chosen_ED = directions_EE.flip(1)[:, :dim]
+    deviations_D = squares_E.clamp(min=float(squares_E[-1]) * NOTHING).sqrt().flip(0)[:dim]
     largest_D = chosen_ED.gather(0, chosen_ED.abs().argmax(0, keepdim=True))
-    return chosen_ED * largest_D.sign()  # either sign is right: take one
+    return chosen_ED * largest_D.sign() / deviations_D**whitening  # either sign is right: take one
 
 
 def blocks(e_NE: Tensor, projections_HEK: Tensor) -> Tensor:

@@ -149,14 +149,26 @@ def test_facets_that_never_have_their_turn_are_an_error(stage):
         stage(period=99)
 
 
-def test_plain_is_the_principal_components(stage, synthetic, tiny_bert):
-    found = stage(epochs=0, batch_size=256, plain=True, dim=4)["table_VD"]
+@pytest.mark.parametrize("whitening", [0.0, 0.5, 1.0])
+def test_plain_is_the_principal_components(stage, synthetic, tiny_bert, whitening):
+    found = stage(epochs=0, batch_size=256, plain=True, dim=4, whitening=whitening)["table_VD"]
     torch.testing.assert_close(found.norm(dim=1), torch.ones(len(found)))
     texts = pretrain.item_texts(synthetic.items, None)
     vectors = pretrain.text_vectors(texts, str(tiny_bert), CPU, print).vectors
     vectors = vectors - vectors.mean(0)
     expected = vectors @ torch.linalg.svd(vectors, full_matrices=False).Vh[:4].T
+    expected = expected / expected.std(0) ** whitening
     expected = expected / expected.norm(dim=1, keepdim=True)
     torch.testing.assert_close(found.abs(), expected.abs(), rtol=1e-3, atol=1e-4)
     with pytest.raises(UserError, match=r"model.dim = 64 is more than the 48"):
         stage(epochs=0, batch_size=256, plain=True, dim=64)
+
+
+def test_whitening_leaves_directions_that_hold_nothing_alone():
+    directions_ED = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)))[0][:, :3]
+    e_NE = torch.randn(50, 3, generator=torch.Generator().manual_seed(1)) @ directions_ED.T
+    e_NE = e_NE - e_NE.mean(0)
+    x_N6 = e_NE @ pretrain.principal_components(e_NE, 6, whitening=1.0)
+    deviations = x_N6.std(0)
+    torch.testing.assert_close(deviations[:3], deviations[:1].expand(3))
+    assert (deviations[3:] < 1e-2 * deviations[0]).all()

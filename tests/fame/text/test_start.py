@@ -195,6 +195,13 @@ def test_a_setting_of_a_stage_that_is_off_is_an_error(ignored):
         TextConfig(**ignored)
 
 
+@pytest.mark.parametrize("stage", [{}, {"epochs": 3}])
+def test_whitening_belongs_to_the_plain_start(stage):
+    with pytest.raises(UserError, match=r"text\.whitening = 0\.5: is ignored without text\.plain=true"):
+        TextConfig(whitening=0.5, **stage)
+    TextConfig(whitening=0.5, plain=True)
+
+
 def test_what_text_there_is_may_be_said_in_any_case():
     TextConfig(facets=("brand",), columns=("title",), encoder="x")
     TextConfig(plain=True, scale=2.0, delta=0.1, freeze_epochs=3, smoothing=0.2)
@@ -212,6 +219,9 @@ def test_what_training_does_with_the_result_does_not_decide_it():
         assert recipe(**changed) == recipe()
     for changed in ({"temperature": 0.2}, {"facets": ["brand"]}, {"facet_count": 1}, {"skip_layers": 1}):
         assert recipe(**changed) != recipe()
+    assert text_recipe(experiment(text={"plain": True, "whitening": 0.5})) != text_recipe(
+        experiment(text={"plain": True})
+    )
     assert recipe(facets="brand, genres") == recipe(facets=["brand", "genres"])
     assert text_recipe(experiment()) is None
 
