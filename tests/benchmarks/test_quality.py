@@ -115,15 +115,14 @@ def test_the_rows_of_the_ablation_differ_from_the_whole_in_one_part():
         assert len([key for key in keys if row.settings["model"].get(key) != whole.settings["model"].get(key)]) == 1
 
 
-def test_rows_with_hard_targets_differ_from_the_others_in_the_smoothing_alone():
-    rows = {(row.dataset, row.name): row.settings for row in read_rows(FILE.with_name("targets.yaml"))}
+def test_the_rows_of_text_differ_in_the_text_and_the_width_or_in_the_soft_targets():
+    rows = {(row.dataset, row.name): row.settings for row in read_rows(FILE.with_name("text.yaml"))}
     main = {(row.dataset, row.name): row.settings for row in read_rows()}
-    for (dataset, name), settings in rows.items():
-        if name.endswith("_hard"):
-            soft = rows[dataset, name.removesuffix("_hard")]
-            assert settings == {**soft, "text": {"plain": True}} != soft
-        else:
-            assert settings == main[dataset, name]
+    for dataset in ("beauty", "toys", "sports"):
+        for name in ("fame_text", "sasrec_memory_text"):
+            small, hard = rows[dataset, f"{name}_256"], rows[dataset, f"{name}_hard"]
+            assert rows[dataset, name] == main[dataset, name] != small
+            assert hard == {**small, "text": {"plain": True}} != small
 
 
 def test_the_summary_is_a_table_of_rows_by_data_set(trained):
