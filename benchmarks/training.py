@@ -21,8 +21,8 @@ from fame.datasets.sequences import Sequences
 
 PAIRS = 12_000
 """Pairs that are timed at a time, about a tenth of an epoch."""
-PREFIXES = {"prefix": {"targets": 1, "batch_size": 256}, "prefix4": {"targets": 4, "batch_size": 64}}
-"""Training by prefixes, with as many targets in a step."""
+PREFIXES = {"prefix": {"targets": 1, "batch_size": 256}, "prefix4": {"targets": 4, "batch_size": 128}}
+"""Training by prefixes as the recipe does, and in steps of about as many targets as 64 sequences have in one pass."""
 
 
 def main() -> None:
