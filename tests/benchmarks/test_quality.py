@@ -123,6 +123,9 @@ def test_the_rows_of_text_differ_in_the_text_and_the_width_or_in_the_soft_target
             small, hard = rows[dataset, f"{name}_256"], rows[dataset, f"{name}_hard"]
             assert rows[dataset, name] == main[dataset, name] != small
             assert hard == {**small, "text": {"plain": True}} != small
+        for name in ("sasrec", "bsarec", "fame_bsarec"):
+            without_memory, hard = rows[dataset, f"{name}_text_hard"], rows[dataset, "sasrec_memory_text_hard"]
+            assert {**without_memory, "model": None} == {**hard, "model": None}
 
 
 def test_the_summary_is_a_table_of_rows_by_data_set(trained):
